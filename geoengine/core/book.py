@@ -1,0 +1,203 @@
+"""The Book: stores, zones, beacons and campaigns, compiled once; immutable, versioned.
+
+The catalogue makes it, the core reads it, a reload replaces it between two batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from shapely.geometry import MultiPolygon, Polygon
+
+from geoengine.core.audience import Audience
+from geoengine.core.columns import Columns, Floats, Ints, Longs
+from geoengine.core.index import ZoneIndex
+from geoengine.core.model import Campaign, Cap, EngineSpec, Gateway, Mode, Store
+
+CIRCLE, POLYGON, PLACE = 0, 1, 2
+MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When somebody counts as inside a zone. Values and reasons: DESIGN, "Presence"."""
+
+    enter_p: float = 0.95  # one fix this sure lets in
+    confirm_enter_p: float = 0.75  # two running this sure let in
+    leave_p: float = 0.01  # one fix this unsure, of the zone grown by its buffer, throws out
+    confirm_leave_p: float = 0.10  # two running do
+    buffer_m: float = 30.0  # the moat: how much larger the zone is for those inside ...
+    buffer_per_accuracy: float = 1.2  # ... or this much per metre of accuracy, whichever is more
+    dwell_s: float = 120.0  # a stay this long is a dwell; Radar's stop is 140 s
+    fresh_s: float = 300.0  # a dwell falls due only on somebody heard of this recently
+    silence_s: float = 1_800.0  # nothing heard for so long closes the visit
+    cross_m: float = 50.0  # a segment that cuts this deep through a zone crosses it
+    cross_gap_s: float = 300.0  # between fixes at most this far apart
+    beacon_sightings: int = 3  # so many ...
+    beacon_within_s: float = 10.0  # ... within so long let in
+    beacon_smooth_s: float = 5.0  # signal strength is the mean over this
+    beacon_margin_db: float = 3.0  # a place must be this much louder to take over; leaving near
+    beacon_near_dbm: float = -127.0  # the weakest mean that counts as there; by default any
+    beacon_silence_s: float = 30.0  # out, so long after the last sighting
+
+
+@dataclass(frozen=True, slots=True)
+class Zones(Columns):
+    """All zones, Z rows; a zone's row is its ``zone_ix``.
+
+    ``radius_m`` of a polygon is that of the circle of its area; of a beacon place it is 0.
+    """
+
+    ids: list[str]
+    kind: NDArray[np.int8]  # CIRCLE, POLYGON or PLACE
+    lon_deg: Floats  # the centre; of a polygon its representative point
+    lat_deg: Floats
+    radius_m: Floats
+    store_ix: Ints  # -1 for a zone of no store
+    policy_ix: Ints
+    mode: NDArray[np.int8]  # position in MODES
+    minutes: Floats  # NaN where the reach is not by time
+    prints: Longs  # fingerprint of kind and shape: another shape is another zone
+    born_ms: Longs  # since when this shape is in force; 0 is always
+    why: list[str]  # how this reach came about, to read
+    polygons: dict[int, Polygon | MultiPolygon] = field(default_factory=dict)  # by zone_ix
+    places: dict[int, str] = field(default_factory=dict)  # beacon place, by zone_ix
+    tags: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of drawn zones, by zone_ix
+    names: dict[int, str] = field(default_factory=dict)  # of drawn zones, by zone_ix
+    time_zones: dict[int, str] = field(default_factory=dict)  # of zones of no store, by zone_ix
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """A campaign with its texts parsed: durations in milliseconds, expressions compiled."""
+
+    spec: Campaign
+    rank: int  # position in the catalogue; breaks ties of priority
+    live_from_ms: int
+    live_until_ms: int
+    audience: Audience | None
+    window: str | None  # OSM opening_hours, in the store's time
+    hold_out: float  # share of people, 0 to 1
+    cooldown_ms: int
+    caps: tuple[Cap, ...]
+    max_age_ms: int
+    expires_ms: int
+    coupon_valid_ms: int = 0
+
+    @property
+    def id(self) -> str:
+        """The campaign's id."""
+        return self.spec.id
+
+
+@dataclass(frozen=True, slots=True)
+class EnginePlan:
+    """The engine's own settings, with durations in milliseconds."""
+
+    spec: EngineSpec
+    max_age_ms: int
+    visit_group_ms: int
+
+
+@dataclass(frozen=True)
+class Book:
+    """Everything configured. Look-ups by position are lists, by name are dictionaries."""
+
+    version: str
+    stores: tuple[Store, ...]  # with setting, time zone and country filled in
+    zones: Zones
+    policies: tuple[Policy, ...]
+    campaigns: tuple[CampaignPlan, ...]
+    engine: EnginePlan
+    beacons: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # -> zone_ix
+    gateways: Mapping[str, Gateway] = field(default_factory=dict)
+
+    @cached_property
+    def index(self) -> ZoneIndex:
+        """The zones, ready to be matched."""
+        return ZoneIndex(self.zones)
+
+    @cached_property
+    def zone_ix_of(self) -> dict[str, int]:
+        """Position of each zone, by id."""
+        return {zone_id: ix for ix, zone_id in enumerate(self.zones.ids)}
+
+    @cached_property
+    def store_ix_of(self) -> dict[str, int]:
+        """Position of each store, by id."""
+        return {store.id: ix for ix, store in enumerate(self.stores)}
+
+    @cached_property
+    def _zones_of_store(self) -> dict[int, list[int]]:
+        members: dict[int, list[int]] = {}
+        for zone_ix, store_ix in enumerate(self.zones.store_ix.tolist()):
+            members.setdefault(store_ix, []).append(zone_ix)
+        return members
+
+    @cached_property
+    def _plans_by_zone(self) -> dict[int, tuple[CampaignPlan, ...]]:
+        return {}
+
+    def policy(self, zone_ix: int) -> Policy:
+        """The presence policy of a zone."""
+        return self.policies[self.zones.policy_ix[zone_ix]]
+
+    def store_of(self, zone_ix: int) -> Store | None:
+        """The store a zone belongs to."""
+        store_ix = int(self.zones.store_ix[zone_ix])
+        return None if store_ix < 0 else self.stores[store_ix]
+
+    def areas_of_store(self, store_ix: int) -> list[int]:
+        """The zones of a store that GPS decides: its reach and those drawn for it."""
+        members = self._zones_of_store.get(store_ix, ())
+        return [ix for ix in members if self.zones.kind[ix] != PLACE]
+
+    def plans(self, zone_ix: int) -> tuple[CampaignPlan, ...]:
+        """The campaigns about a zone, in the order of the catalogue."""
+        known = self._plans_by_zone.get(zone_ix)
+        if known is None:
+            known = tuple(plan for plan in self.campaigns if self._is_about(plan, zone_ix))
+            self._plans_by_zone[zone_ix] = known
+        return known
+
+    def _is_about(self, plan: CampaignPlan, zone_ix: int) -> bool:
+        target = plan.spec.zones
+        store = self.store_of(zone_ix)
+        place = self.zones.places.get(zone_ix)
+        tags = (*(store.tags if store else ()), *self.zones.tags.get(zone_ix, ()))
+        places = [target.place] if isinstance(target.place, str) else target.place
+        return (
+            # A beacon place speaks only for campaigns that name it: its store's reach already
+            # speaks for the store.
+            (place is None or places is not None or target.zones is not None)
+            and (places is None or place in places)
+            and (target.zones is None or self.zones.ids[zone_ix] in target.zones)
+            and (target.stores is None or (store is not None and store.id in target.stores))
+            and (target.tags is None or any(tag in target.tags for tag in tags))
+        )
+
+    def succeeding(self, previous: Book, now_ms: int) -> Book:
+        """This book, taking over from another: zones not in force there are born now."""
+        before = previous.zones
+        known = {
+            (zone_id, zone_print): born
+            for zone_id, zone_print, born in zip(
+                before.ids, before.prints.tolist(), before.born_ms.tolist(), strict=True
+            )
+        }
+        born_ms = np.fromiter(
+            (
+                known.get(key, now_ms)
+                for key in zip(self.zones.ids, self.zones.prints.tolist(), strict=True)
+            ),
+            np.int64,
+            len(self.zones),
+        )
+        return replace(self, zones=replace(self.zones, born_ms=born_ms))

@@ -1,0 +1,186 @@
+"""The nouns that are remembered: one record a person, and what a step leaves behind.
+
+A record is read and written whole, with a version. Its fields are packed by position, so new
+fields go at the end and carry a default; none is ever removed or reordered.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from geoengine.core.model import Cap
+
+Json = dict[str, Any]
+
+
+class Packed(Struct, array_like=True, omit_defaults=True):
+    """Packed by position."""
+
+
+class Consent(Packed):
+    """Given or withdrawn, and how many times it has changed: a send carries the epoch it saw."""
+
+    is_granted: bool
+    epoch: int
+    at_ms: int
+    evidence: Json = {}
+
+
+class Presence(Packed):
+    """What we remember of a person in one zone, from the first half-confirmed sign to the exit."""
+
+    is_inside: bool
+    zone_print: int  # the zone's fingerprint when this began: another shape is another zone
+    device_id: str  # whose evidence counts: one visit belongs to one device
+    since_ms: int  # inside: when the visit began; else when the unconfirmed sign came
+    seen_ms: int  # the last evidence of being inside
+    visit_id: str = ""
+    group_id: str = ""
+    pending_ms: int = -1  # a first sign of the opposite, waiting for a second; -1 none
+    is_initial: bool = False
+    is_dwelled: bool = False
+    dwell_ms: int = -1  # when DWELL is due, in the time of the fixes; -1 never (again)
+    is_mocked: bool = False
+
+
+class Heard(Packed):
+    """The latest signal strengths of one beacon place, oldest first."""
+
+    seen_ms: list[int]
+    rssi_dbm: list[float]
+
+
+class Fired(Packed):
+    """A trigger that took a place under the caps."""
+
+    trigger_id: str
+    campaign_id: str
+    at_ms: int
+
+
+class Group(Packed):
+    """Visits that share one message: when the last one opened, and who spoke."""
+
+    group_id: str
+    opened_ms: int
+    campaign_id: str = ""
+
+
+class Record(Packed):
+    """Everything remembered of one person."""
+
+    person_id: str
+    version: int = 0  # as loaded; the state back end raises it at each commit
+    consents: dict[str, Consent] = field(default_factory=dict)  # by purpose
+    addresses: dict[str, str] = field(default_factory=dict)  # lever -> phone number, e-mail, ...
+    push_tokens: dict[str, list[str]] = field(default_factory=dict)  # device -> platform, token
+    attributes: Json = field(default_factory=dict)
+    locale: str = ""
+    time_zone: str = ""
+    quiet_hours: str = ""
+    caps: list[Cap] = field(default_factory=list)  # chosen by the person, on top of the campaigns'
+    devices: dict[str, int] = field(default_factory=dict)  # device -> time of its last fix
+    presences: dict[str, Presence] = field(default_factory=dict)  # by zone
+    heard: dict[str, Heard] = field(default_factory=dict)  # by beacon zone
+    groups: list[Group] = field(default_factory=list)
+    fired: list[Fired] = field(default_factory=list)
+    fired_total: dict[str, int] = field(default_factory=dict)  # campaign -> since the beginning
+    lag_ms: int = 0  # how long the latest fix took to reach us
+    horizon_ms: int = -1  # a visit was closed by silence here: older fixes only repair
+    beacons: list[str] = field(default_factory=list)  # what the person carries: uuid:major:minor
+
+    def allows(self, purpose: str) -> bool:
+        """Whether consent for the purpose is on record and stands; missing is no."""
+        consent = self.consents.get(purpose)
+        return consent is not None and consent.is_granted
+
+    def epoch(self, purpose: str) -> int:
+        """How many times the consent for the purpose has changed."""
+        consent = self.consents.get(purpose)
+        return 0 if consent is None else consent.epoch
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing left worth a record."""
+        return msgspec.structs.asdict(self) == _EMPTY | {
+            "person_id": self.person_id,
+            "version": self.version,
+            "lag_ms": self.lag_ms,
+            "horizon_ms": self.horizon_ms,
+            "devices": self.devices,
+        }
+
+
+_EMPTY = msgspec.structs.asdict(Record(person_id=""))
+
+
+Kind = Literal["enter", "dwell", "exit", "crossed"]
+Outcome = Literal["fired", "suppressed"]
+
+
+class Transition(Struct, frozen=True):
+    """A person came into a zone, lingered, left it, or passed through."""
+
+    kind: Kind
+    person_id: str
+    device_id: str
+    zone_ix: int
+    visit_id: str
+    group_id: str
+    at_ms: int  # the time of the fix, or of the deadline
+    now_ms: int  # the time on our clock when it became known
+    is_initial: bool = False
+    is_mocked: bool = False
+    is_beacon: bool = False
+    duration_s: float = 0.0  # exit and crossed
+    reason: str = ""  # exit: left, silence, zone_changed, consent_withdrawn
+
+
+class Decision(Struct, frozen=True, omit_defaults=False):
+    """A campaign that fired for a person, or why it did not. Times are milliseconds."""
+
+    person_id: str
+    at_ms: int
+    campaign_id: str
+    store_id: str
+    zone_id: str
+    visit_id: str
+    outcome: Outcome
+    reason: str
+    lever: str = ""
+    trigger_id: str = ""
+
+
+class Event(Struct, frozen=True):
+    """Something outsiders may hear of, before it is dressed as a CloudEvent."""
+
+    id: str  # the same whenever the same thing is worked out again
+    type: str  # without the leading `geoengine.`
+    at_ms: int
+    person_id: str
+    data: Json
+
+
+class Send(Struct, omit_defaults=True):
+    """A row of the outbox: one message on its way to one lever."""
+
+    send_id: str  # deterministic; receivers see it as webhook-id, and never another
+    kind: Literal["trigger", "event"]
+    person_id: str
+    lever: str
+    created_ms: int
+    expires_ms: int
+    due_ms: int  # not before; moves with each retry
+    event: Json  # the CloudEvent to send
+    campaign_id: str = ""
+    store_id: str = ""
+    address: str = ""
+    consent_epoch: int = 0
+    location_epoch: int = 0
+    late_send: Literal["drop", "hold"] = "drop"
+    attempts: int = 0
+    last_error: str = ""
+    trigger_id: str = ""
