@@ -1,0 +1,213 @@
+"""The state contract: what every back end promises, and nothing about how.
+
+What may live here: the shapes that cross the border between the loop and a back end, and the
+protocol itself. Business rules live in the core; a back end compares, swaps, appends and leases.
+
+Theory of operation
+-------------------
+A *record* holds everything remembered of one person. It is loaded, replaced by the pure step, and
+committed whole, with the version it was loaded at. `State.commit` is all or nothing over the
+records, the outbox rows and the logged decisions it is given: when one record has another version
+than the one loaded, nothing of the commit happens and `StateConflict` names the people; the caller
+loads again, steps again, commits again.
+
+*Durable* changes survive a power cut once `commit` has returned. A change that is not durable (a
+fresh sign of life inside a zone, a half-confirmed entry) is visible to the next `load` at once and
+reaches the disk with the next durable commit, or within seconds, or at a graceful stop.
+
+The *last fix* of a device is kept in a bounded table beside the records; the device seen least
+recently leaves first. Positions in it never reach a disk, times do, now and then.
+
+The *outbox* is leased: a row leased by one worker is nobody else's until the lease runs out.
+`settle` ends or postpones it. The *alias* of a device (or of a beacon somebody carries) is the
+person it belongs to.
+
+Invariants, each a test of the contract suite
+---------------------------------------------
+1. A commit is all or nothing, also over a crash.
+2. A commit repeated with the same ``op_id`` changes nothing and answers as the first did.
+3. Of two commits of one version of a record, one raises `StateConflict`.
+4. What a returned durable commit wrote is there after a power cut.
+5. A row is leased by at most one owner at a time; after ``lease_ms`` it is free again.
+6. A settled row is never leased again; a ``send_id`` that was ever appended is never appended twice.
+7. An erased person leaves no row and no byte behind.
+
+What it does not do: read a clock (times are arguments), decide anything, know what a campaign is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from msgspec import Struct
+
+from geoengine.core.columns import Fixes, Known, LastFixes
+from geoengine.core.record import Decision, Record, Send
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A record to be written, at the version it was loaded with; 0 for a new one."""
+
+    record: Record
+    due_ms: int | None  # when its next deadline passes, on our clock; None for none
+    is_durable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Everything a step, or an operator's request, wants written: all of it or nothing."""
+
+    op_id: str
+    changes: tuple[Change, ...] = ()
+    last: LastFixes | None = None
+    forget_devices: tuple[str, ...] = ()  # whose last fix is to be forgotten
+    sends: tuple[Send, ...] = ()
+    cancel_sends_of: tuple[tuple[str, str], ...] = ()  # (person, lever); lever "" is every lever
+    decisions: tuple[Decision, ...] = ()
+    aliases: dict[str, str] = field(default_factory=dict)  # device or beacon -> person
+    drop_people: tuple[str, ...] = ()  # records that merged into others; versions not compared
+    now_ms: int = 0
+
+    @property
+    def is_durable(self) -> bool:
+        """Whether anything in it must be on disk before the caller is answered."""
+        return bool(
+            self.sends
+            or self.decisions
+            or self.aliases
+            or self.cancel_sends_of
+            or self.drop_people
+            or self.forget_devices
+            or any(change.is_durable for change in self.changes)
+        )
+
+
+class Leased(Struct, frozen=True):
+    """An outbox row in somebody's hands until ``until_ms``."""
+
+    send: Send
+    owner: str
+    until_ms: int
+
+
+class Settlement(Struct, frozen=True):
+    """What became of a leased row.
+
+    ``status``: ``delivered``, ``expired``, ``refused`` and ``dead`` end it; ``retry`` puts it back
+    until ``due_ms``.
+    """
+
+    send_id: str
+    status: str
+    reason: str = ""
+    due_ms: int = 0
+    attempts: int = 0
+
+
+class SentRow(Struct, frozen=True):
+    """A row of the outbox as operators see it: pending, leased, or how it ended."""
+
+    send: Send
+    status: str
+    reason: str
+    settled_ms: int | None
+
+
+class Stats(Struct, frozen=True):
+    """Sizes, for operators."""
+
+    record_count: int
+    device_count: int
+    pending_count: int
+    oldest_pending_ms: int | None
+    dead_count: int
+    decision_count: int
+    disk_bytes: int
+
+
+class Records(Protocol):
+    """People, what is remembered of them, and their deadlines."""
+
+    async def known(self, fixes: Fixes) -> Known:
+        """What is known of the sender of each fix: one row per row of ``fixes``."""
+        ...
+
+    async def owners(self, names: list[str]) -> list[str]:
+        """The person each device (or ``uuid:major:minor``) belongs to; itself if to nobody."""
+        ...
+
+    async def load(self, person_ids: list[str]) -> dict[str, Record]:
+        """The records of those who have one, each a copy the caller may change."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing. Raises `StateConflict` or `StateUnavailable`."""
+        ...
+
+    async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
+        """People whose next deadline is at or before ``now_ms``, the longest overdue first."""
+        ...
+
+
+class Outbox(Protocol):
+    """Messages on their way."""
+
+    async def lease(self, now_ms: int, limit: int, owner: str, lease_ms: int) -> list[Leased]:
+        """Take rows that are due and free, the oldest due first, until ``now_ms + lease_ms``."""
+        ...
+
+    async def settle(self, settlements: list[Settlement], owner: str, now_ms: int) -> list[str]:
+        """End or postpone rows this owner holds; the send_ids settled, in order. Rows whose lease
+        ran out and went to another are left out.
+        """
+        ...
+
+    async def next_due(self) -> int | None:
+        """When the next pending row falls due or the next lease runs out; None when empty."""
+        ...
+
+    async def sends(self, status: str = "", limit: int = 100) -> list[SentRow]:
+        """Rows of the outbox and, while kept, how they ended; newest first. "" is every status."""
+        ...
+
+    async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
+        """Make dead rows pending again, due now; the send_ids revived."""
+        ...
+
+
+class Archive(Protocol):
+    """What was decided, and everything about a person."""
+
+    async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
+        """The decisions about a person, newest first."""
+        ...
+
+    async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
+        """Ids of people with a record, in order, from the one after ``after``."""
+        ...
+
+    async def erase(self, person_id: str, now_ms: int) -> bool:
+        """Forget a person: record, aliases, last fixes, outbox rows, decisions, bytes on disk."""
+        ...
+
+    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
+        """Drop settled rows, operation ids and decisions older than they are kept; how many."""
+        ...
+
+    async def stats(self) -> Stats:
+        """Sizes."""
+        ...
+
+
+class State(Records, Outbox, Archive, Protocol):
+    """A back end."""
+
+    async def open(self) -> None:
+        """Take hold of the state and read what it has. Raises `StateLocked`, `StateUnavailable`."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is not yet durable and let go."""
+        ...
