@@ -162,6 +162,7 @@ class Event(Struct, frozen=True):
     at_ms: int
     person_id: str
     data: Json
+    post_ix: int = -1  # the post whose fix caused it; -1 for a deadline
 
 
 class Send(Struct, omit_defaults=True):

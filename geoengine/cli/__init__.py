@@ -1,0 +1,30 @@
+"""The command line: one file a verb, loaded only when it is asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+VERBS = ("serve", "check", "replay", "zones", "schema", "outbox")
+
+
+class Verbs(click.Group):
+    """Verbs by name of their file, so that `--help` of one does not import all."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which one meets them."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command in the verb's file."""
+        if name not in VERBS:
+            return None
+        command: click.Command = import_module(f"geoengine.cli.{name}").command
+        return command
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="geoengine")
+def main() -> None:
+    """geoengine: who comes near a shop, and the right word at the right moment."""
