@@ -175,6 +175,7 @@ class Known(Columns):
 
     person_ids: list[str]  # whoever caps and consents belong to; the device itself if unknown
     is_located: Bools  # consent to being located is on record
+    has_refused: Bools  # such a consent was given or asked for, and withdrawn: never assume it
     has_record: Bools  # there is something remembered: a presence, a half-confirmed entry ...
     lon_deg: Floats
     lat_deg: Floats

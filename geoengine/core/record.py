@@ -44,6 +44,7 @@ class Presence(Packed):
     is_dwelled: bool = False
     dwell_ms: int = -1  # when DWELL is due, in the time of the fixes; -1 never (again)
     is_mocked: bool = False
+    after_ms: int = -1  # the device's fix before the one that let it in; bounds repairs
 
 
 class Heard(Packed):
@@ -127,7 +128,8 @@ class Transition(Struct, frozen=True):
     kind: Kind
     person_id: str
     device_id: str
-    zone_ix: int
+    zone_id: str
+    zone_ix: int  # -1 for a zone that is no longer in the Book
     visit_id: str
     group_id: str
     at_ms: int  # the time of the fix, or of the deadline
@@ -137,6 +139,7 @@ class Transition(Struct, frozen=True):
     is_beacon: bool = False
     duration_s: float = 0.0  # exit and crossed
     reason: str = ""  # exit: left, silence, zone_changed, consent_withdrawn
+    post_ix: int = -1  # the post that caused it; -1 for a deadline
 
 
 class Decision(Struct, frozen=True, omit_defaults=False):
