@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from opening_hours import OpeningHours
+from opening_hours import OpeningHours, UnknownCountryError
 
 from geoengine.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 
@@ -54,9 +54,7 @@ class Hours:
     def __init__(self, expression: str, zone_name: str, country: str) -> None:
         self._zone = time_zone(zone_name)
         # A year bounds the search for the next change; a longer quiet spell counts as for ever.
-        self._rules = OpeningHours(
-            expression, timezone=self._zone, country=country or None, max_interval_days=366
-        )
+        self._rules = _rules(expression, self._zone, country)
         self._from_ms = 0
         self._until_ms = 0
         self._is_open = False
@@ -79,6 +77,16 @@ class Hours:
         self._is_open = self._rules.is_open(at)
         self._from_ms = at_ms
         self._until_ms = FOREVER_MS if change is None else _instant_ms(change, at_ms, self._zone)
+
+
+def _rules(expression: str, zone: ZoneInfo, country: str) -> OpeningHours:
+    """The library's rules; a country whose holidays it does not know has none."""
+    try:
+        return OpeningHours(
+            expression, timezone=zone, country=country or None, max_interval_days=366
+        )
+    except UnknownCountryError:
+        return OpeningHours(expression, timezone=zone, max_interval_days=366)
 
 
 def _instant_ms(change: datetime, at_ms: int, zone: ZoneInfo) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 Id = Annotated[
     str,
@@ -234,7 +234,7 @@ class WebhookSpec(Spec, kw_only=True):
     """Where the webhook lever posts; the signing secret comes from the environment."""
 
     url: str
-    events: list[str] = ["geoengine.trigger.fired"]
+    events: list[str] = field(default_factory=lambda: ["geoengine.trigger.fired"])
     allow_private: Annotated[bool, Meta(description="Also to private and loopback addresses.")] = False
 
 
@@ -251,7 +251,7 @@ class EngineSpec(Spec, kw_only=True):
     ) = None
     lawful_hours: Annotated[
         dict[LeverName, str], Meta(description="OSM hours, person's time, by lever.")
-    ] = {"sms": "Mo-Sa 08:00-20:00; PH off"}
+    ] = field(default_factory=lambda: {"sms": "Mo-Sa 08:00-20:00; PH off"})
     max_age: DurationText = "5m"
     visit_group: DurationText = "30m"  # visits opened within it of one another share one message
     last_fixes: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 1_000_000  # devices remembered
