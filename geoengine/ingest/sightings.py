@@ -1,0 +1,134 @@
+"""Sightings: iBeacons heard by phones and by gateways, decoded into columns and rejects."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from msgspec import Struct
+
+from geoengine.core.columns import Longs, Sightings
+from geoengine.ingest.names import is_name
+from geoengine.ingest.pings import time_reason
+from geoengine.ingest.times import times_ms
+from geoengine.ingest.wire import Malformed, Reject, Rows, Wire
+
+_UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_MAX_U16: Final = 65_535
+# A radio reports signal strength as a signed byte; 0 and above, and 127, are its words for none.
+_DBM_MIN: Final = -128.0
+
+
+class Sighting(Struct, gc=False):
+    """One beacon heard once; keys that are not here are ignored."""
+
+    uuid: str | None = None
+    major: int | None = None
+    minor: int | None = None
+    rssi_dbm: float | None = None
+    tx_power_dbm: float | None = None
+    seen_time: int | float | str | None = None
+    device_id: str | None = None
+    gateway_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a body held: S good sightings as columns, the rejects, and how many rows there were.
+
+    ``row_ix``, shape (S,), is the position of each sighting in the body.
+    """
+
+    sightings: Sightings
+    rejects: list[Reject]
+    count: int
+    row_ix: Longs
+
+
+_WIRE = Wire(Sighting)
+
+
+def decode_sightings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Heard | Malformed:
+    """The sightings of a body: one JSON object, an array of them, or NDJSON.
+
+    Parameters as for `geoengine.ingest.pings.decode_pings`. Never raises.
+    """
+    rows = _WIRE.rows(body)
+    if isinstance(rows, Malformed):
+        return rows
+    return heard_of(rows, recv_ms=recv_ms, post_ix=post_ix)
+
+
+def heard_of(rows: Rows[Sighting], *, recv_ms: int | None, post_ix: int = 0) -> Heard:
+    """Check typed sightings and lay the good ones out as columns.
+
+    ``recv_ms`` None says that each was heard of when it happened, as in a recorded trace.
+    """
+    place = range(rows.count) if rows.row_ix is None else rows.row_ix
+    seen_ms = times_ms([item.seen_time for item in rows.items])
+    recv = seen_ms if recv_ms is None else np.full(len(seen_ms), recv_ms)
+    rejects, good = list(rows.rejects), []
+    for ix, item in enumerate(rows.items):
+        reason = _reason(item, int(seen_ms[ix]), int(recv[ix]))
+        if reason:
+            rejects.append(Reject(place[ix], reason))
+        else:
+            good.append(ix)
+    good_ix = np.array(good, np.int64)
+    kept = [rows.items[ix] for ix in good]
+    sightings = _columns(kept, seen_ms[good_ix], recv[good_ix], post_ix)
+    rejects.sort(key=lambda reject: reject.index)
+    return Heard(sightings, rejects, rows.count, np.array(place, np.int64)[good_ix])
+
+
+def _columns(items: Sequence[Sighting], seen_ms: Longs, recv_ms: Longs, post_ix: int) -> Sightings:
+    tx_power_dbm = np.array([item.tx_power_dbm for item in items], np.float64)
+    is_sound = (tx_power_dbm < 0) & (tx_power_dbm >= _DBM_MIN)
+    return Sightings(
+        device_ids=[item.device_id for item in items],
+        gateway_ids=[item.gateway_id for item in items],
+        beacon_keys=[
+            (uuid_key(item.uuid or ""), item.major or 0, item.minor or 0) for item in items
+        ],
+        rssi_dbm=np.array([item.rssi_dbm for item in items], np.float64),
+        tx_power_dbm=np.where(is_sound, tx_power_dbm, np.nan),
+        seen_ms=seen_ms,
+        recv_ms=recv_ms,
+        post_ix=np.full(len(items), post_ix),
+    )
+
+
+@lru_cache(maxsize=4_096)
+def uuid_key(text: str) -> str:
+    """A uuid in lower case without dashes; "" if it is none.
+
+    >>> uuid_key("F7826DA6-4FA2-4E98-8024-BC5B71E0893E")
+    'f7826da64fa24e988024bc5b71e0893e'
+    """
+    key = text.replace("-", "").lower()
+    return key if _UUID.fullmatch(key) else ""
+
+
+def _reason(item: Sighting, seen_ms: int, recv_ms: int) -> str:
+    """The first thing wrong with a sighting; "" if nothing is."""
+    heard_by = item.gateway_id if item.device_id is None else item.device_id
+    checks = (
+        ("uuid_missing", item.uuid is None),
+        ("uuid_bad", not uuid_key(item.uuid or "")),
+        ("major_missing", item.major is None),
+        ("major_bad", not 0 <= (item.major or 0) <= _MAX_U16),
+        ("minor_missing", item.minor is None),
+        ("minor_bad", not 0 <= (item.minor or 0) <= _MAX_U16),
+        ("rssi_missing", item.rssi_dbm is None),
+        ("rssi_bad", not _DBM_MIN <= (item.rssi_dbm or 0) < 0),
+        ("heard_by_missing", heard_by is None),
+        ("heard_by_both", item.device_id is not None and item.gateway_id is not None),
+        ("device_id_bad", item.device_id is not None and not is_name(item.device_id)),
+        ("gateway_id_bad", item.gateway_id is not None and not is_name(item.gateway_id)),
+    )
+    wrong = next((why for why, holds in checks if holds), "")
+    return wrong or time_reason("seen_time", seen_ms, recv_ms)
