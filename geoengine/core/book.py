@@ -10,15 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
-from shapely.geometry import MultiPolygon, Polygon
 
+from geoengine.core import caps
 from geoengine.core.audience import Audience
-from geoengine.core.columns import Columns, Floats, Ints, Longs
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, EngineSpec, Gateway, Mode, Store
+from geoengine.core.zones import CIRCLE as CIRCLE
+from geoengine.core.zones import PLACE as PLACE
+from geoengine.core.zones import POLYGON as POLYGON
+from geoengine.core.zones import Zones as Zones
 
-CIRCLE, POLYGON, PLACE = 0, 1, 2
 MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
 
 
@@ -43,35 +44,6 @@ class Policy:
     beacon_margin_db: float = 3.0  # a place must be this much louder to take over; leaving near
     beacon_near_dbm: float = -127.0  # the weakest mean that counts as there; by default any
     beacon_silence_s: float = 30.0  # out, so long after the last sighting
-
-
-@dataclass(frozen=True, slots=True)
-class Zones(Columns):
-    """All zones, Z rows; a zone's row is its ``zone_ix``.
-
-    ``radius_m`` of a polygon is that of the circle of its area; of a beacon place it is 0.
-    """
-
-    ids: list[str]
-    kind: NDArray[np.int8]  # CIRCLE, POLYGON or PLACE
-    lon_deg: Floats  # the centre; of a polygon its representative point
-    lat_deg: Floats
-    radius_m: Floats
-    store_ix: Ints  # -1 for a zone of no store
-    policy_ix: Ints
-    mode: NDArray[np.int8]  # position in MODES
-    minutes: Floats  # NaN where the reach is not by time
-    prints: Longs  # fingerprint of kind and shape: another shape is another zone
-    born_ms: Longs  # since when this shape is in force; 0 is always
-    why: list[str]  # how this reach came about, to read
-    polygons: dict[int, Polygon | MultiPolygon] = field(default_factory=dict)  # by zone_ix
-    places: dict[int, str] = field(default_factory=dict)  # beacon place, by zone_ix
-    tags: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of drawn zones, by zone_ix
-    names: dict[int, str] = field(default_factory=dict)  # of drawn zones, by zone_ix
-    time_zones: dict[int, str] = field(default_factory=dict)  # of zones of no store, by zone_ix
-
-    def __len__(self) -> int:
-        return len(self.ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +90,7 @@ class Book:
     engine: EnginePlan
     beacons: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # -> zone_ix
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
+    coupon_key: bytes = b""  # the secret behind unique codes; the service brings its own
 
     @cached_property
     def index(self) -> ZoneIndex:
@@ -145,6 +118,12 @@ class Book:
     def _plans_by_zone(self) -> dict[int, tuple[CampaignPlan, ...]]:
         return {}
 
+    @cached_property
+    def memory_ms(self) -> int:
+        """How long a fired trigger is remembered: as long as any cap or cool-down looks back."""
+        every_cap = [*self.engine.spec.caps, *(cap for plan in self.campaigns for cap in plan.caps)]
+        return caps.memory_ms(every_cap, (plan.cooldown_ms for plan in self.campaigns))
+
     def policy(self, zone_ix: int) -> Policy:
         """The presence policy of a zone."""
         return self.policies[self.zones.policy_ix[zone_ix]]
@@ -153,6 +132,13 @@ class Book:
         """The store a zone belongs to."""
         store_ix = int(self.zones.store_ix[zone_ix])
         return None if store_ix < 0 else self.stores[store_ix]
+
+    def place_of_gateway(self, gateway_id: str) -> int:
+        """The beacon place that a gateway hears; -1 for a gateway nobody listed."""
+        gateway = self.gateways.get(gateway_id)
+        if gateway is None:
+            return -1
+        return self.zone_ix_of.get(f"{gateway.store}/{gateway.place}", -1)
 
     def areas_of_store(self, store_ix: int) -> list[int]:
         """The zones of a store that GPS decides: its reach and those drawn for it."""

@@ -43,6 +43,16 @@ def local_date(at_ms: int, zone: ZoneInfo) -> date:
     return local_time(at_ms, zone).date()
 
 
+def rfc3339(at_ms: int) -> str:
+    """An instant as text, to the millisecond, in UTC.
+
+    >>> rfc3339(1_769_443_022_000)
+    '2026-01-26T15:57:02.000Z'
+    """
+    at = datetime.fromtimestamp(at_ms // SECOND_MS, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % SECOND_MS:03d}Z"
+
+
 class Hours:
     """An ``opening_hours`` expression in a time zone and a country's holidays.
 

@@ -83,14 +83,13 @@ class Record(Packed):
     time_zone: str = ""
     quiet_hours: str = ""
     caps: list[Cap] = field(default_factory=list)  # chosen by the person, on top of the campaigns'
-    devices: dict[str, int] = field(default_factory=dict)  # device -> time of its last fix
+    devices: dict[str, int] = field(default_factory=dict)  # device -> up to when we know of it
     presences: dict[str, Presence] = field(default_factory=dict)  # by zone
     heard: dict[str, Heard] = field(default_factory=dict)  # by beacon zone
     groups: list[Group] = field(default_factory=list)
     fired: list[Fired] = field(default_factory=list)
     fired_total: dict[str, int] = field(default_factory=dict)  # campaign -> since the beginning
     lag_ms: int = 0  # how long the latest fix took to reach us
-    horizon_ms: int = -1  # a visit was closed by silence here: older fixes only repair
     beacons: list[str] = field(default_factory=list)  # what the person carries: uuid:major:minor
 
     def allows(self, purpose: str) -> bool:
@@ -105,12 +104,13 @@ class Record(Packed):
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing left worth a record."""
-        return msgspec.structs.asdict(self) == _EMPTY | {
+        """Whether there is nothing left worth a record: no more than when a device was heard of."""
+        return self.devices.keys() <= {self.person_id} and msgspec.structs.asdict(
+            self
+        ) == _EMPTY | {
             "person_id": self.person_id,
             "version": self.version,
             "lag_ms": self.lag_ms,
-            "horizon_ms": self.horizon_ms,
             "devices": self.devices,
         }
 

@@ -53,6 +53,7 @@ class Change:
     record: Record
     due_ms: int | None  # when its next deadline passes, on our clock; None for none
     is_durable: bool = True
+    is_gone: bool = False  # nothing is left to remember: compare the version, then drop the record
 
 
 @dataclass(frozen=True, slots=True)

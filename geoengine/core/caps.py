@@ -1,0 +1,95 @@
+"""How often is too often: triggers counted per person, campaign and window.
+
+A window is a calendar hour, day or week in the person's time zone, everything so far (``total``),
+or a span that slides (``24h``). What counts is the moment the trigger fired.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from geoengine.core.calendar import duration_ms, local_time
+from geoengine.core.model import Cap
+from geoengine.core.record import Fired, Record
+from geoengine.core.units import DAY_MS, SECOND_MS
+
+CALENDAR_MEMORY_MS = 8 * DAY_MS  # a calendar week, and a day for time zones
+
+
+def reached(
+    record: Record,
+    limits: Iterable[Cap],
+    now_ms: int,
+    zone: ZoneInfo,
+    *,
+    campaign_id: str = "",
+    label: str = "",
+) -> str:
+    """The first cap that one more trigger would break, as ``cap:day 2/2``; "" for none.
+
+    Without ``campaign_id`` the triggers of all campaigns count together.
+    """
+    for cap in limits:
+        count = counted(record, cap.per, now_ms, zone, campaign_id)
+        if count >= cap.max:
+            return f"cap:{label}{cap.per} {count}/{cap.max}"
+    return ""
+
+
+def counted(record: Record, per: str, now_ms: int, zone: ZoneInfo, campaign_id: str = "") -> int:
+    """Triggers that fired in the window that ``now_ms`` lies in."""
+    if per == "total":
+        totals = record.fired_total
+        return totals.get(campaign_id, 0) if campaign_id else sum(totals.values())
+    since_ms = window_start_ms(per, now_ms, zone)
+    return sum(
+        fired.at_ms >= since_ms and campaign_id in ("", fired.campaign_id) for fired in record.fired
+    )
+
+
+def window_start_ms(per: str, now_ms: int, zone: ZoneInfo) -> int:
+    """When the window began; a sliding one holds what is younger than its length.
+
+    >>> window_start_ms("day", 1_769_443_022_000, ZoneInfo("UTC"))
+    1769385600000
+    """
+    local = local_time(now_ms, zone)
+    if per == "hour":
+        # Counted from the instant, not from the wall clock: an hour that comes twice in autumn is
+        # two hours.
+        return now_ms - (local.minute * 60 + local.second) * SECOND_MS - now_ms % SECOND_MS
+    if per in ("day", "week"):
+        midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
+        if per == "week":
+            midnight -= timedelta(days=local.weekday())
+        return round(midnight.timestamp()) * SECOND_MS
+    return now_ms - duration_ms(per) + 1
+
+
+def memory_ms(caps: Iterable[Cap], cooldowns_ms: Iterable[int]) -> int:
+    """How long a fired trigger must be remembered for these caps and cool-downs."""
+    sliding = [
+        duration_ms(cap.per) for cap in caps if cap.per not in ("hour", "day", "week", "total")
+    ]
+    return max([CALENDAR_MEMORY_MS, *sliding, *cooldowns_ms])
+
+
+def remember(record: Record, fired: Fired, kept_ms: int) -> None:
+    """Count a trigger, and forget those no cap asks for any more."""
+    since_ms = fired.at_ms - kept_ms
+    record.fired = [old for old in record.fired if old.at_ms >= since_ms]
+    record.fired.append(fired)
+    totals = record.fired_total
+    totals[fired.campaign_id] = totals.get(fired.campaign_id, 0) + 1
+
+
+def release(record: Record, trigger_id: str) -> bool:
+    """Give back the place of a trigger that certainly reached nobody; whether it had one."""
+    for fired in record.fired:
+        if fired.trigger_id == trigger_id:
+            record.fired.remove(fired)
+            record.fired_total[fired.campaign_id] -= 1
+            return True
+    return False

@@ -1,0 +1,163 @@
+"""Beacon signal strengths -> who is at which place in a store.
+
+A sighting is one advertisement heard; the places of a store are zones of kind PLACE. Strengths
+are averaged over a few seconds because single ones are worth little: a body in the way costs as
+much as three times the distance. A place takes over from another only when it is louder by a
+margin. Sources and measurements: DESIGN, "Presence", last sentence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geoengine.core.book import Book, Policy
+from geoengine.core.presence import Fix, enter, leave
+from geoengine.core.record import Heard, Record, Transition
+from geoengine.core.units import SECOND_MS
+from geoengine.core.zones import PLACE
+
+TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
+SAMPLES_MAX = 64
+NOT_HEARD_DBM = -200.0
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One registered beacon place, heard once on behalf of a person."""
+
+    device_id: str
+    zone_ix: int
+    rssi_dbm: float
+    seen_ms: int
+    recv_ms: int
+    post_ix: int = -1
+
+
+def observe_sighting(record: Record, sighting: Sighting, book: Book) -> list[Transition]:
+    """What one sighting changes: ``record`` is updated, the transitions are returned."""
+    zone_id, policy = book.zones.ids[sighting.zone_ix], book.policy(sighting.zone_ix)
+    heard = record.heard.setdefault(zone_id, Heard([], []))
+    if not _remember(heard, sighting, policy):
+        return []
+    record.lag_ms = max(0, sighting.recv_ms - sighting.seen_ms)
+    strength_dbm = smoothed_dbm(heard, sighting.seen_ms, policy)
+    presence = record.presences.get(zone_id)
+    if presence is not None:
+        if strength_dbm >= policy.beacon_near_dbm - policy.beacon_margin_db:
+            presence.seen_ms = max(presence.seen_ms, sighting.seen_ms)
+            _keep_store_alive(record, sighting, book)
+        return []
+    if strength_dbm < policy.beacon_near_dbm or not _is_confirmed(heard, sighting, policy):
+        return []
+    rivals = _rivals(record, book)
+    for rival_ix in rivals:
+        rival = record.heard.get(book.zones.ids[rival_ix])
+        rival_dbm = smoothed_dbm(rival, sighting.seen_ms, policy) if rival else NOT_HEARD_DBM
+        if strength_dbm < rival_dbm + policy.beacon_margin_db:
+            return []
+    left = [_leave_place(record, rival_ix, sighting, book) for rival_ix in rivals]
+    return [*left, *_arrive(record, sighting, book)]
+
+
+def _remember(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
+    """Add a sample; several within one second are one, the loudest. False for one too late."""
+    newest_ms = heard.seen_ms[-1] if heard.seen_ms else -1
+    if sighting.seen_ms // SECOND_MS == newest_ms // SECOND_MS:
+        heard.rssi_dbm[-1] = max(heard.rssi_dbm[-1], sighting.rssi_dbm)
+        return True
+    if sighting.seen_ms < newest_ms:
+        return False
+    heard.seen_ms.append(sighting.seen_ms)
+    heard.rssi_dbm.append(sighting.rssi_dbm)
+    span_ms = max(policy.beacon_within_s, policy.beacon_smooth_s) * SECOND_MS
+    fresh = [i for i, at_ms in enumerate(heard.seen_ms) if at_ms >= sighting.seen_ms - span_ms]
+    keep_from = max(fresh[0], len(heard.seen_ms) - SAMPLES_MAX)
+    del heard.seen_ms[:keep_from], heard.rssi_dbm[:keep_from]
+    return True
+
+
+def smoothed_dbm(heard: Heard, at_ms: int, policy: Policy) -> float:
+    """Mean strength over the last ``beacon_smooth_s``, trimmed when there are many samples."""
+    since_ms = at_ms - policy.beacon_smooth_s * SECOND_MS
+    recent = sorted(
+        dbm
+        for seen_ms, dbm in zip(heard.seen_ms, heard.rssi_dbm, strict=True)
+        if seen_ms >= since_ms
+    )
+    if not recent:
+        return NOT_HEARD_DBM
+    if len(recent) >= TRIM_FROM_COUNT:
+        cut = len(recent) // 10
+        recent = recent[cut : len(recent) - cut]
+    return sum(recent) / len(recent)
+
+
+def _is_confirmed(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
+    since_ms = sighting.seen_ms - policy.beacon_within_s * SECOND_MS
+    return sum(seen_ms >= since_ms for seen_ms in heard.seen_ms) >= policy.beacon_sightings
+
+
+def _rivals(record: Record, book: Book) -> list[int]:
+    """Beacon places the person stands in: one can be in one place at a time."""
+    found = (book.zone_ix_of[zone_id] for zone_id, p in record.presences.items() if p.is_inside)
+    return sorted(zone_ix for zone_ix in found if book.zones.kind[zone_ix] == PLACE)
+
+
+def _as_fix(sighting: Sighting, previous_ms: int) -> Fix:
+    return Fix(
+        device_id=sighting.device_id,
+        lon_deg=0.0,
+        lat_deg=0.0,
+        accuracy_m=0.0,
+        fix_ms=sighting.seen_ms,
+        recv_ms=sighting.recv_ms,
+        previous_ms=previous_ms,
+        post_ix=sighting.post_ix,
+    )
+
+
+def _leave_place(record: Record, zone_ix: int, sighting: Sighting, book: Book) -> Transition:
+    zone_id = book.zones.ids[zone_ix]
+    return leave(
+        record,
+        zone_id,
+        zone_ix,
+        at_ms=sighting.seen_ms,
+        until_ms=record.presences[zone_id].seen_ms,
+        now_ms=sighting.recv_ms,
+        reason="left",
+        post_ix=sighting.post_ix,
+        is_beacon=True,
+    )
+
+
+def _arrive(record: Record, sighting: Sighting, book: Book) -> list[Transition]:
+    """Enter the place, and its store's zones around it: a beacon says more than GPS does."""
+    previous_ms = record.devices.get(sighting.device_id, -1)
+    fix = _as_fix(sighting, previous_ms)
+    arrivals = [enter(record, fix, sighting.zone_ix, book, is_initial=False)]
+    for area_ix in _areas_around(sighting.zone_ix, book):
+        presence = record.presences.get(book.zones.ids[area_ix])
+        if presence is None or not presence.is_inside:
+            arrivals.append(enter(record, fix, area_ix, book))
+    _keep_store_alive(record, sighting, book)
+    return arrivals
+
+
+def _areas_around(place_ix: int, book: Book) -> list[int]:
+    """The zones of the place's store that the store itself stands in."""
+    store_ix = int(book.zones.store_ix[place_ix])
+    spot = book.stores[store_ix].location
+    return [
+        area_ix
+        for area_ix in book.areas_of_store(store_ix)
+        if book.index.edge_m_one(area_ix, spot.lon, spot.lat) <= 0
+    ]
+
+
+def _keep_store_alive(record: Record, sighting: Sighting, book: Book) -> None:
+    """Being heard at a place is a sign of life in all zones of its store."""
+    for area_ix in book.areas_of_store(int(book.zones.store_ix[sighting.zone_ix])):
+        presence = record.presences.get(book.zones.ids[area_ix])
+        if presence is not None and presence.is_inside:
+            presence.seen_ms = max(presence.seen_ms, sighting.seen_ms)

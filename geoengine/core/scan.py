@@ -1,0 +1,207 @@
+"""The first half of a step, in columns: who in this batch is worth a closer look, and why.
+
+Most fixes touch no zone and belong to nobody who stands in one. They end here, at the cost of a
+row in the last-fix table; only people with evidence, or with something remembered, go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from geoengine.core.book import Book
+from geoengine.core.columns import (
+    Bools,
+    Crossings,
+    Evidence,
+    Fixes,
+    Floats,
+    Known,
+    LastFixes,
+    Longs,
+)
+from geoengine.core.match import match
+from geoengine.core.presence import COARSE_SIGMAS, Fix, quantile
+from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
+from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, SECOND_MS
+from geoengine.core.zones import CIRCLE
+
+DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need not be asked about
+SEGMENT_MAX_M = 10_000.0  # a longer way between two fixes says nothing of what it passed
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What the columns gave: fixes by person for those worth a look, and the last fixes of all."""
+
+    timelines: dict[str, list[Fix]]
+    last: LastFixes | None
+    counts: Counter[str]
+
+
+def scan(fixes: Fixes, known: Known, book: Book, *, is_assumed: bool) -> Scan:
+    """Order, check and match the fixes of a batch.
+
+    Fixes of people who did not agree to be located are dropped here, counted and forgotten.
+    """
+    counts: Counter[str] = Counter()
+    allowed = known.is_located | (~known.has_refused if is_assumed else False)
+    if not allowed.all():
+        keep = np.flatnonzero(allowed)
+        counts["no_consent"] = len(fixes) - len(keep)
+        fixes, known = fixes.take(keep), known.take(keep)
+    if not len(fixes):
+        return Scan({}, None, counts)
+    track = follow(fixes, known)
+    for name, fate in (("accepted", ACCEPTED), ("late", LATE), ("suspect", SUSPECT)):
+        counts[name] = int(np.count_nonzero(track.fate == fate))
+    look = _Look.at(fixes, known, track, book, counts)
+    return Scan(look.timelines(), track.last, counts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The matched batch: rows are those of the track."""
+
+    fixes: Fixes
+    known: Known
+    track: Track
+    evidence: Evidence  # fix_ix is a row of the track
+    crossings: Crossings  # segment_ix is a row of the track
+    is_wanted: Bools  # rows of people worth a closer look
+
+    @classmethod
+    def at(
+        cls, fixes: Fixes, known: Known, track: Track, book: Book, counts: Counter[str]
+    ) -> _Look:
+        lon, lat = fixes.lon_deg[track.row_ix], fixes.lat_deg[track.row_ix]
+        remembered = known.has_record[track.row_ix]
+        # A late fix can repair the visit of somebody remembered, and nothing else.
+        asked = np.flatnonzero((track.fate == ACCEPTED) | ((track.fate == LATE) & remembered))
+        found = match(lon[asked], lat[asked], book.index)
+        accuracy = fixes.accuracy_m[track.row_ix]
+        rows = asked[found.fix_ix]
+        lets_in, is_coarse = _lets_in(found, accuracy[rows], book)
+        counts["coarse"] = int(np.count_nonzero(is_coarse))
+        matters = lets_in | remembered[rows]
+        evidence = Evidence(
+            rows[matters].astype(np.int32), found.zone_ix[matters], found.edge_m[matters]
+        )
+        crossings = _crossings(track, lon, lat, accuracy, book)
+        is_wanted = remembered & (track.fate != SUSPECT)
+        is_wanted[evidence.fix_ix] = True
+        is_wanted[crossings.segment_ix] = True
+        return cls(fixes, known, track, evidence, crossings, is_wanted)
+
+    def timelines(self) -> dict[str, list[Fix]]:
+        """The fixes of the wanted people, in order within each post."""
+        people: dict[str, list[Fix]] = {}
+        for row, fix in self._wanted_fixes():
+            person_id = self.known.person_ids[self.track.row_ix[row]]
+            people.setdefault(person_id, []).append(fix)
+        return people
+
+    def _wanted_fixes(self) -> Iterator[tuple[int, Fix]]:
+        rows = np.flatnonzero(self._spread(self.is_wanted) & (self.track.fate != SUSPECT))
+        edge_bounds = _bounds(self.evidence.fix_ix, rows)
+        cross_bounds = _bounds(self.crossings.segment_ix, rows)
+        fixes, track = self.fixes, self.track
+        for row, edges, crosses in zip(rows.tolist(), edge_bounds, cross_bounds, strict=True):
+            source = int(track.row_ix[row])
+            yield (
+                row,
+                Fix(
+                    device_id=fixes.device_ids[source],
+                    lon_deg=float(fixes.lon_deg[source]),
+                    lat_deg=float(fixes.lat_deg[source]),
+                    accuracy_m=float(fixes.accuracy_m[source]),
+                    fix_ms=int(fixes.fix_ms[source]),
+                    recv_ms=int(fixes.recv_ms[source]),
+                    is_mocked=bool(fixes.is_mocked[source]),
+                    previous_ms=int(track.previous_ms[row]),
+                    post_ix=int(fixes.post_ix[source]),
+                    is_late=bool(track.fate[row] == LATE),
+                    edges=_edges(self.evidence, *edges),
+                    crossed=_cuts(self.crossings, *crosses),
+                ),
+            )
+
+    def _spread(self, is_wanted: Bools) -> Bools:
+        """One wanted row makes all rows of its device wanted: later ones may throw out again."""
+        ids = self.fixes.device_ids
+        wanted = {ids[i] for i in self.track.row_ix[is_wanted].tolist()}
+        if not wanted:
+            return is_wanted
+        ordered = (ids[i] in wanted for i in self.track.row_ix.tolist())
+        return np.fromiter(ordered, bool, len(is_wanted))
+
+
+def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bools]:
+    """Which pairs would count towards letting somebody in; which are too coarse to. M rows."""
+    zones = book.zones
+    sigma = np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+    radius = zones.radius_m[found.zone_ix]
+    distance = radius + found.edge_m
+    z_circle = (radius - np.sqrt(distance * distance + sigma * sigma)) / sigma
+    z = np.where(zones.kind[found.zone_ix] == CIRCLE, z_circle, -found.edge_m / sigma)
+    least = np.array([quantile(policy.confirm_enter_p) for policy in book.policies])
+    is_coarse = radius < COARSE_SIGMAS * sigma
+    return ~is_coarse & (z >= least[zones.policy_ix[found.zone_ix]]), is_coarse
+
+
+def _crossings(track: Track, lon: Floats, lat: Floats, accuracy: Floats, book: Book) -> Crossings:
+    """Zones that the way from the last fix cut through, both fixes fine enough to say so."""
+    gap_ms = max(policy.cross_gap_s for policy in book.policies) * SECOND_MS
+    least_m = min(policy.cross_m for policy in book.policies)
+    rows = np.flatnonzero(
+        (track.fate == ACCEPTED)
+        & (track.previous_ms >= 0)
+        & (track.at_ms - track.previous_ms <= gap_ms)
+    )
+    rows = rows[_is_segment(track, rows, lon, lat, least_m)]
+    found = book.index.crossings(
+        track.previous_lon_deg[rows], track.previous_lat_deg[rows], lon[rows], lat[rows], least_m
+    )
+    at = rows[found.segment_ix]
+    worst = np.maximum(accuracy[at], track.previous_accuracy_m[at])
+    sigma = np.maximum(worst, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+    policy_ix = book.zones.policy_ix[found.zone_ix]
+    deep = np.array([policy.cross_m for policy in book.policies])
+    keep = (book.zones.radius_m[found.zone_ix] >= COARSE_SIGMAS * sigma) & (
+        found.chord_m >= deep[policy_ix]
+    )
+    kept = found.take(np.flatnonzero(keep))
+    return Crossings(at[keep].astype(np.int32), kept.zone_ix, kept.chord_m, kept.into, kept.out_of)
+
+
+def _is_segment(track: Track, rows: Longs, lon: Floats, lat: Floats, least_m: float) -> Bools:
+    """Whether the way to each of these rows is long enough to cross anything, and not too long."""
+    north_m = (lat[rows] - track.previous_lat_deg[rows]) * DEGREE_M
+    east_m = (lon[rows] - track.previous_lon_deg[rows]) * DEGREE_M * np.cos(np.radians(lat[rows]))
+    way_m = np.hypot(north_m, east_m)
+    is_segment: Bools = (way_m >= 0.9 * least_m) & (way_m <= SEGMENT_MAX_M)
+    return is_segment
+
+
+def _bounds(column: np.ndarray, rows: Longs) -> list[tuple[int, int]]:
+    """Where each row's entries begin and end in a sorted column."""
+    starts = np.searchsorted(column, rows, "left").tolist()
+    ends = np.searchsorted(column, rows, "right").tolist()
+    return list(zip(starts, ends, strict=True))
+
+
+def _edges(evidence: Evidence, start: int, end: int) -> dict[int, float]:
+    if start == end:
+        return {}
+    zones, edges = evidence.zone_ix[start:end].tolist(), evidence.edge_m[start:end].tolist()
+    return dict(zip(zones, edges, strict=True))
+
+
+def _cuts(crossings: Crossings, start: int, end: int) -> tuple[tuple[int, float, float], ...]:
+    return tuple(
+        (int(crossings.zone_ix[i]), float(crossings.into[i]), float(crossings.out_of[i]))
+        for i in range(start, end)
+    )

@@ -1,0 +1,231 @@
+"""The loop around the step: load, step, commit. Live service and replay run the same one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from geoengine.core import people
+from geoengine.core.book import Book
+from geoengine.core.engine import Batch, Outcome, Touched, event_send, step
+from geoengine.core.errors import StateConflict
+from geoengine.core.events import PREFIX
+from geoengine.core.presence import next_due_ms
+from geoengine.core.ranging import Sighting
+from geoengine.core.record import Event, Record, Send
+from geoengine.core.scan import scan
+from geoengine.state.base import Change, Commit, State
+
+TRIES = 20  # a record that changes under us this often belongs to somebody stuck in a loop
+
+
+async def _until_agreed(once: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Do it again on fresh records as long as somebody else was faster."""
+    for _ in range(TRIES - 1):
+        with suppress(StateConflict):
+            return await once()
+    return await once()
+
+
+async def advance(state: State, book: Book, batch: Batch) -> Outcome:
+    """One batch: identify, look, load, step, commit; again from the look on a conflict.
+
+    Raises `StateUnavailable` when the state cannot commit; then nothing has happened.
+    """
+    await _identify_all(state, book, batch)
+    is_assumed = "location" in batch.purposes(book)
+
+    async def once() -> Outcome:
+        known = await state.known(batch.fixes)
+        seen = scan(batch.fixes, known, book, is_assumed=is_assumed)
+        heard = await _heard(state, book, batch, seen.counts)
+        records = await state.load(sorted({*seen.timelines, *heard, *batch.due}))
+        outcome = step(batch, seen, heard, records, book)
+        await _commit(state, outcome, batch.now_ms)
+        return outcome
+
+    return await _until_agreed(once)
+
+
+async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
+    commit = Commit(
+        op_id=uuid4().hex,
+        changes=tuple(
+            Change(touched.record, touched.due_ms, touched.is_durable, touched.is_gone)
+            for touched in outcome.changes
+        ),
+        last=outcome.last,
+        sends=tuple(outcome.sends),
+        decisions=tuple(outcome.decisions),
+        now_ms=now_ms,
+    )
+    if commit.changes or commit.last is not None or commit.is_durable:
+        await state.commit(commit)
+
+
+async def _heard(
+    state: State, book: Book, batch: Batch, counts: Counter[str]
+) -> dict[str, list[Sighting]]:
+    """The sightings of registered beacons, by the person they tell of; others are counted."""
+    sightings = batch.sightings
+    heard: dict[str, list[Sighting]] = {}
+    if not len(sightings):
+        return heard
+    names, places = [], []
+    for row, key in enumerate(sightings.beacon_keys):
+        gateway_id = sightings.gateway_ids[row]
+        if gateway_id is None:
+            names.append(sightings.device_ids[row] or "")
+            places.append(book.beacons.get(key, -1))
+        else:
+            names.append(beacon_name(key))
+            places.append(book.place_of_gateway(gateway_id))
+    owners = await state.owners(names)
+    for row, (name, owner, zone_ix) in enumerate(zip(names, owners, places, strict=True)):
+        is_strange = zone_ix < 0 or (sightings.gateway_ids[row] is not None and owner == name)
+        counts["unknown_beacon" if is_strange else "sightings"] += 1
+        if not is_strange:
+            heard.setdefault(owner, []).append(_sighting(batch, row, name, zone_ix))
+    return heard
+
+
+def _sighting(batch: Batch, row: int, device_id: str, zone_ix: int) -> Sighting:
+    sightings = batch.sightings
+    return Sighting(
+        device_id=device_id,
+        zone_ix=zone_ix,
+        rssi_dbm=float(sightings.rssi_dbm[row]),
+        seen_ms=int(sightings.seen_ms[row]),
+        recv_ms=int(sightings.recv_ms[row]),
+        post_ix=int(sightings.post_ix[row]),
+    )
+
+
+def beacon_name(key: tuple[str, int, int]) -> str:
+    """The alias of a beacon that somebody carries: ``uuid:major:minor``."""
+    return f"{key[0]}:{key[1]}:{key[2]}"
+
+
+# --- people -------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Amended:
+    """What follows from a change to a person, beside the record itself."""
+
+    events: list[Event] = field(default_factory=list)
+    cancel_sends: tuple[str, ...] = ()  # levers whose queued messages die; "" is all of them
+    forget_devices: tuple[str, ...] = ()
+    aliases: dict[str, str] = field(default_factory=dict)
+
+
+async def amend(
+    state: State,
+    book: Book,
+    person_id: str,
+    change: Callable[[Record], Amended | None],
+    now_ms: int,
+) -> Outcome:
+    """Load one record, change it, commit; again on a conflict. ``change`` must be repeatable."""
+
+    async def once() -> Outcome:
+        record = (await state.load([person_id])).get(person_id) or Record(person_id)
+        amended = change(record) or Amended()
+        outcome = Outcome(
+            changes=[Touched(record, next_due_ms(record, book), True)],
+            events=amended.events,
+            sends=_subscribed(amended.events, record, book),
+        )
+        await state.commit(
+            Commit(
+                op_id=uuid4().hex,
+                changes=(Change(record, next_due_ms(record, book)),),
+                sends=tuple(outcome.sends),
+                forget_devices=amended.forget_devices,
+                cancel_sends_of=tuple((person_id, lever) for lever in amended.cancel_sends),
+                aliases=amended.aliases,
+                now_ms=now_ms,
+            )
+        )
+        return outcome
+
+    return await _until_agreed(once)
+
+
+def _subscribed(events: list[Event], record: Record, book: Book) -> list[Send]:
+    webhook = book.engine.spec.webhook
+    wanted = set(webhook.events) if webhook else set()
+    return [event_send(event, record) for event in events if PREFIX + event.type in wanted]
+
+
+async def grant(
+    state: State, book: Book, person_id: str, purpose: str, evidence: people.Json, now_ms: int
+) -> Outcome:
+    """Record a consent."""
+
+    def change(record: Record) -> Amended:
+        return Amended(events=people.grant(record, purpose, evidence, now_ms))
+
+    return await amend(state, book, person_id, change, now_ms)
+
+
+async def withdraw(
+    state: State, book: Book, person_id: str, purpose: str, evidence: people.Json, now_ms: int
+) -> Outcome:
+    """Record a withdrawal: queued messages die with it, and without location also the last fix."""
+
+    def change(record: Record) -> Amended:
+        devices = (*record.devices, person_id)
+        events = people.withdraw(record, purpose, evidence, book, now_ms)
+        if purpose == "location":
+            return Amended(events, cancel_sends=("",), forget_devices=devices)
+        return Amended(events, cancel_sends=(purpose,))
+
+    return await amend(state, book, person_id, change, now_ms)
+
+
+async def identify(
+    state: State, book: Book, device_id: str, person_id: str, now_ms: int
+) -> Outcome:
+    """Say whose device this is: what was remembered of the device becomes the person's."""
+
+    async def once() -> Outcome:
+        (owner,) = await state.owners([device_id])
+        if owner == person_id:
+            return Outcome()
+        records = await state.load([device_id, person_id])
+        record = records.get(person_id) or Record(person_id)
+        nameless = records.get(device_id) if owner == device_id else None
+        if nameless is not None:
+            people.merge(record, nameless)
+        record.devices.setdefault(device_id, -1)
+        await state.commit(
+            Commit(
+                op_id=uuid4().hex,
+                changes=(Change(record, next_due_ms(record, book)),),
+                aliases={device_id: person_id},
+                drop_people=(device_id,) if nameless is not None else (),
+                now_ms=now_ms,
+            )
+        )
+        return Outcome(changes=[Touched(record, next_due_ms(record, book), True)])
+
+    return await _until_agreed(once)
+
+
+async def _identify_all(state: State, book: Book, batch: Batch) -> None:
+    """Bind devices to the people that their fixes name, where that is news."""
+    named = {
+        device_id: person_id
+        for device_id, person_id in zip(batch.fixes.device_ids, batch.fixes.person_ids, strict=True)
+        if person_id
+    }
+    if not named:
+        return
+    owners = await state.owners(list(named))
+    for (device_id, person_id), owner in zip(named.items(), owners, strict=True):
+        if owner != person_id:
+            await identify(state, book, device_id, person_id, batch.now_ms)
