@@ -100,7 +100,7 @@ def _rules(expression: str, zone: ZoneInfo, country: str) -> OpeningHours:
 
 
 def _instant_ms(change: datetime, at_ms: int, zone: ZoneInfo) -> int:
-    """The library's next change as an instant after ``at_ms``, also in the doubled hour of autumn."""
+    """The library's next change as an instant after ``at_ms``, also in autumn's doubled hour."""
     if change.tzinfo is None:
         change = change.replace(tzinfo=zone)
     change_ms = round(change.astimezone(UTC).timestamp() * SECOND_MS)

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Sightings
+from geoengine.core.deadlines import close_strange, next_due_ms, pass_deadlines
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
-from geoengine.core.presence import Fix, close_strange, next_due_ms, observe_fix, pass_deadlines
+from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Decision, Event, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
+from geoengine.core.visits import Fix
 
 EVENT_EXPIRES_MS = 76 * HOUR_MS  # as long as Standard Webhooks' example schedule keeps trying
 

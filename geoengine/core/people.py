@@ -9,8 +9,8 @@ from geoengine.core.book import Book
 from geoengine.core.events import transition_events
 from geoengine.core.ids import digest
 from geoengine.core.model import PURPOSES
-from geoengine.core.presence import close
 from geoengine.core.record import Consent, Event, Json, Presence, Record
+from geoengine.core.visits import close
 
 
 def grant(record: Record, purpose: str, evidence: Json, now_ms: int) -> list[Event]:

@@ -11,9 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from geoengine.core.book import Book, Policy
-from geoengine.core.presence import Fix, enter, leave
 from geoengine.core.record import Heard, Record, Transition
 from geoengine.core.units import SECOND_MS
+from geoengine.core.visits import Fix, enter, leave
 from geoengine.core.zones import PLACE
 
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out

@@ -24,9 +24,10 @@ from geoengine.core.columns import (
     Longs,
 )
 from geoengine.core.match import match
-from geoengine.core.presence import COARSE_SIGMAS, Fix, quantile
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
 from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, SECOND_MS
+from geoengine.core.visits import Fix
+from geoengine.core.weigh import COARSE_SIGMAS, quantile
 from geoengine.core.zones import CIRCLE
 
 DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need not be asked about

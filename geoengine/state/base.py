@@ -29,7 +29,7 @@ Invariants, each a test of the contract suite
 3. Of two commits of one version of a record, one raises `StateConflict`.
 4. What a returned durable commit wrote is there after a power cut.
 5. A row is leased by at most one owner at a time; after ``lease_ms`` it is free again.
-6. A settled row is never leased again; a ``send_id`` that was ever appended is never appended twice.
+6. A settled row is never leased again; a ``send_id`` ever appended is never appended twice.
 7. An erased person leaves no row and no byte behind.
 
 What it does not do: read a clock (times are arguments), decide anything, know what a campaign is.

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 from geoengine.core import people
 from geoengine.core.book import Book
+from geoengine.core.deadlines import next_due_ms
 from geoengine.core.engine import Batch, Outcome, Touched, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
-from geoengine.core.presence import next_due_ms
 from geoengine.core.ranging import Sighting
 from geoengine.core.record import Event, Record, Send
 from geoengine.core.scan import scan

@@ -1,0 +1,106 @@
+"""What time alone changes: dwells fall due, silence closes visits, faint signs are forgotten.
+
+Theory of operation: the page of `presence`. Deadlines are values; nobody waits in here.
+"""
+
+from __future__ import annotations
+
+from geoengine.core.book import Book, Policy
+from geoengine.core.record import Presence, Record, Transition
+from geoengine.core.units import SECOND_MS
+from geoengine.core.visits import close, dwell, leave
+from geoengine.core.zones import PLACE
+
+HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
+
+
+def _deadlines(presence: Presence, policy: Policy, is_place: bool) -> list[tuple[int, str]]:
+    """When a visit dwells and when silence closes it, in the time of its fixes."""
+    silence_s = policy.beacon_silence_s if is_place else policy.silence_s
+    silence_ms = presence.seen_ms + round(silence_s * SECOND_MS)
+    if not presence.is_inside:
+        return [(silence_ms, "forget")]
+    due = [(silence_ms, "silence")]
+    if presence.dwell_ms >= 0 and _is_fresh(presence, policy):
+        due.append((presence.dwell_ms, "dwell"))
+    return due
+
+
+def _is_fresh(presence: Presence, policy: Policy) -> bool:
+    """Whether the person was heard of shortly before the dwell falls due."""
+    return presence.dwell_ms - presence.seen_ms <= policy.fresh_s * SECOND_MS
+
+
+def _all_deadlines(record: Record, book: Book) -> list[tuple[int, str, str]]:
+    unheard = [
+        (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
+        for zone_id, heard in record.heard.items()
+    ]
+    return unheard + [
+        (due_ms, what, zone_id)
+        for zone_id, presence in record.presences.items()
+        if (zone_ix := book.zone_ix_of.get(zone_id)) is not None
+        for due_ms, what in _deadlines(
+            presence, book.policy(zone_ix), bool(book.zones.kind[zone_ix] == PLACE)
+        )
+    ]
+
+
+def next_due_ms(record: Record, book: Book) -> int | None:
+    """When, on our clock, the person's next deadline falls due; None for none."""
+    deadlines = _all_deadlines(record, book)
+    return min(deadlines)[0] + record.lag_ms if deadlines else None
+
+
+def pass_deadlines(
+    record: Record, book: Book, until_ms: int, now_ms: int, *, is_virtual: bool, post_ix: int = -1
+) -> list[list[Transition]]:
+    """Everything that fell due up to ``until_ms`` (time of the fixes, inclusive), in order.
+
+    Each deadline is a moment of its own, hence the lists. With a virtual clock it becomes known
+    exactly when due, lag added; with a real one at ``now_ms``.
+    """
+    moments: list[list[Transition]] = []
+    while (deadlines := _all_deadlines(record, book)) and (due := min(deadlines))[0] <= until_ms:
+        at_ms, what, zone_id = due
+        known_ms = at_ms + record.lag_ms if is_virtual else now_ms
+        if what in ("forget", "unhear"):
+            del (record.presences if what == "forget" else record.heard)[zone_id]
+            continue
+        zone_ix, presence = book.zone_ix_of[zone_id], record.presences[zone_id]
+        if what == "dwell":
+            moments.append([dwell(record, presence, zone_id, book, at_ms, known_ms, post_ix)])
+            continue
+        is_place = bool(book.zones.kind[zone_ix] == PLACE)
+        if not is_place and presence.device_id in record.devices:
+            record.devices[presence.device_id] = at_ms  # what comes from before can only repair
+        moments.append(
+            [
+                leave(
+                    record,
+                    zone_id,
+                    zone_ix,
+                    at_ms=at_ms,
+                    until_ms=presence.seen_ms,
+                    now_ms=known_ms,
+                    reason="silence",
+                    post_ix=post_ix,
+                    is_beacon=is_place,
+                )
+            ]
+        )
+    return moments
+
+
+def close_strange(record: Record, book: Book, now_ms: int) -> list[Transition]:
+    """Close visits to zones that vanished or changed shape; forget half-confirmed signs of them."""
+    moments = []
+    for zone_id, presence in list(record.presences.items()):
+        zone_ix = book.zone_ix_of.get(zone_id, -1)
+        if zone_ix >= 0 and book.zones.prints[zone_ix] == presence.zone_print:
+            continue
+        if not presence.is_inside:
+            del record.presences[zone_id]
+            continue
+        moments.append(close(record, zone_id, zone_ix, now_ms, "zone_changed"))
+    return moments

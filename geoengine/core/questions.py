@@ -1,0 +1,211 @@
+"""The questions a campaign is asked about a transition, and the table of their order.
+
+Each takes a `Question` and answers "" or the reason why not; `rules` asks them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from geoengine.core import calendar, caps
+from geoengine.core.book import Book, CampaignPlan
+from geoengine.core.ids import share_of
+from geoengine.core.model import PERSON_LEVERS, Store
+from geoengine.core.record import Record, Transition
+from geoengine.core.units import MINUTE_MS
+
+UTC_NAME = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A place and a person as calendars see them: store, time zones, whose holidays."""
+
+    store: Store | None
+    place_zone: str  # IANA name
+    country: str
+    person_zone: str  # where the person lives; the place's where none is known
+
+    @classmethod
+    def of(cls, zone_ix: int, record: Record, book: Book) -> Spot:
+        """The spot of a zone (-1 for one no longer there) and a person."""
+        store = book.store_of(zone_ix) if zone_ix >= 0 else None
+        place_zone = (store.time_zone if store else book.zones.time_zones.get(zone_ix)) or UTC_NAME
+        country = (store.country or "") if store else ""
+        return cls(store, place_zone, country, sound_zone(record.time_zone) or place_zone)
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether the store is open; one without hours, or no store at all, always is."""
+        if self.store is None or not self.store.hours:
+            return True
+        return calendar.hours(self.store.hours, self.place_zone, self.country).is_open(now_ms)
+
+    def is_within(self, window: str | None, now_ms: int) -> bool:
+        """Whether now lies in a window, an OSM expression in the place's time; none is always."""
+        if window is None:
+            return True
+        return calendar.hours(window, self.place_zone, self.country).is_open(now_ms)
+
+
+@dataclass(frozen=True)
+class Question:
+    """One campaign about one transition of one person: what the questions look at."""
+
+    plan: CampaignPlan
+    transition: Transition
+    record: Record
+    book: Book
+    assumed: frozenset[str]  # purposes that everybody is taken to have agreed to
+
+    @cached_property
+    def spot(self) -> Spot:
+        """Where it happened, as calendars see it."""
+        return Spot.of(self.transition.zone_ix, self.record, self.book)
+
+    @cached_property
+    def lever(self) -> str:
+        """The first lever with consent and an address; "" for none."""
+        return next((lever for lever in self.plan.spec.levers if not self.lacks(lever)), "")
+
+    def lacks(self, lever: str) -> str:
+        """What is missing to reach the person by this lever; "" for nothing."""
+        if lever not in PERSON_LEVERS:
+            return ""
+        if not _allows(self.record, lever, self.assumed):
+            return f"no_consent:{lever}"
+        return "" if self.address(lever) else f"no_address:{lever}"
+
+    def address(self, lever: str) -> str:
+        """Where the lever reaches the person."""
+        if lever == "push":
+            token = self.record.push_tokens.get(self.transition.device_id) or next(
+                iter(self.record.push_tokens.values()), None
+            )
+            if token:
+                return ":".join(token)
+        known = self.record.addresses.get(lever, "")
+        return known or ("assumed" if lever in self.assumed else "")
+
+
+def _allows(record: Record, purpose: str, assumed: frozenset[str]) -> bool:
+    """Consent on record, or taken for granted where nothing is on record."""
+    return record.allows(purpose) or (purpose in assumed and purpose not in record.consents)
+
+
+def sound_zone(name: str) -> str:
+    try:
+        return name if name and calendar.time_zone(name) else ""
+    except (ZoneInfoNotFoundError, ValueError):
+        return ""
+
+
+# --- the questions, each answering "" or why not ------------------------------------------------
+
+
+def _live(q: Question) -> str:
+    is_live = q.plan.live_from_ms <= q.transition.now_ms < q.plan.live_until_ms
+    return "" if is_live else "not_live"
+
+
+def _initial(q: Question) -> str:
+    return "initial" if q.transition.is_initial and not q.plan.spec.initial else ""
+
+
+def _mocked(q: Question) -> str:
+    return "mocked" if q.transition.is_mocked and not q.plan.spec.mocked else ""
+
+
+def _stale(q: Question) -> str:
+    age_ms = q.transition.now_ms - q.transition.at_ms
+    return "stale" if age_ms > q.plan.max_age_ms else ""
+
+
+def _open(q: Question) -> str:
+    now_ms, spot = q.transition.now_ms, q.spot
+    if q.plan.spec.when_closed or spot.store is None or not spot.store.hours:
+        return ""
+    if not spot.is_open(now_ms):
+        return "store_closed"
+    minutes = float(q.book.zones.minutes[q.transition.zone_ix])
+    arrival_ms = now_ms + (round(minutes * MINUTE_MS) if minutes == minutes else 0)
+    closes_ms = calendar.hours(spot.store.hours, spot.place_zone, spot.country).until_ms(now_ms)
+    is_coming = q.transition.kind in ("enter", "dwell", "crossed")
+    return "store_closing" if is_coming and closes_ms <= arrival_ms else ""
+
+
+def _window(q: Question) -> str:
+    return "" if q.spot.is_within(q.plan.window, q.transition.now_ms) else "window"
+
+
+def _audience(q: Question) -> str:
+    if q.plan.audience is None or q.plan.audience.includes(q.record.attributes):
+        return ""
+    return "audience"
+
+
+def _hold_out(q: Question) -> str:
+    is_held = share_of("holdout", q.plan.id, q.record.person_id) < q.plan.hold_out
+    return "holdout" if is_held else ""
+
+
+def _consent(q: Question) -> str:
+    return "" if q.lever else q.lacks(q.plan.spec.levers[0])
+
+
+def _lawful(q: Question) -> str:
+    return unlawful(q.lever, q.record, q.book, q.spot, q.transition.now_ms)
+
+
+def _cooldown(q: Question) -> str:
+    since_ms = q.transition.now_ms - q.plan.cooldown_ms
+    is_cooling = q.plan.cooldown_ms > 0 and any(
+        fired.campaign_id == q.plan.id and fired.at_ms > since_ms for fired in q.record.fired
+    )
+    return "cooldown" if is_cooling else ""
+
+
+def _caps(q: Question) -> str:
+    zone, now_ms = ZoneInfo(q.spot.person_zone), q.transition.now_ms
+    return (
+        caps.reached(q.record, q.record.caps, now_ms, zone, label="person:")
+        or caps.reached(q.record, q.plan.caps, now_ms, zone, campaign_id=q.plan.id)
+        or caps.reached(q.record, q.book.engine.spec.caps, now_ms, zone, label="all:")
+    )
+
+
+QUESTIONS: tuple[Callable[[Question], str], ...] = (
+    _live,
+    _initial,
+    _mocked,
+    _stale,
+    _open,
+    _window,
+    _audience,
+    _hold_out,
+    _consent,
+    _lawful,
+    _cooldown,
+    _caps,
+)
+
+
+def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) -> str:
+    """Why this lever must not speak to the person at this hour; "" when it may.
+
+    Lawful and quiet hours run in the person's time, and are about messages that reach a person,
+    not about systems.
+    """
+
+    def is_open(expression: str) -> bool:
+        return calendar.hours(expression, spot.person_zone, spot.country).is_open(now_ms)
+
+    lawful = book.engine.spec.lawful_hours.get(lever)  # type: ignore[call-overload]
+    if lawful and not is_open(lawful):
+        return f"lawful_hours:{lever}"
+    if lever not in PERSON_LEVERS:
+        return ""
+    quiet_hours = (record.quiet_hours, book.engine.spec.quiet_hours)
+    return "quiet_hours" if any(quiet and is_open(quiet) for quiet in quiet_hours) else ""

@@ -1,0 +1,160 @@
+"""Visits: how one opens, dwells and closes, whoever says so, GPS, a beacon or a deadline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from geoengine.core.book import Book
+from geoengine.core.ids import digest
+from geoengine.core.record import Group, Presence, Record, Transition
+from geoengine.core.units import SECOND_MS
+from geoengine.core.zones import PLACE
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One accepted fix of somebody worth a closer look, and what the index says of it."""
+
+    device_id: str
+    lon_deg: float
+    lat_deg: float
+    accuracy_m: float
+    fix_ms: int
+    recv_ms: int
+    is_mocked: bool = False
+    previous_ms: int = -1  # the device's fix before; -1 for a device that first appears
+    post_ix: int = -1
+    is_late: bool = False
+    edges: dict[int, float] = field(default_factory=dict)  # zone_ix -> edge_m, where inside
+    crossed: tuple[tuple[int, float, float], ...] = ()  # zone_ix, fractions into and out of it
+
+
+def enter(
+    record: Record, fix: Fix, zone_ix: int, book: Book, *, is_initial: bool | None = None
+) -> Transition:
+    """Open a visit at the time of the fix."""
+    zone_id, policy = book.zones.ids[zone_ix], book.policy(zone_ix)
+    pending = record.presences.get(zone_id)
+    after_ms = fix.previous_ms if pending is None else pending.after_ms
+    if is_initial is None:
+        is_initial = after_ms < book.zones.born_ms[zone_ix] or after_ms < 0
+    visit_id = digest("visit", record.person_id, zone_id, fix.device_id, fix.fix_ms)
+    presence = Presence(
+        is_inside=True,
+        zone_print=int(book.zones.prints[zone_ix]),
+        device_id=fix.device_id,
+        since_ms=fix.fix_ms,
+        seen_ms=fix.fix_ms,
+        visit_id=visit_id,
+        group_id=_join_group(record, visit_id, fix.fix_ms, book),
+        is_initial=bool(is_initial),
+        dwell_ms=fix.fix_ms + round(policy.dwell_s * SECOND_MS),
+        is_mocked=fix.is_mocked,
+        after_ms=after_ms,
+    )
+    record.presences[zone_id] = presence
+    return Transition(
+        kind="enter",
+        person_id=record.person_id,
+        device_id=fix.device_id,
+        zone_id=zone_id,
+        zone_ix=zone_ix,
+        visit_id=visit_id,
+        group_id=presence.group_id,
+        at_ms=fix.fix_ms,
+        now_ms=fix.recv_ms,
+        is_initial=presence.is_initial,
+        is_mocked=fix.is_mocked,
+        is_beacon=book.zones.kind[zone_ix] == PLACE,
+        post_ix=fix.post_ix,
+    )
+
+
+def _join_group(record: Record, visit_id: str, at_ms: int, book: Book) -> str:
+    """The group of the visits still open that began recently, else a new one."""
+    open_ids = {p.group_id for p in record.presences.values() if p.is_inside}
+    record.groups = [group for group in record.groups if group.group_id in open_ids]
+    for group in reversed(record.groups):
+        if 0 <= at_ms - group.opened_ms <= book.engine.visit_group_ms:
+            group.opened_ms = at_ms
+            return group.group_id
+    record.groups.append(Group(group_id=visit_id, opened_ms=at_ms))
+    return visit_id
+
+
+def dwell(
+    record: Record,
+    presence: Presence,
+    zone_id: str,
+    book: Book,
+    at_ms: int,
+    now_ms: int,
+    post_ix: int,
+) -> Transition:
+    presence.is_dwelled = True
+    presence.dwell_ms = -1
+    zone_ix = book.zone_ix_of[zone_id]
+    return Transition(
+        kind="dwell",
+        person_id=record.person_id,
+        device_id=presence.device_id,
+        zone_id=zone_id,
+        zone_ix=zone_ix,
+        visit_id=presence.visit_id,
+        group_id=presence.group_id,
+        at_ms=at_ms,
+        now_ms=now_ms,
+        is_initial=presence.is_initial,
+        is_mocked=presence.is_mocked,
+        is_beacon=bool(book.zones.kind[zone_ix] == PLACE),
+        duration_s=(at_ms - presence.since_ms) / SECOND_MS,
+        post_ix=post_ix,
+    )
+
+
+def leave(
+    record: Record,
+    zone_id: str,
+    zone_ix: int,
+    *,
+    at_ms: int,
+    until_ms: int,
+    now_ms: int,
+    reason: str,
+    post_ix: int = -1,
+    is_beacon: bool = False,
+) -> Transition:
+    """Close a visit: it lasted until ``until_ms`` and is known to have ended at ``at_ms``."""
+    presence = record.presences.pop(zone_id)
+    return Transition(
+        kind="exit",
+        person_id=record.person_id,
+        device_id=presence.device_id,
+        zone_id=zone_id,
+        zone_ix=zone_ix,
+        visit_id=presence.visit_id,
+        group_id=presence.group_id,
+        at_ms=at_ms,
+        now_ms=now_ms,
+        is_initial=presence.is_initial,
+        is_mocked=presence.is_mocked,
+        is_beacon=is_beacon,
+        duration_s=max(0, until_ms - presence.since_ms) / SECOND_MS,
+        reason=reason,
+        post_ix=post_ix,
+    )
+
+
+def close(record: Record, zone_id: str, zone_ix: int, now_ms: int, reason: str) -> Transition:
+    """Close a visit from outside the flow of fixes, now; it lasted until last heard of."""
+    presence = record.presences[zone_id]
+    at_ms = max(presence.seen_ms, now_ms - record.lag_ms)
+    return leave(
+        record,
+        zone_id,
+        zone_ix,
+        at_ms=at_ms,
+        until_ms=presence.seen_ms,
+        now_ms=now_ms,
+        reason=reason,
+    )
