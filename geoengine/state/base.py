@@ -209,6 +209,10 @@ class State(Records, Outbox, Archive, Protocol):
         """Take hold of the state and read what it has. Raises `StateLocked`, `StateUnavailable`."""
         ...
 
+    async def checkpoint(self) -> None:
+        """Write what is not yet durable; the service asks for it every few seconds."""
+        ...
+
     async def close(self) -> None:
         """Write what is not yet durable and let go."""
         ...

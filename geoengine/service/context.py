@@ -1,0 +1,102 @@
+"""What a route is given: the running parts, and one call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from geoengine.core.book import Book
+from geoengine.core.columns import Fixes, Sightings
+from geoengine.core.record import Event
+from geoengine.service.auth import Caller, Keys
+from geoengine.service.intake import Intake, Post
+from geoengine.service.metrics import Metrics
+from geoengine.service.problems import Problem
+from geoengine.service.settings import Settings
+from geoengine.service.worker import Worker
+from geoengine.state.base import State
+
+JSON = "application/json"
+T = TypeVar("T")
+
+
+class Sender(Protocol):
+    """What routes need of the dispatcher."""
+
+    async def quiesce(self, person_id: str, timeout_s: float) -> bool:
+        """Wait until no message to the person is on its way; cut off what is after a while."""
+        ...
+
+    def wake(self) -> None:
+        """Look at the outbox now."""
+        ...
+
+
+@dataclass
+class Context:
+    """The running parts of the service."""
+
+    settings: Settings
+    keys: Keys
+    state: State
+    worker: Worker
+    intake: Intake
+    metrics: Metrics
+    sender: Sender
+    clock: Callable[[], int]
+    openapi: bytes = b""
+    reload_error: str = ""  # why the catalogue on disk is not the one in force
+    is_stopping: bool = False
+    drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
+
+    @property
+    def book(self) -> Book:
+        """The catalogue in force."""
+        return self.worker.book
+
+    async def submit(self, fixes: Fixes, sightings: Sightings, body_bytes: int) -> list[Event]:
+        """Queue rows for the worker and wait until what they cause is durable."""
+        post = Post(fixes, sightings, body_bytes)
+        self.intake.put(post)
+        return await post.answer
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: who sent it, which resource, what it says."""
+
+    caller: Caller
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+
+    def read(self, shape: type[T]) -> T:
+        """The body as this type; a 400 `Problem` tells where it is not."""
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except RecursionError:
+            raise Problem("malformed", "Nested too deep.") from None
+        except ValueError as error:
+            raise Problem("malformed", str(error)) from None
+
+    def ask(self, shape: type[T]) -> T:
+        """The query as this type; a 400 `Problem` tells which parameter is not."""
+        try:
+            return msgspec.convert(dict(self.query), shape, strict=False)
+        except ValueError as error:
+            raise Problem("bad_parameter", str(error)) from None
+
+
+class Answer(Struct, frozen=True):
+    """An answer that is not simply 200 and a value to be written as JSON."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = JSON
+
+
+Handler = Callable[[Context, Call], Awaitable[Any]]

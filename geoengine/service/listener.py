@@ -1,0 +1,100 @@
+"""The socket: how many may connect, and how a request that is not HTTP is answered.
+
+aiohttp closes a connection that has not sent a whole header ``keepalive_timeout`` after it was
+opened or last answered, however slowly it drips; that is our bound on slow headers. Bodies are
+bounded where they are read (`app`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+from aiohttp import web
+
+from geoengine.service.problems import CONTENT_TYPE, KIND_OF_STATUS, Problem
+
+BACKLOG = 1_024
+
+
+def response_of(problem: Problem) -> web.Response:
+    """A problem as an answer."""
+    return web.Response(
+        status=problem.status,
+        body=problem.body(),
+        content_type=CONTENT_TYPE,
+        headers=problem.all_headers(),
+    )
+
+
+class Connection(web.RequestHandler):
+    """A connection whose protocol errors are problem documents too."""
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what never became a request, and close."""
+        if status >= 500:
+            return super().handle_error(request, status, exc, message)
+        self.force_close_after()
+        response = response_of(Problem(KIND_OF_STATUS.get(status, "bad_request")))
+        response.force_close()
+        return response
+
+    def force_close_after(self) -> None:
+        """Read no further request from here: where one ends is unknown."""
+        self.keep_alive(False)
+
+
+class Refusal(asyncio.Protocol):
+    """What one connection too many meets."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Say so and hang up."""
+        stream = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        problem = Problem("too_many_connections")
+        body = problem.body()
+        head = [
+            "HTTP/1.1 503 Service Unavailable",
+            f"Content-Type: {CONTENT_TYPE}",
+            f"Content-Length: {len(body)}",
+            "Connection: close",
+            *(f"{name}: {value}" for name, value in problem.all_headers().items()),
+        ]
+        stream.write("\r\n".join(head).encode() + b"\r\n\r\n" + body)
+        stream.close()
+
+
+class Listener(web.TCPSite):
+    """A listening socket that holds at most so many connections."""
+
+    def __init__(
+        self,
+        runner: web.BaseRunner,
+        host: str,
+        port: int,
+        *,
+        max_connections: int,
+        **connection_options: Any,
+    ) -> None:
+        super().__init__(runner, host, port, backlog=BACKLOG)
+        self._max_connections = max_connections
+        self._options = connection_options
+
+    def _connection(self) -> asyncio.Protocol:
+        server = cast(web.Server, self._runner.server)  # set before a site can be made
+        if len(server.connections) >= self._max_connections:
+            return Refusal()
+        return Connection(server, loop=asyncio.get_running_loop(), **self._options)
+
+    async def start(self) -> None:
+        """Listen."""
+        await web.BaseSite.start(self)
+        self._server = await asyncio.get_running_loop().create_server(
+            self._connection, self._host, self._port, backlog=self._backlog
+        )
+        self._bound_port = self._server.sockets[0].getsockname()[1]

@@ -1,0 +1,115 @@
+"""What operators see: Prometheus series, counted once a batch.
+
+A registry of its own, so that two services in one process do not share counts. Children of
+labelled series are kept, since looking one up costs more than adding to it. No label holds a
+person, a device, a place or a message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+LABELS_MAX = 200  # series of one name; a reason that varies without end would be a leak
+_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+class Counts:
+    """A labelled counter whose children are looked up once."""
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[tuple[str, ...], Counter] = {}
+
+    def add(self, labels: tuple[str, ...], amount: float = 1) -> None:
+        """Count so many more under these labels; beyond `LABELS_MAX` of them, under ``other``."""
+        child = self._children.get(labels)
+        if child is None:
+            if len(self._children) >= LABELS_MAX:
+                labels = ("other",) * len(labels)
+            child = self._children[labels] = self._counter.labels(*labels)
+        child.inc(amount)
+
+
+class Metrics:
+    """Every series of the service."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._series()
+        self._gauges()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+
+    def _series(self) -> None:
+        self.pings = self._counter("pings", "Pings and sightings taken in")
+        self.rejects = self._counts("rejects", "Pings refused at the door", "reason")
+        self.fixes = self._counts("fixes", "What became of the pings taken in", "outcome")
+        self.transitions = self._counts("transitions", "Enter, dwell, exit, crossed", "kind")
+        self.decisions = self._counts("decisions", "Campaigns judged", "outcome", "reason")
+        self.sends = self._counts("sends", "Messages, by how an attempt ended", "lever", "status")
+        self.problems = self._counts("problems", "Requests refused", "kind")
+        self.reloads = self._counts("reload", "Catalogues read while running", "result")
+        self.failures = self._counts("failures", "Our faults", "where")
+        self.batch_size = self._histogram("batch_pings", "Pings in one batch", _SIZES)
+        self.commit_seconds = self._histogram(
+            "commit_seconds", "From taking a batch to its being durable", _SECONDS
+        )
+
+    def _gauges(self) -> None:
+        self.queue_pings = self._gauge("queue_pings", "Pings waiting for the worker")
+        self.queue_bytes = self._gauge("queue_bytes", "Bytes waiting for the worker")
+        self.connections = self._gauge("connections", "Open connections")
+        self.outbox_pending = self._gauge("outbox_pending", "Messages waiting to be sent")
+        self.outbox_dead = self._gauge("outbox_dead", "Messages given up on")
+        self.outbox_age = self._gauge(
+            "outbox_oldest_age_seconds", "Age of the message that has waited longest"
+        )
+        self.people = self._gauge("people", "Records of people")
+        self.devices = self._gauge("devices", "Devices whose last fix is remembered")
+        self.reload_failed = self._gauge("reload_failed", "1 while the catalogue on disk is bad")
+        self.book = Gauge(
+            "geoengine_book", "The catalogue in force", ["version"], registry=self.registry
+        )
+
+    def page(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def shows_book(self, version: str) -> None:
+        """Name the catalogue in force, and only that one."""
+        self.book.clear()
+        self.book.labels(version).set(1)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(f"geoengine_{name}", text, list(labels), registry=self.registry)
+
+    def _counts(self, name: str, text: str, *labels: str) -> Counts:
+        return Counts(self._counter(name, text, labels))
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"geoengine_{name}", text, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"geoengine_{name}", text, buckets=buckets, registry=self.registry)
+
+
+def without_numbers(reason: str) -> str:
+    """A decision's reason as a label: ``cap:day 2/2`` is ``cap:day``.
+
+    >>> without_numbers("cap:day 2/2")
+    'cap:day'
+    """
+    return reason.split(" ", 1)[0]

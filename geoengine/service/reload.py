@@ -1,0 +1,95 @@
+"""The catalogue changes while we run: a good one takes over between two batches, a bad one is kept
+out and told of.
+
+The directory is watched, not its files: editors replace files, which looks like deletion to a
+watch on one. The Book is built in a thread, so that the loop goes on serving.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from geoengine.catalog import Reading, read
+from geoengine.core.book import Book
+from geoengine.core.errors import ConfigurationError
+from geoengine.service.context import Context
+from geoengine.service.logs import logger
+
+QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
+FAULTS_LOGGED: Final = 100
+_LOG = logger("reload")
+
+
+def build(directory: Path) -> Reading:
+    """Read a catalogue and make ready what the first batch would otherwise wait for."""
+    reading = read(directory)
+    _ = reading.book.index
+    return reading
+
+
+class Reloader:
+    """Keeps the Book in force that of the directory."""
+
+    def __init__(self, directory: Path, context: Context) -> None:
+        self._directory = directory
+        self._context = context
+        self.on_book: Callable[[Book], None] = lambda book: None  # told of each that took over
+        self._one_at_a_time = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._asked: asyncio.Task[bool] | None = None  # kept, or the loop would drop it
+
+    async def run(self) -> None:
+        """Watch until stopped."""
+        async for _changes in awatch(
+            self._directory, stop_event=self._stop, step=QUIET_MS // 4, debounce=QUIET_MS
+        ):
+            await self.reload()
+
+    def ask(self) -> None:
+        """Read the directory again, soon: what SIGHUP means."""
+        self._asked = asyncio.create_task(self.reload())
+
+    def stop(self) -> None:
+        """Watch no longer."""
+        self._stop.set()
+
+    async def reload(self) -> bool:
+        """Read the directory again; whether what it says is in force now."""
+        async with self._one_at_a_time:
+            try:
+                reading = await asyncio.to_thread(build, self._directory)
+            except ConfigurationError as error:
+                self._refuse(error)
+                return False
+            self._accept(reading)
+            return True
+
+    def _accept(self, reading: Reading) -> None:
+        context = self._context
+        context.reload_error = ""
+        context.metrics.reload_failed.set(0)
+        context.metrics.reloads.add(("ok",))
+        before = context.book
+        if reading.book.version == before.version:
+            return
+        book = reading.book.succeeding(before, context.clock())
+        context.worker.adopt(book)
+        context.metrics.shows_book(book.version)
+        self.on_book(book)
+        _LOG.info("catalogue_changed", version=book.version, warnings=len(reading.warnings))
+
+    def _refuse(self, error: ConfigurationError) -> None:
+        context = self._context
+        faults = [str(fault) for fault in error.faults[:FAULTS_LOGGED]]
+        context.reload_error = "\n".join(faults)
+        context.metrics.reload_failed.set(1)
+        context.metrics.reloads.add(("failed",))
+        _LOG.error(
+            "catalogue_refused", in_force=context.book.version, faults=faults,
+            fault_count=len(error.faults),
+        )  # fmt: skip

@@ -1,0 +1,67 @@
+"""All routes, in one table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geoengine.service import wire
+from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
+from geoengine.service.routes import catalogue, ingest, operate, people
+from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.table import APP, GATEWAY, SERVER, Route
+
+ANYBODY: frozenset[str] = frozenset()
+APPS = frozenset({APP, SERVER})
+HEARERS = frozenset({APP, GATEWAY, SERVER})
+TAKEN = frozenset({429, 503})
+WRITES = frozenset({503})
+PERSON = "/v1/people/{person_id}"
+
+ROUTES: tuple[Route, ...] = (
+    Route("GET", "/", operate.get_root, ANYBODY, gives=wire.Welcome),
+    Route("GET", "/healthz", operate.get_healthz, ANYBODY, gives=wire.Health),
+    Route("GET", "/readyz", operate.get_readyz, ANYBODY, gives=wire.Health, problems=WRITES),
+    Route("GET", "/metrics", operate.get_metrics, ANYBODY, media_type=METRICS_TYPE),
+    Route("GET", "/openapi.json", operate.get_openapi, ANYBODY, gives=dict[str, Any]),
+    Route(
+        "POST", "/v1/pings", ingest.post_pings, APPS,
+        takes=wire.Ping, gives=wire.Taken, is_rows=True, problems=TAKEN,
+    ),
+    Route(
+        "POST", "/v1/sightings", ingest.post_sightings, HEARERS,
+        takes=wire.Sighting, gives=wire.Taken, is_rows=True, problems=TAKEN,
+    ),
+    Route(
+        "PUT", "/v1/devices/{device_id}", people.put_device, APPS,
+        takes=wire.DeviceBody, gives=wire.Device, problems=WRITES,
+    ),
+    Route(
+        "PUT", PERSON, people.put_person,
+        takes=wire.PersonBody, gives=wire.PersonOut, problems=WRITES,
+    ),
+    Route("GET", PERSON, people.get_person, gives=wire.PersonOut, problems=WRITES),
+    Route("DELETE", PERSON, people.delete_person, gives=wire.Erased, problems=WRITES),
+    Route(
+        "PUT", PERSON + "/consents/{purpose}", people.put_consent,
+        takes=wire.Evidence, gives=wire.ConsentOut, problems=WRITES,
+    ),
+    Route(
+        "DELETE", PERSON + "/consents/{purpose}", people.delete_consent, APPS,
+        gives=wire.ConsentOut, problems=WRITES,
+    ),
+    Route(
+        "GET", PERSON + "/decisions", people.get_decisions,
+        gives=wire.DecisionsOut, query=wire.Limit, problems=WRITES,
+    ),
+    Route("GET", "/v1/zones", catalogue.get_zones, media_type=GEOJSON, gives=dict[str, Any]),
+    Route("GET", "/v1/stores", catalogue.get_stores, media_type=GEOJSON, gives=dict[str, Any]),
+    Route("GET", "/v1/campaigns", catalogue.get_campaigns, gives=wire.CampaignsOut),
+    Route(
+        "GET", "/v1/outbox", operate.get_outbox,
+        gives=wire.OutboxOut, query=wire.OutboxQuery, problems=WRITES,
+    ),
+    Route(
+        "POST", "/v1/outbox/retry", operate.post_retry,
+        takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
+    ),
+)  # fmt: skip

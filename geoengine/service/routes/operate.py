@@ -1,0 +1,121 @@
+"""For operators: health, metrics, the outbox, the contract."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Literal
+
+import msgspec
+
+from geoengine.core.calendar import rfc3339
+from geoengine.service import metrics as metrics_page
+from geoengine.service.context import Answer, Call, Context
+from geoengine.service.wire import (
+    Health,
+    OutboxOut,
+    OutboxQuery,
+    RetryBody,
+    RetryOut,
+    SendOut,
+    Welcome,
+)
+from geoengine.state.base import SentRow
+
+REVIVED_FOR_MS = 86_400_000  # a message tried again by hand has a day
+
+LINKS = {
+    "health": "/healthz",
+    "readiness": "/readyz",
+    "metrics": "/metrics",
+    "contract": "/openapi.json",
+    "zones": "/v1/zones",
+    "stores": "/v1/stores",
+    "campaigns": "/v1/campaigns",
+}
+
+
+async def get_root(_context: Context, _call: Call) -> Welcome:
+    """Where to look."""
+    return Welcome("geoengine", version("geoengine"), LINKS)
+
+
+async def get_healthz(context: Context, _call: Call) -> Answer:
+    """Whether the process does its work at all."""
+    return _health(context, "ok")
+
+
+async def get_readyz(context: Context, _call: Call) -> Answer:
+    """Whether to send it requests: not while it stops, nor while it cannot commit."""
+    if context.is_stopping:
+        return _health(context, "stopping")
+    return _health(context, "failing" if context.worker.trouble else "ok")
+
+
+async def get_metrics(context: Context, _call: Call) -> Answer:
+    """Prometheus."""
+    metrics = context.metrics
+    metrics.queue_pings.set(context.intake.ping_count)
+    metrics.queue_bytes.set(context.intake.body_bytes)
+    stats = await context.state.stats()
+    metrics.outbox_pending.set(stats.pending_count)
+    metrics.outbox_dead.set(stats.dead_count)
+    oldest_ms = stats.oldest_pending_ms
+    age_ms = 0 if oldest_ms is None else max(context.clock() - oldest_ms, 0)
+    metrics.outbox_age.set(age_ms / 1_000)
+    metrics.people.set(stats.record_count)
+    metrics.devices.set(stats.device_count)
+    return Answer(metrics.page(), content_type=metrics_page.CONTENT_TYPE)
+
+
+async def get_openapi(context: Context, _call: Call) -> Answer:
+    """This contract."""
+    return Answer(context.openapi)
+
+
+async def get_outbox(context: Context, call: Call) -> OutboxOut:
+    """Messages waiting, and how others ended."""
+    query = call.ask(OutboxQuery)
+    rows = await context.state.sends(query.status, query.limit)
+    return OutboxOut([_send_out(row) for row in rows])
+
+
+async def post_retry(context: Context, call: Call) -> RetryOut:
+    """Try dead messages again."""
+    now_ms = context.clock()
+    ids = call.read(RetryBody).send_ids
+    revived = await context.state.revive(ids, now_ms, now_ms + REVIVED_FOR_MS)
+    context.sender.wake()
+    return RetryOut(revived)
+
+
+def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> Answer:
+    book = context.book
+    health = Health(
+        status,
+        book.version,
+        len(book.stores),
+        len(book.zones),
+        len(book.campaigns),
+        context.reload_error,
+        context.worker.trouble,
+    )
+    return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
+
+
+def _send_out(row: SentRow) -> SendOut:
+    send = row.send
+    return SendOut(
+        send_id=send.send_id,
+        kind=send.kind,
+        person_id=send.person_id,
+        lever=send.lever,
+        status=row.status,
+        reason=row.reason,
+        campaign_id=send.campaign_id,
+        created=rfc3339(send.created_ms),
+        due=rfc3339(send.due_ms),
+        expires=rfc3339(send.expires_ms),
+        settled=None if row.settled_ms is None else rfc3339(row.settled_ms),
+        attempts=send.attempts,
+        last_error=send.last_error,
+    )

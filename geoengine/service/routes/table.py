@@ -1,0 +1,32 @@
+"""What a route is: the one shape from which both the server and its OpenAPI document are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from geoengine.service.context import JSON, Handler
+
+APP, GATEWAY, SERVER = "app", "gateway", "server"
+SERVER_ONLY = frozenset({SERVER})
+
+
+@dataclass(frozen=True)
+class Route:
+    """A method and a path, who may call it, what it takes and gives."""
+
+    method: str
+    path: str
+    handler: Handler
+    who: frozenset[str] = SERVER_ONLY  # kinds of keys; empty: anybody, without a key
+    takes: Any = None  # type of the body; None: no body
+    gives: Any = None  # type of the answer; None: not described further
+    query: type | None = None
+    media_type: str = JSON  # of the answer
+    is_rows: bool = False  # the body may be one row, an array of rows, or NDJSON
+    problems: frozenset[int] = frozenset()  # statuses beyond those that every route has
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it takes no key."""
+        return not self.who

@@ -1,0 +1,256 @@
+"""The running service: starts its parts in order, watches them, stops them in order.
+
+Stopping loses nothing that was acknowledged: first the socket closes, then requests in hand end
+while the worker still serves them, then the worker commits what waits, then messages under way
+end, then the state writes what is not yet on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from geoengine.core import calendar
+from geoengine.core.book import Book
+from geoengine.core.caps import release
+from geoengine.core.engine import event_send
+from geoengine.core.errors import StateError
+from geoengine.core.events import PREFIX
+from geoengine.core.record import Event, Record, Send
+from geoengine.levers.base import Lever
+from geoengine.service import clock
+from geoengine.service.app import make_app
+from geoengine.service.auth import Keys
+from geoengine.service.context import Context
+from geoengine.service.dispatcher import Dispatcher, Hooks
+from geoengine.service.intake import Intake
+from geoengine.service.listener import Listener
+from geoengine.service.logs import logger
+from geoengine.service.metrics import Metrics
+from geoengine.service.problems import Problem
+from geoengine.service.reload import Reloader
+from geoengine.service.senders import senders, unsent
+from geoengine.service.settings import Settings
+from geoengine.service.worker import Worker
+from geoengine.state.base import Commit, Settlement, State
+from geoengine.state.loop import amend
+
+_LOG = logger("service")
+
+
+@dataclass
+class Service:
+    """Everything that runs, made by `assemble`."""
+
+    context: Context
+    dispatcher: Dispatcher
+    reloader: Reloader
+    runner: web.AppRunner
+    levers: dict[str, Lever]
+    environ: Mapping[str, str]
+    port: int = 0  # where it listens, once started
+
+    async def start(self) -> None:
+        """Open the state, then the socket."""
+        await self.context.state.open()
+        self.context.metrics.shows_book(self.context.book.version)
+        await self.runner.setup()
+        self.port = await self._listen()
+
+    async def run(self, stop: asyncio.Event) -> bool:
+        """Serve until told to stop; False when a part failed instead."""
+        parts = [
+            asyncio.create_task(work, name=name)
+            for name, work in (
+                ("worker", self.context.worker.run()),
+                ("dispatcher", self.dispatcher.run()),
+                ("reloader", self.reloader.run()),
+                ("housekeeping", self._keep_house()),
+            )
+        ]
+        told = asyncio.create_task(stop.wait())
+        await asyncio.wait([told, *parts], return_when=asyncio.FIRST_COMPLETED)
+        failed = [part for part in parts if part.done()]
+        for part in failed:
+            _LOG.critical("part_failed", part=part.get_name(), exc_info=part.exception())
+        told.cancel()
+        await self._stop(parts)
+        return not failed
+
+    async def _stop(self, parts: list[asyncio.Task[None]]) -> None:
+        worker, dispatcher, *others = parts
+        self.context.is_stopping = True
+        _LOG.info("stopping", waiting=len(self.context.intake))
+        self.reloader.stop()
+        if worker.done():
+            self._refuse_waiting()
+        await self.runner.cleanup()
+        self.context.intake.close()
+        await _ended(worker)
+        await self.dispatcher.stop(self.context.settings.stop_s)
+        await _ended(dispatcher)
+        for part in others:
+            part.cancel()
+            await _ended(part)
+        for lever in self.levers.values():
+            await lever.close()
+        with contextlib.suppress(StateError):
+            await self.context.state.close()
+        _LOG.info("stopped")
+
+    def _refuse_waiting(self) -> None:
+        """Nobody is left to serve what waits: tell its senders."""
+        intake = self.context.intake
+        intake.close()
+        for post in intake.take(intake.ping_count):
+            post.refuse(Problem("stopping"))
+
+    async def _listen(self) -> int:
+        settings = self.context.settings
+        listener = Listener(
+            self.runner,
+            settings.host,
+            settings.port,
+            max_connections=settings.max_connections,
+            keepalive_timeout=settings.keepalive_s,
+            lingering_time=2.0,  # a refused body is read this long, so that its sender hears why
+            auto_decompress=False,
+            access_log=None,  # paths and queries hold people and positions
+        )
+        await listener.start()
+        return listener.port
+
+    async def _keep_house(self) -> None:
+        """Write what is not yet on disk every few seconds, drop what is too old every hour."""
+        settings, state = self.context.settings, self.context.state
+        next_trim_s = clock.elapsed_s() + settings.trim_s
+        while True:
+            await asyncio.sleep(settings.checkpoint_s)
+            await _later(state.checkpoint())
+            if clock.elapsed_s() >= next_trim_s:
+                next_trim_s = clock.elapsed_s() + settings.trim_s
+                await _later(self._trim())
+
+    async def _trim(self) -> int:
+        now_ms = clock.now_ms()
+        kept_ms = calendar.duration_ms(self.context.book.engine.spec.decisions_kept)
+        return await self.context.state.trim(now_ms, now_ms - kept_ms)
+
+    def adopt(self, book: Book) -> None:
+        """Take over the levers of a Book that came into force."""
+        try:
+            levers = senders(book, self.environ)
+        except ValueError as error:
+            self.context.reload_error = f"webhook: {error}"
+            _LOG.error("webhook_unusable", why=str(error))
+            return
+        before = self.levers
+        self.levers = levers
+        self.dispatcher.use(levers)
+        warn_unsent(book, levers)
+        for lever in before.values():
+            _RETIRING.add(task := asyncio.create_task(_retire(lever)))
+            task.add_done_callback(_RETIRING.discard)
+
+
+_RETIRING: set[asyncio.Task[None]] = set()
+
+
+async def _retire(lever: Lever) -> None:
+    """Close a lever that was replaced, once what started on it has had its time."""
+    await asyncio.sleep(lever.timeout_s + 1)
+    await lever.close()
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    """Wait for a part to end, however it ends; how was logged already."""
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.exception()
+
+
+async def _later(work: Awaitable[object]) -> None:
+    """Do what can as well be done next time, if the state cannot be written now."""
+    try:
+        await work
+    except StateError as error:
+        _LOG.warning("postponed", why=str(error))
+
+
+def _released(state: State, worker: Worker) -> Callable[[Send], Awaitable[None]]:
+    """What to do when a message never left: give its place under the caps back."""
+
+    async def on_unsent(send: Send) -> None:
+        def change(record: Record) -> None:
+            release(record, send.trigger_id)
+
+        if await state.load([send.person_id]):  # not somebody who was erased meanwhile
+            await _later(amend(state, worker.book, send.person_id, change, clock.now_ms()))
+
+    return on_unsent
+
+
+def _counted(metrics: Metrics) -> Callable[[Send, Settlement, int], None]:
+    def on_settled(send: Send, settlement: Settlement, _took_ms: int) -> None:
+        metrics.sends.add((send.lever, settlement.status))
+
+    return on_settled
+
+
+def _told(state: State, worker: Worker) -> Callable[[Event], Awaitable[None]]:
+    """What to do with the news of a message: tell the retailer's systems, if they asked for it."""
+
+    async def on_event(event: Event) -> None:
+        webhook = worker.book.engine.spec.webhook
+        if webhook is None or PREFIX + event.type not in webhook.events:
+            return
+        record = (await state.load([event.person_id])).get(event.person_id)
+        if record is not None:
+            news = Commit(
+                op_id=f"news:{event.id}",
+                sends=(event_send(event, record),),
+                now_ms=clock.now_ms(),
+            )
+            await _later(state.commit(news))
+
+    return on_event
+
+
+def warn_unsent(book: Book, levers: Mapping[str, Lever]) -> None:
+    """Say which campaigns name a lever that nothing here can pull."""
+    for lever, campaigns in unsent(book, levers).items():
+        _LOG.warning("no_sender", lever=lever, campaigns=campaigns)
+
+
+def assemble(
+    settings: Settings, keys: Keys, book: Book, state: State, environ: Mapping[str, str]
+) -> Service:
+    """Put the parts together. Raises `ValueError` when the webhook cannot be used as configured."""
+    metrics = Metrics()
+    intake = Intake(settings.queue_pings, settings.queue_bytes)
+    worker = Worker(state, intake, book, settings, metrics, clock.now_ms)
+    levers = senders(book, environ)
+    dispatcher = Dispatcher(
+        state,
+        lambda: worker.book,
+        levers,
+        clock.now_ms,
+        random.Random(),
+        f"{os.uname().nodename}:{os.getpid()}",
+        hooks=Hooks(_released(state, worker), _told(state, worker), _counted(metrics)),
+    )
+    worker.on_commit = lambda outcome: dispatcher.wake() if outcome.sends else None
+    context = Context(settings, keys, state, worker, intake, metrics, dispatcher, clock.now_ms)
+    runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)
+    reloader = Reloader(Path(settings.config), context)
+    service = Service(context, dispatcher, reloader, runner, levers, environ)
+    reloader.on_book = service.adopt
+    warn_unsent(book, levers)
+    return service

@@ -1,0 +1,81 @@
+"""What an operator decides: where things are and how much is too much.
+
+Each setting is a flag of ``geoengine serve`` or an environment variable ``GEOENGINE_`` plus its
+name in capitals. Keys are not among them (see `auth`), so that settings can be shown and logged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from geoengine.core.errors import GeoengineError
+
+PREFIX = "GEOENGINE_"
+
+Count = Annotated[int, Meta(ge=1)]
+Duration = Annotated[float, Meta(gt=0)]
+
+
+class SettingsError(GeoengineError):
+    """A setting makes no sense; the text names the variable."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Where to listen, what to read, and the limits; beyond each limit there is an answer."""
+
+    config: str = "config"
+    state: str = ""  # empty: what the catalogue's `engine.state` says
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    log_level: str = "info"
+
+    max_body_bytes: Count = 1 << 20  # 413; some ten thousand pings
+    body_timeout_s: Duration = 10.0  # 408; a phone on a bad line needs seconds, an attacker more
+    keepalive_s: Duration = 15.0  # idle connections and unfinished headers are closed after it
+    max_connections: Count = 4_000  # 503; a connection costs about 20 kB and a descriptor
+    queue_bytes: Count = 64 << 20  # 429; bodies waiting for the worker
+    queue_pings: Count = 200_000  # 429; some two seconds of work
+    batch_pings: Count = 8_192  # one batch is at most this long, so no post waits behind a giant
+
+    tick_s: Duration = 1.0  # how often deadlines are looked at when nothing arrives
+    checkpoint_s: Duration = 3.0  # how old a change that needs no disk may get before it is on it
+    trim_s: Duration = 3_600.0  # how often what is too old is dropped
+    sweep_people: Count = 500  # records looked at per batch after the zones have changed
+    quiesce_s: Duration = 20.0  # a withdrawal waits so long for a message already on its way
+    stop_s: Duration = 3.0  # a stopping service gives requests, then messages, so long to finish
+
+
+def from_environment(environ: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
+    """Settings of the environment, overruled by the flags that were given (not None).
+
+    Raises
+    ------
+    SettingsError
+        Naming the variable, when a value has the wrong type or range.
+    """
+    raw: dict[str, Any] = {
+        name: environ[PREFIX + name.upper()]
+        for name in Settings.__struct_fields__
+        if environ.get(PREFIX + name.upper(), "") != ""
+    }
+    raw |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        return msgspec.convert(raw, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        text, _, path = str(error).partition(" - at `$.")
+        raise SettingsError(f"{PREFIX}{path.rstrip('`').upper()}: {text}") from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host to listen on can be reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,254 @@
+"""What goes over the wire: the types of requests and answers, from which OpenAPI is made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from geoengine.core.model import Cap
+
+Text = Annotated[str, Meta(max_length=512)]
+ShortText = Annotated[str, Meta(max_length=64)]
+Long = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]  # what a record can hold
+Scalar = str | Long | float | bool | None
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Time = Annotated[
+    str | int | float,
+    Meta(description="RFC 3339 with offset, or seconds or milliseconds since the epoch."),
+]
+Purpose = Literal["location", "push", "sms", "email", "wallet"]
+
+
+class Ping(Struct, omit_defaults=True):
+    """One location report of a phone."""
+
+    device_id: Name
+    lat: Annotated[float, Meta(ge=-90, le=90, description="Degrees north, WGS 84.")]
+    lon: Annotated[float, Meta(ge=-180, le=180, description="Degrees east, WGS 84.")]
+    fix_time: Time
+    accuracy_m: Annotated[float, Meta(description="Radius of 68 %.")] | None = None
+    speed_mps: float | None = None
+    heading_deg: float | None = None
+    altitude_m: float | None = None
+    mocked: bool | None = None
+    person_id: Name | None = None
+
+
+class Sighting(Struct, omit_defaults=True):
+    """One beacon heard once: by a phone (device_id) or by a box in a store (gateway_id)."""
+
+    uuid: Annotated[str, Meta(description="Dashes and case do not matter.")]
+    major: Annotated[int, Meta(ge=0, le=65_535)]
+    minor: Annotated[int, Meta(ge=0, le=65_535)]
+    rssi_dbm: Annotated[float, Meta(ge=-127, lt=0)]
+    seen_time: Time
+    tx_power_dbm: Annotated[float, Meta(description="At one metre.")] | None = None
+    device_id: Name | None = None
+    gateway_id: Name | None = None
+
+
+class Rejected(Struct):
+    """A row that was not taken, its position in the body, and why."""
+
+    index: int
+    reason: str
+
+
+class CloudEvent(Struct):
+    """CloudEvents 1.0, JSON."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: str
+    data: dict[str, Any]
+
+
+class Taken(Struct):
+    """How a post fared; the events are those its own rows caused, durably."""
+
+    accepted: int
+    rejected: list[Rejected]
+    events: list[dict[str, Any]]
+
+
+class DeviceBody(Struct, forbid_unknown_fields=True):
+    """What an app tells of its device."""
+
+    push_token: Text | UnsetType | None = UNSET  # null forgets it
+    platform: Literal["ios", "android", "web"] | None = None
+    person_id: Name | None = None
+
+
+class Device(Struct):
+    """A device and the person it belongs to."""
+
+    device_id: str
+    person_id: str
+
+
+Attributes = Annotated[dict[ShortText, Scalar | list[Scalar]], Meta(max_length=200)]
+Locale = Annotated[str, Meta(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")]
+TimeZone = Annotated[str, Meta(max_length=64, description="IANA name.")]
+Phone = Annotated[str, Meta(pattern=r"^\+[1-9][0-9]{6,14}$", description="E.164.")]
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^\s@]+@[^\s@]+\.[^\s@]+$")]
+QuietHours = Annotated[str, Meta(max_length=200, description="OSM hours, in the person's time.")]
+Tag = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}:[0-9]{1,5}:[0-9]{1,5}$",
+        description="The beacon the person carries: uuid:major:minor.",
+    ),
+]
+
+
+class PersonBody(Struct, forbid_unknown_fields=True):
+    """What a CRM tells of a person; what is left out stays as it is, null forgets it."""
+
+    attributes: Attributes | UnsetType | None = UNSET
+    locale: Locale | UnsetType | None = UNSET
+    time_zone: TimeZone | UnsetType | None = UNSET
+    phone: Phone | UnsetType | None = UNSET
+    email: Email | UnsetType | None = UNSET
+    quiet_hours: QuietHours | UnsetType | None = UNSET
+    caps: Annotated[list[Cap], Meta(max_length=20)] | UnsetType | None = UNSET
+    beacon: Tag | UnsetType | None = UNSET
+
+
+class ConsentOut(Struct):
+    """Where a consent stands; the epoch counts how often it has changed."""
+
+    person_id: str
+    purpose: str
+    granted: bool
+    epoch: int
+    at: str
+
+
+class DecisionOut(Struct):
+    """Why a campaign did or did not fire."""
+
+    at: str
+    campaign_id: str
+    store_id: str
+    zone_id: str
+    visit_id: str
+    outcome: str
+    reason: str
+    lever: str
+
+
+class DecisionsOut(Struct):
+    """Newest first."""
+
+    decisions: list[DecisionOut]
+
+
+class PersonOut(Struct):
+    """Everything known about a person."""
+
+    person_id: str
+    attributes: dict[str, Any]
+    locale: str
+    time_zone: str
+    quiet_hours: str
+    addresses: dict[str, str]
+    push_tokens: dict[str, list[str]]
+    caps: list[dict[str, Any]]
+    consents: dict[str, dict[str, Any]]
+    devices: dict[str, str]
+    beacons: list[str]
+    presences: list[dict[str, Any]]
+    triggers: list[dict[str, Any]]
+    decisions: list[DecisionOut]
+
+
+class SendOut(Struct):
+    """A row of the outbox, without the address it goes to."""
+
+    send_id: str
+    kind: str
+    person_id: str
+    lever: str
+    status: str
+    reason: str
+    campaign_id: str
+    created: str
+    due: str
+    expires: str
+    settled: str | None
+    attempts: int
+    last_error: str
+
+
+class OutboxOut(Struct):
+    """Newest first."""
+
+    sends: list[SendOut]
+
+
+class RetryBody(Struct, forbid_unknown_fields=True):
+    """Dead messages to try again."""
+
+    send_ids: Annotated[list[Name], Meta(min_length=1, max_length=1_000)]
+
+
+class RetryOut(Struct):
+    """Those that were dead and are pending again."""
+
+    send_ids: list[str]
+
+
+class CampaignsOut(Struct):
+    """The campaigns in force, as the catalogue writes them."""
+
+    campaigns: list[dict[str, Any]]
+
+
+class Health(Struct, omit_defaults=True):
+    """How the service is."""
+
+    status: Literal["ok", "failing", "stopping"]
+    book_version: str
+    stores: int
+    zones: int
+    campaigns: int
+    reload_error: str = ""
+    trouble: str = ""
+
+
+class Welcome(Struct):
+    """Where to look."""
+
+    service: str
+    version: str
+    links: dict[str, str]
+
+
+class Limit(Struct):
+    """How many rows."""
+
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
+class OutboxQuery(Struct):
+    """Which rows, how many."""
+
+    status: Literal["", "pending", "leased", "delivered", "expired", "refused", "dead"] = ""
+    limit: Annotated[int, Meta(ge=1, le=1_000)] = 100
+
+
+class Erased(Struct):
+    """Whether there was anything to forget."""
+
+    person_id: str
+    erased: bool
+
+
+class Evidence(Struct):
+    """What proves a consent: where and by which text it was given, and whatever else helps."""
+
+    source: str | UnsetType = UNSET
+    text_version: str | UnsetType = UNSET

@@ -1,0 +1,172 @@
+"""The loop around the engine: take what waits, step, commit, answer; one task, one batch at a time.
+
+A post is answered only after the commit that holds its transitions is durable. Deadlines ride
+along with every batch, and come by themselves every `tick_s` when nothing arrives. A new Book is
+put in force between two batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from geoengine.core.book import Book
+from geoengine.core.engine import Batch, Outcome
+from geoengine.core.errors import StateConflict, StateError, StateUnavailable
+from geoengine.core.record import Event
+from geoengine.service.clock import elapsed_s
+from geoengine.service.intake import Intake, Post, joined
+from geoengine.service.logs import logger
+from geoengine.service.metrics import Metrics, without_numbers
+from geoengine.service.settings import Settings
+from geoengine.state.base import State
+from geoengine.state.loop import advance
+
+DUE_LIMIT: Final = 1_000  # people whose deadlines one batch takes along
+TROUBLE_S: Final = 10.0  # for so long after a failed batch without a good one we are not ready
+TRANSITIONS: Final = frozenset({"enter", "dwell", "exit", "crossed"})
+_LOG = logger("worker")
+
+
+class Worker:
+    """Turns posts and deadlines into commits."""
+
+    def __init__(
+        self,
+        state: State,
+        intake: Intake,
+        book: Book,
+        settings: Settings,
+        metrics: Metrics,
+        clock: Callable[[], int],
+    ) -> None:
+        self.book = book
+        self.intake = intake
+        self.on_commit: Callable[[Outcome], None] = lambda outcome: None
+        self._trouble = ""
+        self._trouble_s = -TROUBLE_S
+        self._state = state
+        self._settings = settings
+        self._metrics = metrics
+        self._clock = clock
+        self._sweep_after: str | None = None  # the last person looked at since the zones changed
+        self._has_more_due = False
+        self._next_tick_s = 0.0
+
+    def adopt(self, book: Book) -> None:
+        """Put a Book in force with the next batch; presences in zones that went are closed."""
+        self.book = book
+        self._sweep_after = ""
+
+    async def run(self) -> None:
+        """Serve until the intake is closed and empty. Raises what cannot be recovered from."""
+        while self.intake or not self.intake.is_closed:
+            await self.intake.wait(self._patience_s())
+            await self.turn()
+
+    async def turn(self) -> None:
+        """One batch: what waits, what is due, and a slice of a sweep; nothing if none of these."""
+        posts = self.intake.take(self._settings.batch_pings)
+        if not posts and elapsed_s() < self._next_tick_s and not self._is_behind:
+            return
+        self._next_tick_s = elapsed_s() + self._settings.tick_s
+        try:
+            due = await self._due()
+        except StateUnavailable as error:
+            self._refuse(posts, error)
+            return
+        if posts or due:
+            await self._serve(posts, due)
+
+    def _patience_s(self) -> float:
+        return 0.0 if self._is_behind else self._next_tick_s - elapsed_s()
+
+    @property
+    def trouble(self) -> str:
+        """Why the last batch failed, if that was moments ago; else empty."""
+        return self._trouble if elapsed_s() < self._trouble_s + TROUBLE_S else ""
+
+    def _note(self, trouble: str) -> None:
+        self._trouble, self._trouble_s = trouble, elapsed_s()
+
+    @property
+    def _is_behind(self) -> bool:
+        return self._has_more_due or self._sweep_after is not None
+
+    async def _due(self) -> tuple[str, ...]:
+        due = await self._state.due(self._clock(), DUE_LIMIT)
+        self._has_more_due = len(due) >= DUE_LIMIT
+        if self._sweep_after is not None:
+            slice_ = await self._state.people(self._sweep_after, self._settings.sweep_people)
+            self._sweep_after = slice_[-1] if slice_ else None
+            due += slice_
+        return tuple(dict.fromkeys(due))
+
+    async def _serve(self, posts: list[Post], due: tuple[str, ...]) -> None:
+        try:
+            outcome = await self._advance(posts, due)
+        except (StateUnavailable, StateConflict) as error:
+            self._refuse(posts, error)
+        except StateError:
+            self._refuse(posts, StateUnavailable("the state failed"))
+            raise  # nothing can be committed any more: the process ends, non-zero
+        except Exception as error:
+            await self._isolate(posts, due, error)
+        else:
+            self._trouble = ""
+            answer(posts, outcome.events)
+
+    async def _advance(self, posts: list[Post], due: tuple[str, ...]) -> Outcome:
+        began_s = elapsed_s()
+        fixes, sightings = joined(posts)
+        batch = Batch(fixes=fixes, sightings=sightings, due=due, now_ms=self._clock())
+        outcome = await advance(self._state, self.book, batch)
+        self._count(outcome, len(fixes) + len(sightings), elapsed_s() - began_s)
+        self.on_commit(outcome)
+        return outcome
+
+    async def _isolate(self, posts: list[Post], due: tuple[str, ...], error: Exception) -> None:
+        """Our own fault stopped a batch, and nothing of it was committed: serve its posts one by
+        one, so that only the one that hits the fault is refused.
+        """
+        self._note(f"{type(error).__name__} in a batch")
+        self._metrics.failures.add(("batch",))
+        _LOG.error("batch_failed", posts=len(posts), due=len(due), exc_info=error)
+        if len(posts) + bool(due) <= 1:
+            for post in posts:
+                post.refuse(error)
+            self._has_more_due = False  # the tick tries again, not a busy loop
+            return
+        for post in posts:
+            await self._serve([post], ())
+        if due:
+            await self._serve([], due)
+
+    def _refuse(self, posts: list[Post], error: StateError) -> None:
+        self._note(str(error))
+        self._has_more_due = False
+        self._metrics.failures.add(("state",))
+        for post in posts:
+            post.refuse(error)
+
+    def _count(self, outcome: Outcome, ping_count: int, took_s: float) -> None:
+        metrics = self._metrics
+        metrics.batch_size.observe(ping_count)
+        metrics.commit_seconds.observe(took_s)
+        for decision in outcome.decisions:
+            metrics.decisions.add((decision.outcome, without_numbers(decision.reason)))
+        for name, count in outcome.counts.items():
+            if name in TRANSITIONS:
+                metrics.transitions.add((name,), count)
+            elif name != "fired" and not name.startswith("suppressed:"):  # the decisions above
+                metrics.fixes.add((name,), count)
+
+
+def answer(posts: list[Post], events: list[Event]) -> None:
+    """Give each post the events that its own rows caused; those of deadlines go to nobody."""
+    own: list[list[Event]] = [[] for _ in posts]
+    for event in events:
+        if event.post_ix >= 0:
+            own[event.post_ix].append(event)
+    for post, caused in zip(posts, own, strict=True):
+        post.resolve(caused)
