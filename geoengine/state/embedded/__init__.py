@@ -1,0 +1,1 @@
+"""The parts of the embedded state; `geoengine.state.local` puts them together."""

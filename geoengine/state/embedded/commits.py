@@ -1,0 +1,108 @@
+"""A commit on its way: packed for the shelf, and applied to memory once it has landed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from geoengine.state.base import Change, Commit
+from geoengine.state.embedded.last_fixes import LastFixTable
+from geoengine.state.embedded.outbox import PendingSends
+from geoengine.state.embedded.people import People, flags_of, pack
+from geoengine.state.embedded.writes import DecisionRow, PersonRow, SendRow, Write, pack_send
+
+_WITHDRAWN = "consent_withdrawn"
+
+
+def people_of(commit: Commit) -> set[str]:
+    """Everybody a commit is about: nobody else may commit on them meanwhile."""
+    names = {change.record.person_id for change in commit.changes}
+    names.update(commit.drop_people)
+    names.update(send.person_id for send in commit.sends)
+    names.update(person_id for person_id, _ in commit.cancel_sends_of)
+    return names
+
+
+@dataclass(slots=True)
+class Memory:
+    """Everything the embedded state answers from without asking the shelf."""
+
+    people: People
+    last: LastFixTable
+    outbox: PendingSends
+
+    def conflicts(self, changes: tuple[Change, ...]) -> list[str]:
+        """Whose record has another version than the one loaded."""
+        version = self.people.version
+        records = (change.record for change in changes)
+        return [r.person_id for r in records if version(r.person_id) != r.version]
+
+    def prepare(self, commit: Commit, op: bytes) -> Write:
+        """Pack a commit. Nothing has changed yet; whatever cannot be packed raises here."""
+        return Write(
+            op=op,
+            now_ms=commit.now_ms,
+            people=[_person_row(change) for change in commit.changes],
+            dropped=list(commit.drop_people),
+            aliases=list(commit.aliases.items()),
+            sends=[
+                SendRow(s.send_id, s.person_id, s.lever, s.due_ms, pack_send(s))
+                for s in commit.sends
+            ],
+            ends=[
+                end
+                for person_id, lever in commit.cancel_sends_of
+                for end in self.outbox.cancel(person_id, lever, commit.now_ms, _WITHDRAWN)
+            ],
+            decisions=[DecisionRow(d.person_id, d.at_ms, pack(d)) for d in commit.decisions],
+            is_relief=bool(commit.cancel_sends_of or commit.drop_people or commit.forget_devices),
+        )
+
+    def apply(self, commit: Commit, write: Write, new_sends: set[str]) -> None:
+        """Make a commit visible. Cannot fail."""
+        stale = self._apply_people(commit, write)
+        if commit.last is not None and len(commit.last):
+            self.last.update(commit.last, self.flags_of_device)
+        for device_id in commit.forget_devices:
+            self.last.forget(device_id)
+        for device_id in stale:
+            self.last.set_flags(device_id, self.flags_of_device(device_id))
+        self.outbox.land(write)
+        for row in write.sends:
+            if row.send_id in new_sends:
+                self.outbox.add(row)
+
+    def flags_of_device(self, device_id: str) -> int:
+        """What is on record of whoever the device belongs to."""
+        return self.people.flags(self.people.owner(device_id))
+
+    def forget_person(self, person_id: str, also: list[str]) -> bool:
+        """Take a person out of memory; whether there was anything."""
+        names = self.people.names_of(person_id)
+        was_known = self.people.version(person_id) > 0 or len(names) > 1
+        self.people.drop(person_id)
+        for name in names[1:]:
+            self.people.alias(name, name)
+        gone = [self.last.forget(name) for name in dict.fromkeys((*names, *also))]
+        self.outbox.forget_person(person_id)
+        return was_known or any(gone)
+
+    def _apply_people(self, commit: Commit, write: Write) -> list[str]:
+        """Records and aliases; the devices about which something else is now on record."""
+        stale: list[str] = list(commit.aliases)
+        for change, row in zip(commit.changes, write.people, strict=True):
+            if row.flags != self.people.flags(row.person_id):
+                stale += self.people.names_of(row.person_id)
+                stale += change.record.devices
+            self.people.put(row, is_dirty=not commit.is_durable)
+        for person_id in commit.drop_people:
+            stale += self.people.names_of(person_id)
+            self.people.drop(person_id)
+        for name, person_id in commit.aliases.items():
+            self.people.alias(name, person_id)
+        return stale
+
+
+def _person_row(change: Change) -> PersonRow:
+    record = change.record
+    packed = pack(record)
+    return PersonRow(record.person_id, record.version + 1, change.due_ms, flags_of(record), packed)

@@ -1,0 +1,337 @@
+"""The embedded state: everything in memory, made durable by one SQLite file behind it.
+
+All memory belongs to the event loop; the file belongs to the writer's thread. A durable commit is
+compared and packed on the loop, put away by the thread, and applied to memory only when it is on
+the disk: nobody ever reads what may still be rolled back. Meanwhile the people it is about are
+*held*: another commit on them waits its turn, and then compares versions.
+
+Without a path there is no file and no thread, and nothing else differs: replay runs on that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from geoengine.core.columns import Fixes, Known
+from geoengine.core.errors import StateConflict, StateUnavailable
+from geoengine.core.record import Decision, Record
+from geoengine.state.base import Commit, Leased, SentRow, Settlement, Stats
+from geoengine.state.embedded.commits import Memory, people_of
+from geoengine.state.embedded.last_fixes import LastFixTable
+from geoengine.state.embedded.memory import MemoryShelf
+from geoengine.state.embedded.ops import OpLog, digest
+from geoengine.state.embedded.outbox import Lease, PendingSends
+from geoengine.state.embedded.people import People
+from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
+from geoengine.state.embedded.writer import DirectWriter, ThreadWriter, Ticket, Writer
+from geoengine.state.embedded.writes import SendRow, Shelf, Write, unpack_send
+
+# Changes that need not be durable ride along with those that do, so many at a time: more would make
+# the commit they ride with wait.
+_PASSENGERS = 32
+_CHECKPOINT_ROWS = 1_000
+_TRIM_ROWS = 10_000
+
+_unpack_decision = msgspec.msgpack.Decoder(Decision).decode
+
+
+class LocalState:
+    """One process's state, in memory and in one file; in memory only where ``path`` is None."""
+
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        last_fix_capacity: int = 1_000_000,
+        pending_limit: int = 1_000_000,
+        tuning: Tuning | None = None,
+    ) -> None:
+        self.pending_limit = pending_limit  # more sends than this may not wait: I6
+        self._people = People()
+        self._last = LastFixTable(last_fix_capacity)
+        self._outbox = PendingSends()
+        self._memory = Memory(self._people, self._last, self._outbox)
+        self._ops = OpLog()
+        self._held: dict[str, asyncio.Future[None]] = {}
+        self._is_open = False
+        self._shelf: Shelf
+        self._writer: Writer
+        if path is None:
+            self._shelf = MemoryShelf()
+            self._writer = DirectWriter(self._shelf)
+        else:
+            self._shelf = SqliteShelf(path, tuning or Tuning())
+            self._writer = ThreadWriter(self._shelf)
+
+    @property
+    def failed(self) -> Exception | None:
+        """Why nothing will ever be committed again by this process; None while all is well."""
+        return self._writer.broken
+
+    async def open(self) -> None:
+        """Take hold of the file and read it. Raises `StateLocked`, `StateUnavailable`."""
+        self._shelf.open()
+        try:
+            self._read()
+        except BaseException:
+            self._shelf.close()
+            raise
+        self._writer.start()
+        self._is_open = True
+
+    def _read(self) -> None:
+        for name, person_id in self._shelf.read_aliases():
+            self._people.alias(name, person_id)
+        for person in self._shelf.read_people():
+            self._people.put(person, is_dirty=False)
+        for send in self._shelf.read_pending():
+            self._outbox.add(send)
+        self._ops.load(self._shelf.read_ops())
+        for chunk in self._shelf.take_last_fixes():
+            self._last.restore(chunk, self._memory.flags_of_device)
+
+    async def close(self) -> None:
+        """Write what is not yet durable and let go. Does nothing the second time."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        try:
+            if self.failed is None:
+                await self._save_dirty()
+                await self._writer.call(self._shelf.leave_last_fixes, self._last.times())
+        finally:
+            await self._writer.stop(self._shelf.close)
+
+    async def known(self, fixes: Fixes) -> Known:
+        """What is known of the sender of each fix: one row per row of ``fixes``."""
+        return self._last.known(fixes.device_ids, self._people)
+
+    async def owners(self, names: list[str]) -> list[str]:
+        """The person each name stands for; itself if nobody."""
+        return [self._people.owner(name) for name in names]
+
+    async def load(self, person_ids: list[str]) -> dict[str, Record]:
+        """Copies of the records of those who have one."""
+        found = ((person_id, self._people.get(person_id)) for person_id in person_ids)
+        return {person_id: record for person_id, record in found if record is not None}
+
+    async def commit(self, commit: Commit) -> None:
+        """Write all of it or nothing. Raises `StateConflict` or `StateUnavailable`."""
+        self._require_usable()
+        op = digest(commit.op_id)
+        if self._ops.is_done(op):
+            return
+        first = self._ops.in_flight(op)
+        if first is not None:
+            await asyncio.shield(first)
+            return
+        done = self._ops.begin(op)
+        try:
+            write = await self._prepare(commit, op)
+        except BaseException as error:
+            self._ops.fail(op, done, _as_answer(error))
+            raise
+        if not commit.is_durable:
+            self._land(commit, write, op, done, set())
+            return
+        self._submit(commit, write, op, done)
+        # A caller who gives up waiting does not undo what is on its way to the disk.
+        await asyncio.shield(done)
+
+    async def _prepare(self, commit: Commit, op: bytes) -> Write:
+        """Wait for whoever is committing on the same people; then compare and pack, in one go."""
+        await self._turn(people_of(commit))
+        self._require_usable()
+        if conflicts := self._memory.conflicts(commit.changes):
+            raise StateConflict(conflicts)
+        if commit.sends and len(self._outbox) + len(commit.sends) > self.pending_limit:
+            raise StateUnavailable(f"the outbox holds {len(self._outbox)} sends already")
+        return self._memory.prepare(commit, op)
+
+    async def _turn(self, person_ids: Iterable[str]) -> None:
+        while self._held:
+            busy = next((self._held[p] for p in person_ids if p in self._held), None)
+            if busy is None:
+                return
+            await asyncio.wait([busy])
+
+    def _submit(self, commit: Commit, write: Write, op: bytes, done: asyncio.Future[None]) -> None:
+        names = people_of(commit)
+        self._held.update(dict.fromkeys(names, done))
+        passengers = self._people.take_dirty(_PASSENGERS, self._held)
+        own = write.people
+        # Passengers go to the shelf only: memory has them already.
+        write.people = own + passengers
+
+        def landed(new_sends: set[str]) -> None:
+            write.people = own
+            self._release(names)
+            self._land(commit, write, op, done, new_sends)
+
+        def failed(error: Exception) -> None:
+            self._release(names)
+            self._people.mark_dirty(passengers)
+            self._ops.fail(op, done, error)
+
+        self._writer.submit(Ticket(write, landed, failed))
+
+    def _release(self, person_ids: Iterable[str]) -> None:
+        for person_id in person_ids:
+            del self._held[person_id]
+
+    def _land(
+        self,
+        commit: Commit,
+        write: Write,
+        op: bytes,
+        done: asyncio.Future[None],
+        new_sends: set[str],
+    ) -> None:
+        self._memory.apply(commit, write, new_sends)
+        self._ops.succeed(op, done, commit.now_ms)
+
+    async def checkpoint(self) -> None:
+        """Write what has changed without having to be durable at once; call it now and then."""
+        self._require_usable()
+        await self._save_dirty()
+        await self._writer.call(self._shelf.tidy)
+
+    async def _save_dirty(self) -> None:
+        while rows := self._people.take_dirty(_CHECKPOINT_ROWS, self._held):
+            await self._put_away(Write(people=rows), partial(self._people.mark_dirty, rows))
+
+    async def _put_away(self, write: Write, undo: partial[None]) -> None:
+        """A write that is no commit: nobody waits for a version of it."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def landed(_: set[str]) -> None:
+            self._outbox.land(write)
+            done.set_result(None)
+
+        def failed(error: Exception) -> None:
+            undo()
+            done.set_exception(error)
+
+        self._writer.submit(Ticket(write, landed, failed))
+        await asyncio.shield(done)
+
+    async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
+        """People whose next deadline has passed, the longest overdue first."""
+        return self._people.agenda.due(now_ms, limit)
+
+    async def lease(self, now_ms: int, limit: int, owner: str, lease_ms: int) -> list[Leased]:
+        """Take rows that are due and free until ``now_ms + lease_ms``."""
+        self._require_usable()
+        return self._outbox.lease(now_ms, limit, owner, lease_ms)
+
+    async def settle(self, settlements: list[Settlement], owner: str, now_ms: int) -> list[str]:
+        """End or postpone rows this owner holds; the send_ids settled, in order."""
+        self._require_usable()
+        write = Write(now_ms=now_ms, is_relief=True)
+        leases: dict[str, Lease] = {}
+        for settlement in settlements:
+            lease = self._outbox.take_for_settling(settlement.send_id, owner)
+            if lease is not None:
+                leases[settlement.send_id] = lease
+                self._outbox.settle(settlement, now_ms, write)
+        if leases:
+            await self._put_away(write, partial(self._outbox.give_back, leases))
+        return list(leases)
+
+    async def next_due(self) -> int | None:
+        """When the next pending row falls due or the next lease runs out; None when empty."""
+        return self._outbox.agenda.next_ms()
+
+    async def sends(self, status: str = "", limit: int = 100) -> list[SentRow]:
+        """Rows of the outbox and, while kept, how they ended; newest first."""
+        self._require_usable()
+        if status == "leased":
+            rows = [row for row in self._outbox if self._outbox.is_leased(row.send_id)][::-1]
+        else:
+            # Leased rows are pending ones on the shelf, so as many more may have to be read.
+            room = limit + self._outbox.leased_count * (status == "pending")
+            rows = await self._writer.call(self._shelf.sends, status, room)
+        sent = (self._sent_row(row) for row in rows)
+        return [row for row in sent if status in ("", row.status)][:limit]
+
+    def _sent_row(self, row: SendRow) -> SentRow:
+        is_leased = row.status == "pending" and self._outbox.is_leased(row.send_id)
+        status = "leased" if is_leased else row.status
+        return SentRow(unpack_send(row.packed), status, row.reason, row.settled_ms)
+
+    async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
+        """Make dead rows pending again, due now; the send_ids revived."""
+        self._require_usable()
+        rows = await self._writer.call(self._shelf.revive, send_ids, now_ms, expires_ms)
+        for row in rows:
+            self._outbox.add(row)
+        return [row.send_id for row in rows]
+
+    async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
+        """The decisions about a person, newest first."""
+        self._require_usable()
+        packed = await self._writer.call(self._shelf.decisions, person_id, limit)
+        return [_unpack_decision(row) for row in packed]
+
+    async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
+        """Ids of people with a record, in order, from the one after ``after``."""
+        return self._people.page(after, limit)
+
+    async def erase(self, person_id: str, now_ms: int) -> bool:
+        """Forget a person: record, aliases, last fixes, outbox rows, decisions, bytes on disk."""
+        self._require_usable()
+        await self._turn((person_id,))
+        done = asyncio.get_running_loop().create_future()
+        self._held[person_id] = done
+        try:
+            record = self._people.get(person_id)
+            rows = await self._writer.call(self._shelf.erase, person_id)
+            devices = [] if record is None else list(record.devices)
+            return self._memory.forget_person(person_id, devices) or rows > 0
+        finally:
+            self._release((person_id,))
+            done.set_result(None)
+
+    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
+        """Drop settled rows, operation ids and decisions older than they are kept; how many."""
+        self._require_usable()
+        self._ops.trim(now_ms)
+        self._outbox.sweep(now_ms)
+        total = 0
+        # In slices, so that commits get their turn in between.
+        while dropped := await self._writer.call(
+            self._shelf.trim, now_ms, decisions_before_ms, _TRIM_ROWS
+        ):
+            total += dropped
+        return total
+
+    async def stats(self) -> Stats:
+        """Sizes."""
+        self._require_usable()
+        counts = await self._writer.call(self._shelf.counts)
+        oldest = next(iter(self._outbox), None)
+        return Stats(
+            record_count=len(self._people),
+            device_count=len(self._last),
+            pending_count=len(self._outbox),
+            oldest_pending_ms=None if oldest is None else unpack_send(oldest.packed).created_ms,
+            dead_count=counts.dead,
+            decision_count=counts.decisions,
+            disk_bytes=counts.disk_bytes,
+        )
+
+    def _require_usable(self) -> None:
+        if self._writer.broken is not None:
+            raise StateUnavailable(f"the state has failed: {self._writer.broken}")
+        if not self._is_open:
+            raise StateUnavailable("the state is not open")
+
+
+def _as_answer(error: BaseException) -> Exception:
+    """What those hear who wait for the same operation: a caller who was cancelled did nothing."""
+    return error if isinstance(error, Exception) else StateUnavailable("the operation was given up")
