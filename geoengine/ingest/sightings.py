@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec import Struct
 from geoengine.core.columns import Longs, Sightings
 from geoengine.ingest.names import is_name
 from geoengine.ingest.pings import time_reason
-from geoengine.ingest.times import times_ms
+from geoengine.ingest.times import MISSING_MS, times_ms
 from geoengine.ingest.wire import Malformed, Reject, Rows, Wire
 
 _UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
@@ -49,6 +50,7 @@ class Heard:
     row_ix: Longs
 
 
+S = TypeVar("S", bound=Sighting)
 _WIRE = Wire(Sighting)
 
 
@@ -63,14 +65,23 @@ def decode_sightings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Heard | 
     return heard_of(rows, recv_ms=recv_ms, post_ix=post_ix)
 
 
-def heard_of(rows: Rows[Sighting], *, recv_ms: int | None, post_ix: int = 0) -> Heard:
+def heard_of(
+    rows: Rows[S],
+    *,
+    recv_ms: int | Longs | None,
+    post_ix: int = 0,
+    zone: tzinfo | None = None,
+    start_ms: int | None = None,
+) -> Heard:
     """Check typed sightings and lay the good ones out as columns.
 
-    ``recv_ms`` None says that each was heard of when it happened, as in a recorded trace.
+    ``recv_ms`` None, or `MISSING_MS` in a row of it, says that a sighting was heard of when it
+    happened, as in a recorded trace. ``zone`` and ``start_ms`` as in `times_ms`.
     """
     place = range(rows.count) if rows.row_ix is None else rows.row_ix
-    seen_ms = times_ms([item.seen_time for item in rows.items])
-    recv = seen_ms if recv_ms is None else np.full(len(seen_ms), recv_ms)
+    seen_ms = times_ms([item.seen_time for item in rows.items], zone=zone, start_ms=start_ms)
+    recv = np.broadcast_to(MISSING_MS if recv_ms is None else recv_ms, seen_ms.shape)
+    recv = np.where(recv > MISSING_MS, recv, seen_ms)
     rejects, good = list(rows.rejects), []
     for ix, item in enumerate(rows.items):
         reason = _reason(item, int(seen_ms[ix]), int(recv[ix]))
@@ -78,10 +89,10 @@ def heard_of(rows: Rows[Sighting], *, recv_ms: int | None, post_ix: int = 0) -> 
             rejects.append(Reject(place[ix], reason))
         else:
             good.append(ix)
+    rejects.sort(key=lambda reject: reject.index)
     good_ix = np.array(good, np.int64)
     kept = [rows.items[ix] for ix in good]
     sightings = _columns(kept, seen_ms[good_ix], recv[good_ix], post_ix)
-    rejects.sort(key=lambda reject: reject.index)
     return Heard(sightings, rejects, rows.count, np.array(place, np.int64)[good_ix])
 
 

@@ -60,7 +60,6 @@ class Wire(Generic[T]):
     def __init__(self, row: type[T]) -> None:
         self._row = msgspec.json.Decoder(row)
         self._list = msgspec.json.Decoder(list[row])  # type: ignore[valid-type]
-        self._lines = msgspec.json.Decoder(row)
         self._raw = msgspec.json.Decoder(msgspec.Raw)
         self._raws = msgspec.json.Decoder(list[msgspec.Raw])
 
@@ -73,18 +72,18 @@ class Wire(Generic[T]):
             return self._array(body)
         if body[:1] == b"{" and b"\n" not in body:
             return self._object(body)
-        return self.lines(body)
+        return self._posted_lines(body)
 
-    def lines(self, body: bytes) -> Rows[T] | Malformed:
-        """The rows of NDJSON, or of one object written over several lines."""
+    def lines(self, body: bytes) -> Rows[T]:
+        """The rows of NDJSON, one a line; blank lines do not count."""
         try:
-            items: list[T] = self._lines.decode_lines(body)
+            items: list[T] = self._row.decode_lines(body)
         except _FAILURES:
-            return self._line_by_line(body)
+            return self._sorted_out(split_lines(body))
         # The decoder cares for values, not lines: two on a line are somebody's bug, not two rows.
         if len(items) == body.count(b"\n") + (not body.endswith(b"\n")):
             return Rows(items, len(items))
-        return self._line_by_line(body)
+        return self._sorted_out(split_lines(body))
 
     def _array(self, body: bytes) -> Rows[T] | Malformed:
         try:
@@ -122,16 +121,15 @@ class Wire(Generic[T]):
         except ValueError:
             return Malformed("malformed_json")
 
-    def _line_by_line(self, body: bytes) -> Rows[T] | Malformed:
-        if body[:1] == b"{":
-            whole = self._object(body)
-            if isinstance(whole, Rows):
-                return whole
-        rows = self._sorted_out([line for line in body.split(b"\n") if line.strip(_BLANK)])
+    def _posted_lines(self, body: bytes) -> Rows[T] | Malformed:
+        rows = self.lines(body)
+        if not rows.rejects:
+            return rows
+        if body[:1] == b"{" and self._fault(body) is None:  # one object over several lines
+            return self._object(body)
         reasons = {reject.reason for reject in rows.rejects}
-        is_hopeless = not rows.items and len(reasons) == 1 and len(rows.rejects) == rows.count
-        if is_hopeless and reasons <= _NO_JSON | {"not_an_object"}:
-            return Malformed(reasons.pop())
+        if not rows.items and reasons <= _NO_JSON | {"not_an_object"}:
+            return Malformed(rows.rejects[0].reason)
         return rows
 
     def _sorted_out(self, bodies: list[bytes] | list[msgspec.Raw]) -> Rows[T]:
@@ -155,6 +153,11 @@ class Wire(Generic[T]):
             return "too_deep"
         except ValueError:
             return "malformed_json"
+
+
+def split_lines(body: bytes) -> list[bytes]:
+    """The lines of a body that are not blank."""
+    return [line for line in body.split(b"\n") if line.strip(_BLANK)]
 
 
 def _reason(complaint: str) -> str:
