@@ -164,12 +164,13 @@ class LocalState:
         names = people_of(commit)
         self._held.update(dict.fromkeys(names, done))
         passengers = self._people.take_dirty(_PASSENGERS, self._held)
-        own = write.people
+        own = write.people, write.dropped
         # Passengers go to the shelf only: memory has them already.
-        write.people = own + passengers
+        rows, gone = self._people.as_rows(passengers)
+        write.people, write.dropped = own[0] + rows, own[1] + gone
 
         def landed(new_sends: set[str]) -> None:
-            write.people = own
+            write.people, write.dropped = own
             self._release(names)
             self._land(commit, write, op, done, new_sends)
 
@@ -202,8 +203,10 @@ class LocalState:
         await self._writer.call(self._shelf.tidy)
 
     async def _save_dirty(self) -> None:
-        while rows := self._people.take_dirty(_CHECKPOINT_ROWS, self._held):
-            await self._put_away(Write(people=rows), partial(self._people.mark_dirty, rows))
+        while ids := self._people.take_dirty(_CHECKPOINT_ROWS, self._held):
+            rows, gone = self._people.as_rows(ids)
+            write = Write(people=rows, dropped=gone)
+            await self._put_away(write, partial(self._people.mark_dirty, ids))
 
     async def _put_away(self, write: Write, undo: partial[None]) -> None:
         """A write that is no commit: nobody waits for a version of it."""

@@ -36,13 +36,21 @@ class Memory:
         records = (change.record for change in changes)
         return [r.person_id for r in records if version(r.person_id) != r.version]
 
+    @staticmethod
+    def _dropped(commit: Commit) -> list[str]:
+        gone = [change.record.person_id for change in commit.changes if change.is_gone]
+        return [*gone, *commit.drop_people]
+
     def prepare(self, commit: Commit, op: bytes) -> Write:
         """Pack a commit. Nothing has changed yet; whatever cannot be packed raises here."""
         return Write(
             op=op,
             now_ms=commit.now_ms,
-            people=[_person_row(change) for change in commit.changes],
-            dropped=list(commit.drop_people),
+            people=[_person_row(change) for change in commit.changes if not change.is_gone],
+            dropped=[
+                *(c.record.person_id for c in commit.changes if c.is_gone),
+                *commit.drop_people,
+            ],
             aliases=list(commit.aliases.items()),
             sends=[
                 SendRow(s.send_id, s.person_id, s.lever, s.due_ms, pack_send(s))
@@ -89,14 +97,17 @@ class Memory:
     def _apply_people(self, commit: Commit, write: Write) -> list[str]:
         """Records and aliases; the devices about which something else is now on record."""
         stale: list[str] = list(commit.aliases)
-        for change, row in zip(commit.changes, write.people, strict=True):
-            if row.flags != self.people.flags(row.person_id):
-                stale += self.people.names_of(row.person_id)
-                stale += change.record.devices
-            self.people.put(row, is_dirty=not commit.is_durable)
+        flags_of = {row.person_id: row.flags for row in write.people}
+        for change in commit.changes:
+            person_id = change.record.person_id
+            if flags_of.get(person_id, 0) != self.people.flags(person_id):
+                stale += (*self.people.names_of(person_id), *change.record.devices)
         for person_id in commit.drop_people:
             stale += self.people.names_of(person_id)
-            self.people.drop(person_id)
+        for row in write.people:
+            self.people.put(row, is_dirty=not commit.is_durable)
+        for person_id in write.dropped:
+            self.people.drop(person_id, is_dirty=not commit.is_durable)
         for name, person_id in commit.aliases.items():
             self.people.alias(name, person_id)
         return stale

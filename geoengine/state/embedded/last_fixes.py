@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Known, LastFixes, Longs
-from geoengine.state.embedded.people import IS_LOCATED, IS_OBSERVED, People
+from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
 
 _FIRST_ROWS = 1_024
 # Eviction looks at so many rows at a time and lets the least recently seen eighth of them go: the
@@ -90,6 +90,7 @@ class LastFixTable:
         return Known(
             person_ids=persons,
             is_located=(flags & IS_LOCATED).astype(bool),
+            has_refused=(flags & HAS_REFUSED).astype(bool),
             has_record=(flags & IS_OBSERVED).astype(bool),
             lon_deg=self._lon_deg[rows],
             lat_deg=self._lat_deg[rows],

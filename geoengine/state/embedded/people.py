@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from heapq import merge
 from itertools import islice
 from struct import Struct as Layout
@@ -16,6 +16,7 @@ from geoengine.state.embedded.writes import PersonRow
 
 IS_LOCATED = 1  # consent to being located is on record
 IS_OBSERVED = 2  # a presence, a half-confirmed one, or a beacon heard lately
+HAS_REFUSED = 4  # consent to being located is on record as withdrawn
 
 # Ahead of each packed record: version and flags. One bytes object a person and nothing else keeps
 # the memory small and out of the garbage collector's sight.
@@ -27,9 +28,10 @@ _unpack = msgspec.msgpack.Decoder(Record).decode
 
 
 def flags_of(record: Record) -> int:
-    """The two things about a record that every fix of its devices asks for."""
-    is_observed = bool(record.presences or record.heard)
-    return IS_LOCATED * record.allows("location") | IS_OBSERVED * is_observed
+    """The three things about a record that every fix of its devices asks for."""
+    consent = record.consents.get("location")
+    located = 0 if consent is None else IS_LOCATED if consent.is_granted else HAS_REFUSED
+    return located | IS_OBSERVED * bool(record.presences or record.heard)
 
 
 class People:
@@ -53,7 +55,7 @@ class People:
         return 0 if row is None else int(_HEAD.unpack_from(row)[0])
 
     def flags(self, person_id: str) -> int:
-        """`IS_LOCATED` and `IS_OBSERVED` of a person."""
+        """`IS_LOCATED`, `IS_OBSERVED` and `HAS_REFUSED` of a person, added up."""
         row = self._rows.get(person_id)
         return 0 if row is None else row[_FLAGS_AT]
 
@@ -84,12 +86,15 @@ class People:
         else:
             self._dirty.pop(row.person_id, None)
 
-    def drop(self, person_id: str) -> None:
+    def drop(self, person_id: str, *, is_dirty: bool = False) -> None:
         """Forget a record."""
-        self._rows.pop(person_id, None)
-        self._dirty.pop(person_id, None)
+        was_there = self._rows.pop(person_id, None) is not None
         self._joined.discard(person_id)
         self.agenda.set(person_id, None)
+        if is_dirty and was_there:
+            self._dirty[person_id] = None
+        else:
+            self._dirty.pop(person_id, None)
 
     def alias(self, name: str, person_id: str) -> None:
         """Let a device or beacon stand for a person; standing for itself is no alias."""
@@ -110,20 +115,24 @@ class People:
         """Whom a name stands for."""
         return self.owner_of.get(name, name)
 
-    def take_dirty(self, limit: int, held: Iterable[str]) -> list[PersonRow]:
-        """Up to ``limit`` records that the shelf has older; no longer counted as such.
+    def take_dirty(self, limit: int, held: Container[str]) -> list[str]:
+        """Up to ``limit`` people whom the shelf knows older; no longer counted as such.
 
         Those ``held`` are left: a newer version of them is already on its way.
         """
-        busy = frozenset(held)
-        ids = list(islice((p for p in self._dirty if p not in busy), limit))
+        ids = list(islice((p for p in self._dirty if p not in held), limit))
         for person_id in ids:
             del self._dirty[person_id]
-        return [self.row(person_id) for person_id in ids]
+        return ids
 
-    def mark_dirty(self, rows: Iterable[PersonRow]) -> None:
+    def as_rows(self, person_ids: list[str]) -> tuple[list[PersonRow], list[str]]:
+        """The records of these people as the shelf keeps them, and who has none any more."""
+        rows = [self.row(person_id) for person_id in person_ids if person_id in self._rows]
+        return rows, [person_id for person_id in person_ids if person_id not in self._rows]
+
+    def mark_dirty(self, person_ids: list[str]) -> None:
         """The shelf could not take these."""
-        self._dirty.update((row.person_id, None) for row in rows if row.person_id in self._rows)
+        self._dirty.update(dict.fromkeys(person_ids))
 
     @property
     def dirty_count(self) -> int:

@@ -164,8 +164,9 @@ class SqliteShelf:
 
     def _put_away(self, writes: list[Write]) -> list[set[str]]:
         many = self._db.executemany
-        many(schema.PUT_PERSON, [row for write in writes for row in write.people])
-        many(schema.DROP_PERSON, [(person,) for write in writes for person in write.dropped])
+        people = _last_words(writes)
+        many(schema.PUT_PERSON, [row for row in people.values() if row is not None])
+        many(schema.DROP_PERSON, [(p,) for p, row in people.items() if row is None])
         self._put_aliases([pair for write in writes for pair in write.aliases])
         many(schema.ADD_DECISION, [row for write in writes for row in self._numbered(write)])
         many(schema.ADD_OP, [(write.op, write.now_ms) for write in writes if write.op])
@@ -317,6 +318,15 @@ class SqliteShelf:
         except apsw.Error as error:
             self._is_broken = True
             raise Broken(f"{self._path} can no longer be trusted: {error}") from error
+
+
+def _last_words(writes: list[Write]) -> dict[str, PersonRow | None]:
+    """What each person's row is to be after all writes, in their order; None to drop it."""
+    people: dict[str, PersonRow | None] = {}
+    for write in writes:
+        people.update((row.person_id, row) for row in write.people)
+        people.update(dict.fromkeys(write.dropped))
+    return people
 
 
 def _make_file(path: Path) -> None:

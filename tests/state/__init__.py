@@ -1,0 +1,1 @@
+"""The state contract, on every back end."""

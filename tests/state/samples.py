@@ -1,0 +1,83 @@
+"""Records, sends, fixes and commits for the contract suite."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from geoengine.core.columns import Fixes, LastFixes
+from geoengine.core.record import Consent, Decision, Presence, Record, Send
+from geoengine.state.base import Change, Commit, State
+
+_ops = count()
+
+
+def op() -> str:
+    """An operation id never used before."""
+    return f"op-{next(_ops)}"
+
+
+def change(record: Record, due_ms: int | None = None, **options: Any) -> Change:
+    return Change(record, due_ms, **options)
+
+
+def commit_of(*changes: Change, **parts: Any) -> Commit:
+    return Commit(parts.pop("op_id", None) or op(), changes=changes, **parts)
+
+
+async def write(state: State, *records: Record, **parts: Any) -> None:
+    """Commit records durably, without deadlines."""
+    await state.commit(commit_of(*(change(record) for record in records), **parts))
+
+
+async def one(state: State, person_id: str) -> Record:
+    return (await state.load([person_id]))[person_id]
+
+
+def located(person_id: str, **parts: Any) -> Record:
+    return Record(person_id, consents={"location": Consent(True, 1, 0)}, **parts)
+
+
+def present(person_id: str, **parts: Any) -> Record:
+    return located(person_id, presences={"z": Presence(True, 7, person_id, 1_000, 2_000)}, **parts)
+
+
+def send(send_id: str, person_id: str = "ann", due_ms: int = 1_000, **parts: Any) -> Send:
+    return Send(
+        send_id=send_id,
+        kind="trigger",
+        person_id=person_id,
+        lever=parts.pop("lever", "sms"),
+        created_ms=parts.pop("created_ms", due_ms),
+        expires_ms=parts.pop("expires_ms", due_ms + 900_000),
+        due_ms=due_ms,
+        event={"id": send_id},
+        **parts,
+    )
+
+
+def decision(person_id: str, at_ms: int, campaign_id: str = "c") -> Decision:
+    return Decision(person_id, at_ms, campaign_id, "s", "z", "v", "suppressed", "quiet_hours")
+
+
+def fixes(*device_ids: str, fix_ms: int = 0) -> Fixes:
+    blank = np.zeros(len(device_ids))
+    return Fixes.of(list(device_ids), blank, blank, np.full(len(device_ids), fix_ms, np.int64))
+
+
+def last(fix_ms: int, *device_ids: str, lon_deg: float = 2.0, suspects: int = 0) -> LastFixes:
+    n = len(device_ids)
+    return LastFixes(
+        device_ids=list(device_ids),
+        lon_deg=np.full(n, lon_deg),
+        lat_deg=np.full(n, 48.0),
+        accuracy_m=np.full(n, 12.0),
+        fix_ms=np.full(n, fix_ms, np.int64),
+        suspect_count=np.full(n, suspects, np.int32),
+        suspect_lon_deg=np.full(n, 3.0 if suspects else np.nan),
+        suspect_lat_deg=np.full(n, 49.0 if suspects else np.nan),
+        suspect_accuracy_m=np.full(n, 5.0 if suspects else np.nan),
+        suspect_ms=np.full(n, fix_ms + 1 if suspects else -1, np.int64),
+    )
