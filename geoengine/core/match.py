@@ -1,0 +1,55 @@
+"""Fixes against zones: evidence."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from geoengine.core.columns import Evidence, Floats
+from geoengine.core.index import ZoneIndex
+from geoengine.core.space.cells import cell_at
+
+# Below this many fixes one at a time is cheaper than numpy's fixed cost of some 60 microseconds.
+SCALAR_BELOW: Final = 32
+
+
+def match(lon_deg: Floats, lat_deg: Floats, index: ZoneIndex) -> Evidence:
+    """Pair every fix with every zone it lies in.
+
+    Parameters
+    ----------
+    lon_deg, lat_deg : float64, shape (P,)
+        WGS 84. Already checked finite and in range.
+
+    Returns
+    -------
+    Evidence, M rows
+        Sorted by fix, then zone; ``edge_m`` is at most 0. The same for any number of fixes: which
+        path computed it cannot be told from the answer.
+    """
+    if len(lon_deg) >= SCALAR_BELOW:
+        return index.match(lon_deg, lat_deg)
+    rows = [
+        (fix_ix, zone_ix, edge_m)
+        for fix_ix, (lon, lat) in enumerate(zip(lon_deg.tolist(), lat_deg.tolist(), strict=True))
+        for zone_ix, edge_m in index.match_one(lon, lat)
+    ]
+    if not rows:
+        return _NOTHING
+    fix, zone, edge = zip(*rows, strict=True)
+    return Evidence(np.array(fix, np.int32), np.array(zone, np.int32), np.array(edge, np.float64))
+
+
+def coarse_cell(lon_deg: float, lat_deg: float, resolution: int) -> str:
+    """The H3 cell of a position: what is kept or shown where the position itself must not be.
+
+    Resolution 7 is about 5 square kilometres, 9 a tenth of one.
+
+    >>> coarse_cell(2.3470, 48.8583, 7)
+    '871fb4662ffffff'
+    """
+    return cell_at(lon_deg, lat_deg, resolution)
+
+
+_NOTHING: Final = Evidence(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))

@@ -1,0 +1,87 @@
+"""H3 cells: names for places, for coverage, coarse positions and heat-maps.
+
+The only file that speaks to h3, which wants latitude first. A zone *touches* a cell when it comes
+within the cell's own radius of the cell's centre: never one cell too few; along the edge of a zone
+up to a ring of cells too many. Coverage and look-up ask that one question, so they always agree.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import h3
+import numpy as np
+
+from geoengine.core.columns import Bools, Floats, Ints
+from geoengine.core.space.boxes import Boxes
+from geoengine.core.space.geodesy import circle_bounds, geodesic_m
+from geoengine.core.space.shapes import Shapes
+
+# Descendants of a cell stick out of it; measured, their corners lie within 1.06 of its radius of
+# its centre. Too small a factor loses cells.
+_FAMILY: Final = 1.25
+_ROUNDING_M: Final = 0.01
+
+
+class Cells:
+    """Zones and the H3 cells they touch."""
+
+    def __init__(self, shapes: Shapes, boxes: Boxes) -> None:
+        self._shapes, self._boxes = shapes, boxes
+
+    def zones_of(self, cell: str) -> Ints:
+        """Zones that touch a cell, ascending; ValueError for what is no cell."""
+        if not h3.is_valid_cell(cell):
+            raise ValueError(f"not an H3 cell: {cell!r}")
+        disc = np.array([_disc(cell)])
+        west, south, east, north = circle_bounds(*disc.T)[0].tolist()
+        near = self._boxes.touching(west, south, east, north)
+        return near[self._shapes.touches(near, *disc.repeat(len(near), axis=0).T)]
+
+    def of_zone(self, zone_ix: int, resolution: int) -> list[str]:
+        """The cells that cover a zone, sorted; ValueError for a resolution outside 0 to 15.
+
+        Notes
+        -----
+        From the 122 largest cells downwards: a cell too far away is dropped with its family, a
+        cell deep inside is kept whole, any other is replaced by its children.
+        """
+        if not 0 <= resolution <= 15:
+            raise ValueError(f"an H3 resolution is 0 to 15, not {resolution}")
+        covering: list[str] = []
+        asked = sorted(h3.get_res0_cells())
+        for _ in range(resolution):
+            is_deep, is_near = self._families(zone_ix, asked)
+            covering += [cell for cell, keep in zip(asked, is_deep, strict=True) if keep]
+            parents = [cell for cell, go in zip(asked, is_near & ~is_deep, strict=True) if go]
+            asked = [child for cell in parents for child in h3.cell_to_children(cell)]
+        if asked:
+            is_near = self._shapes.touches(*self._paired(zone_ix, asked))
+            covering += [cell for cell, keep in zip(asked, is_near, strict=True) if keep]
+        return sorted(h3.compact_cells(covering))
+
+    def _families(self, zone_ix: int, cells: list[str]) -> tuple[Bools, Bools]:
+        if not cells:
+            return np.empty(0, bool), np.empty(0, bool)
+        zones, lon_deg, lat_deg, radius_m = self._paired(zone_ix, cells)
+        family = (zones, lon_deg, lat_deg, radius_m * _FAMILY)
+        return self._shapes.is_deep(*family), self._shapes.touches(*family)
+
+    def _paired(self, zone_ix: int, cells: list[str]) -> tuple[Ints, Floats, Floats, Floats]:
+        lon_deg, lat_deg, radius_m = np.array([_disc(cell) for cell in cells]).T
+        return np.full(len(cells), zone_ix, np.int32), lon_deg, lat_deg, radius_m
+
+
+def cell_at(lon_deg: float, lat_deg: float, resolution: int) -> str:
+    """The cell of a position."""
+    cell: str = h3.latlng_to_cell(lat_deg, lon_deg, resolution)
+    return cell
+
+
+def _disc(cell: str) -> tuple[float, float, float]:
+    """Centre of a cell, longitude and latitude, and the distance to its farthest corner, metres."""
+    lat, lon = h3.cell_to_latlng(cell)
+    corners = np.array(h3.cell_to_boundary(cell))
+    n = len(corners)
+    to_corner = geodesic_m(np.full(n, lon), np.full(n, lat), corners[:, 1], corners[:, 0])
+    return lon, lat, float(to_corner.max()) + _ROUNDING_M

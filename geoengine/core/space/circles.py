@@ -1,0 +1,285 @@
+"""Circles: fixes inside them, and distances to their edges.
+
+A *near* circle is small and far from the poles: the polynomial of `geodesy` measures it, and the
+geodesic decides where a fix lies within the polynomial's error of the edge. Any other circle is
+measured by the geodesic alone. Either way membership is exactly ``geodesic distance <= radius``.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoengine.core.columns import Bools, Floats, Ints, Longs
+from geoengine.core.space.geodesy import (
+    POLYNOMIAL_ERROR_M,
+    POLYNOMIAL_LAT_MAX_DEG,
+    POLYNOMIAL_MAX_M,
+    circle_bounds,
+    coefficients,
+    geodesic_m,
+    geodesic_one_m,
+)
+from geoengine.core.space.grid import Grid, grid_of_boxes
+
+# Squared relative distance within which a fix is looked at closely: the polynomial's error at the
+# smallest radius a zone may have, 10 m, twice over. Smaller circles are left to the geodesic.
+_NEAR_MIN_M: Final = 10.0
+_NEAR_Q: Final = 1 + 4 * POLYNOMIAL_ERROR_M / _NEAR_MIN_M
+# Each squared axis alone may exceed the squared distance by this factor, because meridians
+# converge; beyond it a candidate is a colliding cell from elsewhere, and the polynomial is wrong.
+_SANE: Final = 1.25
+# A sphere of the mean radius is within 0.56 % of the geodesic: what is farther than this needs no
+# geodesic to be told outside.
+_SPHERE_M: Final = 6_371_008.8
+_SPHERE_SLACK: Final = 1.01
+
+_LON, _LAT, _A0, _A1, _B0, _B1, _B2, _E0 = range(8)
+
+
+class Circles:
+    """Circles by number, C of them; a circle's number is its position in the arrays given.
+
+    ``rows`` has one 64-byte line a circle, so that measuring a candidate touches one line of
+    cache: centre, and the coefficients divided by the squared radius. Circles that reach over the
+    antimeridian have a twin row, 360 degrees away, past the end.
+    """
+
+    def __init__(self, lon_deg: Floats, lat_deg: Floats, radius_m: Floats) -> None:
+        count = len(lon_deg)
+        bounds = circle_bounds(lon_deg, lat_deg, radius_m)
+        is_near = _is_near(lat_deg, radius_m)
+        self.radius_m = np.ascontiguousarray(radius_m)
+        self.rows = _rows(lon_deg, lat_deg, radius_m)
+        # How far the polynomial may be trusted, as squared relative distance; 0 is nowhere.
+        self.trust_q = np.where(is_near, (POLYNOMIAL_MAX_M / radius_m) ** 2, 0.0)
+        near, far = np.flatnonzero(is_near), np.flatnonzero(~is_near)
+        over = near[(bounds[near, 0] < -180) | (bounds[near, 2] > 180)]
+        self.rows = np.concatenate([self.rows, _shifted(self.rows[over])])
+        self.circle_of = np.concatenate([np.arange(count), over]).astype(np.int32)
+        self._count = count
+        self._near = _grid(bounds, near, over, count)
+        self._far = _grid(bounds, far, far[:0], count)
+        self._flat = self.rows.reshape(-1).data
+        self._radius = self.radius_m.data
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def grids(self) -> tuple[Grid, Grid]:
+        """The grids over near and other circles; their items are rows, see `circle_of`."""
+        return self._near, self._far
+
+    @property
+    def centers(self) -> tuple[Floats, Floats]:
+        """Longitudes and latitudes of the centres, degrees, shape (C,) each."""
+        return self.rows[: self._count, _LON], self.rows[: self._count, _LAT]
+
+    @property
+    def bounds(self) -> NDArray[np.float64]:
+        """Boxes: west, south, east, north in degrees, shape (C, 4); see `circle_bounds`."""
+        return circle_bounds(*self.centers, self.radius_m)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        own = self.rows.nbytes + self.trust_q.nbytes + self.circle_of.nbytes + self.radius_m.nbytes
+        return own + self._near.nbytes + self._far.nbytes
+
+    def bounds_of_rows(self, row_ix: Longs) -> NDArray[np.float64]:
+        """Boxes of rows, west, south, east, north in degrees, shape (N, 4)."""
+        rows = self.rows.take(row_ix, axis=0)
+        return circle_bounds(rows[:, _LON], rows[:, _LAT], self.radius_m[self.circle_of[row_ix]])
+
+    def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+        """All pairs of a position inside a circle: position, circle, ``edge_m``; unordered."""
+        near = self._match_near(lon_deg, lat_deg)
+        if not self._far.levels:
+            return near
+        far = self._match_far(lon_deg, lat_deg)
+        return (
+            np.concatenate([near[0], far[0]]),
+            np.concatenate([near[1], far[1]]),
+            np.concatenate([near[2], far[2]]),
+        )
+
+    def _match_near(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+        found = self._near.candidates(lon_deg, lat_deg)
+        fix_ix, row_ix = found.fix_ix, found.item_ix
+        rows = self.rows.take(row_ix, axis=0)
+        north = lat_deg.take(fix_ix) - rows[:, _LAT]
+        east2 = lon_deg.take(fix_ix) - rows[:, _LON]
+        east2 *= east2
+        q = _polynomial(rows, north, east2)
+        close = np.flatnonzero(q <= _NEAR_Q)
+        rows, q, north, east2 = rows.take(close, axis=0), q[close], north[close], east2[close]
+        is_sane = (north * north * rows[:, _A0] <= _SANE) & (east2 * rows[:, _B0] <= _SANE)
+        if not is_sane.all():
+            close, q = close[is_sane], q[is_sane]
+        fix_ix, circle_ix = fix_ix.take(close), self.circle_of.take(row_ix.take(close))
+        radius_m = self.radius_m.take(circle_ix)
+        edge_m = radius_m * (np.sqrt(q) - 1.0)
+        unsure = np.flatnonzero(np.abs(edge_m) <= POLYNOMIAL_ERROR_M)
+        if len(unsure):
+            edge_m[unsure] = self._geodesic(
+                circle_ix[unsure], lon_deg[fix_ix[unsure]], lat_deg[fix_ix[unsure]]
+            )
+        is_in = edge_m <= 0.0
+        if is_in.all():
+            return fix_ix, circle_ix, edge_m
+        return fix_ix[is_in], circle_ix[is_in], edge_m[is_in]
+
+    def _match_far(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+        found = self._far.candidates(lon_deg, lat_deg)
+        fix_ix, circle_ix = found.fix_ix, found.item_ix
+        lon, lat = lon_deg[fix_ix], lat_deg[fix_ix]
+        center = self.rows[circle_ix]
+        roughly_m = _sphere_m(center[:, _LON], center[:, _LAT], lon, lat)
+        close = np.flatnonzero(roughly_m <= self.radius_m[circle_ix] * _SPHERE_SLACK + 1.0)
+        fix_ix, circle_ix = fix_ix[close], circle_ix[close]
+        edge_m = self._geodesic(circle_ix, lon[close], lat[close])
+        is_in = edge_m <= 0.0
+        return fix_ix[is_in], circle_ix[is_in], edge_m[is_in]
+
+    def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
+        """The circles a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
+        flat, radius, circle_of = self._flat, self._radius, self.circle_of
+        found: list[tuple[int, float]] = []
+        for row_ix in near_items(self._near, lon_deg, lat_deg):
+            at = 8 * row_ix
+            north, east = lat_deg - flat[at + 1], lon_deg - flat[at]
+            north2, east2 = north * north, east * east
+            a0, b0 = flat[at + 2], flat[at + 4]
+            if north2 * a0 > _SANE or east2 * b0 > _SANE:
+                continue
+            q = north2 * (a0 + flat[at + 3] * north) + east2 * (
+                b0 + north * (flat[at + 5] + flat[at + 6] * north) + flat[at + 7] * east2
+            )
+            if q <= _NEAR_Q:
+                circle_ix = row_ix if row_ix < self._count else int(circle_of[row_ix])
+                edge_m = radius[circle_ix] * (sqrt(q) - 1.0)
+                if abs(edge_m) <= POLYNOMIAL_ERROR_M:
+                    edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
+                if edge_m <= 0.0:
+                    found.append((circle_ix, edge_m))
+        if self._far.levels:
+            for circle_ix in near_items(self._far, lon_deg, lat_deg):
+                edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
+                if edge_m <= 0.0:
+                    found.append((circle_ix, edge_m))
+        return found
+
+    def edge_m(self, circle_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        """Signed distance to the edge of paired circles and positions, any distance away."""
+        rows = self.rows.take(circle_ix, axis=0)
+        north = lat_deg - rows[:, _LAT]
+        east = lon_deg - rows[:, _LON]
+        east -= 360.0 * np.rint(east / 360.0)
+        east2 = east * east
+        trust = self.trust_q.take(circle_ix)
+        q = _polynomial(rows, north, east2)
+        is_sane = (north * north * rows[:, _A0] <= _SANE * trust) & (
+            east2 * rows[:, _B0] <= _SANE * trust
+        )
+        is_sure = is_sane & (q <= trust) & (q >= 0.0)
+        edge_m = self.radius_m.take(circle_ix) * (np.sqrt(np.where(is_sure, q, 1.0)) - 1.0)
+        unsure = np.flatnonzero(~is_sure | (np.abs(edge_m) <= POLYNOMIAL_ERROR_M))
+        if len(unsure):
+            edge_m[unsure] = self._geodesic(circle_ix[unsure], lon_deg[unsure], lat_deg[unsure])
+        return edge_m
+
+    def edge_one_m(self, circle_ix: int, lon_deg: float, lat_deg: float) -> float:
+        """`edge_m` of one circle and one position."""
+        lon0, lat0, a0, a1, b0, b1, b2, e0 = self._flat[8 * circle_ix : 8 * circle_ix + 8]
+        north, east = lat_deg - lat0, lon_deg - lon0
+        east -= 360.0 * round(east / 360.0)
+        north2, east2 = north * north, east * east
+        trust = float(self.trust_q[circle_ix])
+        if north2 * a0 <= _SANE * trust and east2 * b0 <= _SANE * trust:
+            q = north2 * (a0 + a1 * north) + east2 * (b0 + north * (b1 + b2 * north) + e0 * east2)
+            if 0.0 <= q <= trust:
+                edge_m = self._radius[circle_ix] * (sqrt(q) - 1.0)
+                if abs(edge_m) > POLYNOMIAL_ERROR_M:
+                    return edge_m
+        return self._geodesic_one(circle_ix, lon_deg, lat_deg)
+
+    def touches(
+        self, circle_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats, radius_m: Floats
+    ) -> Bools:
+        """Whether each circle touches the disc beside it."""
+        return self.edge_m(circle_ix, lon_deg, lat_deg) <= radius_m
+
+    def is_deep(
+        self, circle_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats, radius_m: Floats
+    ) -> Bools:
+        """Whether each circle holds the disc beside it, whole."""
+        return self.edge_m(circle_ix, lon_deg, lat_deg) <= -radius_m
+
+    def _geodesic(self, circle_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        center = self.rows[circle_ix]
+        distance_m = geodesic_m(center[:, _LON], center[:, _LAT], lon_deg, lat_deg)
+        return distance_m - self.radius_m[circle_ix]
+
+    def _geodesic_one(self, circle_ix: int, lon_deg: float, lat_deg: float) -> float:
+        at = 8 * circle_ix
+        distance_m = geodesic_one_m(self._flat[at], self._flat[at + 1], lon_deg, lat_deg)
+        return distance_m - self._radius[circle_ix]
+
+
+def near_items(grid: Grid, lon_deg: float, lat_deg: float) -> list[int]:
+    """The candidates of one position, from a grid without cell keys."""
+    column = int((lon_deg + 180.0) * grid.per_deg)
+    row = int((lat_deg + 90.0) * grid.per_deg)
+    found: list[int] = []
+    for view in grid.views:
+        found += view.look(column >> view.shift, row >> view.shift)
+    return found
+
+
+def _is_near(lat_deg: Floats, radius_m: Floats) -> Bools:
+    is_small = (radius_m >= _NEAR_MIN_M) & (radius_m <= POLYNOMIAL_MAX_M)
+    return is_small & (np.abs(lat_deg) <= POLYNOMIAL_LAT_MAX_DEG)
+
+
+def _rows(lon_deg: Floats, lat_deg: Floats, radius_m: Floats) -> NDArray[np.float64]:
+    rows = np.empty((len(lon_deg), 8))
+    rows[:, _LON], rows[:, _LAT] = lon_deg, lat_deg
+    rows[:, _A0:] = coefficients(lat_deg) / (radius_m**2)[:, None]
+    return rows
+
+
+def _shifted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    twins = rows.copy()
+    twins[:, _LON] -= np.copysign(360.0, rows[:, _LON])
+    return twins
+
+
+def _grid(bounds: NDArray[np.float64], members: Longs, twins: Longs, count: int) -> Grid:
+    """A grid over some circles, numbered as rows are: twins past the end."""
+    grid = grid_of_boxes(bounds[np.concatenate([members, twins])])
+    row_of = np.concatenate([members, np.arange(count, count + len(twins))]).astype(np.int32)
+    for level in grid.levels:
+        level.items[:] = row_of[level.items]
+    return grid
+
+
+def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> Floats:
+    # The scalar path computes the same terms in the same order: their bits agree.
+    by_north = north * north * (rows[:, _A0] + rows[:, _A1] * north)
+    slope = rows[:, _B1] + rows[:, _B2] * north
+    by_east: Floats = east2 * (rows[:, _B0] + north * slope + rows[:, _E0] * east2)
+    by_east += by_north
+    return by_east
+
+
+def _sphere_m(lon0_deg: Floats, lat0_deg: Floats, lon1_deg: Floats, lat1_deg: Floats) -> Floats:
+    lat0, lat1 = np.radians(lat0_deg), np.radians(lat1_deg)
+    half_north, half_east = (lat1 - lat0) / 2, np.radians(lon1_deg - lon0_deg) / 2
+    across = np.cos(lat0) * np.cos(lat1) * np.sin(half_east) ** 2
+    chord2 = np.sin(half_north) ** 2 + across
+    distance_m: Floats = 2 * _SPHERE_M * np.arcsin(np.sqrt(np.minimum(chord2, 1.0)))
+    return distance_m

@@ -1,0 +1,71 @@
+"""A polygon in cells: which the edge runs through, which lie wholly inside."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import MultiPolygon, Polygon
+
+from geoengine.core.columns import Bools, Longs
+from geoengine.core.space.grid import with_seam
+
+_PAD_DEG: Final = 1e-9  # a tenth of a millimetre: an edge that just misses a cell marks it too
+
+
+def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Longs, Bools]:
+    """The cells of a level that a shape touches: column, row, and whether wholly inside; (E,) each.
+
+    Notes
+    -----
+    Edges are cut into pieces shorter than a cell, and every cell of a piece's box is marked:
+    too many rather than too few. A cell that no edge touches is inside if its centre is.
+    """
+    per_deg = 2**bits / 360
+    west, south, east, north = shape.bounds
+    column0, row0 = _cell(west - _PAD_DEG + 180.0, per_deg), _cell(south - _PAD_DEG + 90.0, per_deg)
+    column1, row1 = _cell(east + _PAD_DEG + 180.0, per_deg), _cell(north + _PAD_DEG + 90.0, per_deg)
+    has_edge = np.zeros((row1 - row0 + 1, column1 - column0 + 1), bool)
+    low, high = _piece_boxes(shape, per_deg)
+    left, down = low[:, 0] - column0, low[:, 1] - row0
+    right, up = high[:, 0] - column0, high[:, 1] - row0
+    for x, y in ((left, down), (left, up), (right, down), (right, up)):
+        has_edge[y, x] = True
+    is_inner = np.zeros_like(has_edge)
+    y, x = np.nonzero(~has_edge)
+    middle_lon = (x + column0 + 0.5) / per_deg - 180.0
+    middle_lat = (y + row0 + 0.5) / per_deg - 90.0
+    is_inner[y, x] = shapely.contains_xy(shape, middle_lon, middle_lat)
+    y, x = np.nonzero(has_edge | is_inner)
+    inner = is_inner[y, x]
+    column = (x + column0) & (2**bits - 1)
+    nth, column, row = with_seam(np.arange(len(x)), column, np.maximum(y + row0, 0), bits)
+    return column, row, inner[nth]
+
+
+def _cell(shifted_deg: float, per_deg: float) -> int:
+    return int(np.floor(shifted_deg * per_deg))
+
+
+def _piece_boxes(
+    shape: Polygon | MultiPolygon, per_deg: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Lowest and highest cell (column, row) of every piece of the shape's edges, shape (N, 2)."""
+    points, ring = shapely.get_coordinates(
+        shapely.get_rings(shapely.get_parts(shape)), return_index=True
+    )
+    is_edge = ring[1:] == ring[:-1]
+    begin, end = points[:-1][is_edge], points[1:][is_edge]
+    step = end - begin
+    pieces = np.ceil(np.abs(step).max(axis=1) * per_deg * 2).astype(np.int64).clip(1)
+    edge = np.arange(len(pieces)).repeat(pieces)
+    nth = np.arange(len(edge)) - (pieces.cumsum() - pieces).repeat(pieces)
+    piece = step[edge] / pieces[edge, None]
+    here = begin[edge] + piece * nth[:, None]
+    there = here + piece
+    origin = np.array([180.0, 90.0])
+    low = np.floor((np.minimum(here, there) - _PAD_DEG + origin) * per_deg).astype(np.int64)
+    high = np.floor((np.maximum(here, there) + _PAD_DEG + origin) * per_deg).astype(np.int64)
+    return low, high
