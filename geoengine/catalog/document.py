@@ -23,9 +23,9 @@ VALUES_MAX = 600_000  # about 3 s of parsing; ten thousand stores take half of i
 BULK = "; put stores by the thousand into a CSV, NDJSON or GeoJSON file and write `- import: FILE`"
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEAN = {word: word.lower() == "true" for word in ("true", "True", "TRUE")} | {
-    word: False for word in ("false", "False", "FALSE")
-}
+_BOOLEAN = {word: word.lower() == "true" for word in ("true", "True", "TRUE")} | dict.fromkeys(
+    ("false", "False", "FALSE"), False
+)
 # No leading zeros (a code is not a number) and no more digits than 64 bits hold.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(
@@ -92,7 +92,7 @@ def parse(text: str, file: str) -> Node:
     return builder.root or Node(1, 1, {}, {})
 
 
-def scalar(text: str) -> None | bool | int | float | str:
+def scalar(text: str) -> bool | int | float | str | None:
     """What an unquoted word means: null, true, false and decimal numbers, else itself.
 
     >>> [scalar(word) for word in ("on", "no", "12:30:00", "012", "1e3", "~")]

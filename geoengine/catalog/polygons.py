@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,7 +17,7 @@ FILE_MAX_BYTES = 16 * 1024 * 1024
 VERTICES_MAX = 10_000  # a coastline; streets need a few hundred, and every vertex costs at match
 _GEOD = Geod(ellps="WGS84")
 
-Area = Polygon | MultiPolygon
+Area: TypeAlias = Polygon | MultiPolygon
 
 
 class PolygonError(ValueError):

@@ -106,7 +106,7 @@ class Items(Generic[T]):
         """Whether the item is a row of an imported file."""
         return self._segments[bisect_right(self._starts, ix) - 1].is_import
 
-    def folder_file(self, ix: int) -> str:
+    def file_of(self, ix: int) -> str:
         """The file in which the item stands: paths inside it are relative to that."""
         return self._segments[bisect_right(self._starts, ix) - 1].file
 

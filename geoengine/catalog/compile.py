@@ -1,0 +1,171 @@
+"""A directory into a Book: gather, check everything, compile; or every fault at once."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import msgspec
+
+from geoengine.catalog import hours, targets, zones
+from geoengine.catalog.campaigns import plans
+from geoengine.catalog.gather import Gathered, gather
+from geoengine.catalog.imports import Progress
+from geoengine.catalog.report import suggestion
+from geoengine.catalog.stores import Shops, complete
+from geoengine.core.book import Book, CampaignPlan, EnginePlan, Zones
+from geoengine.core.calendar import duration_ms
+from geoengine.core.errors import ConfigurationError, Fault
+from geoengine.core.model import Gateway
+
+SCHEMES = ("http", "https")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A Book, and what deserves a second look in what it was made from."""
+
+    book: Book
+    warnings: tuple[Fault, ...]
+    skipped_count: int  # rows of imported files that have a fault and were left out
+
+
+def load(directory: Path) -> Book:
+    """The Book that a directory describes. Raises `ConfigurationError` with all its faults."""
+    return read(directory).book
+
+
+def read(directory: Path, tell: Progress | None = None) -> Reading:
+    """The Book of a directory, with warnings. Raises `ConfigurationError` with all its faults.
+
+    ``tell(file, read_bytes, all_bytes)`` hears of the progress through imported files.
+    """
+    with _collector_paused():
+        found = gather(Path(directory), tell or _silent)
+        book = _compile(found)
+    report = found.report
+    if report.errors:
+        raise ConfigurationError(list(dict.fromkeys(report.errors)))
+    warnings = sorted(dict.fromkeys(report.warnings))
+    return Reading(book, tuple(warnings), report.skipped_count)
+
+
+def _compile(found: Gathered) -> Book:
+    shops = complete(found.stores)
+    areas = zones.check_zones(found.zones, found.stores)
+    zones.check_presence(found.stores, found.engine.presence)
+    zones.check_presence(found.zones, found.engine.presence)
+    _check_engine(found)
+    rows, policies = zones.Rows(), zones.Policies(found.engine.presence)
+    zones.add_reaches(rows, shops, policies)
+    zones.add_drawn(rows, found.zones, areas, shops, policies)
+    beacons, keys_of = zones.add_places(rows, found.stores, shops, policies)
+    names = targets.names_of(found.stores, found.zones)
+    known = targets.members(rows, shops)
+    planned = plans(found.campaigns, found.engine, names, known, rows, shops)
+    gateways = _gateways(found)
+    columns = zones.columns(rows, keys_of)
+    return Book(
+        version=_version(found, shops, columns, planned),
+        stores=tuple(shops.stores),
+        zones=columns,
+        policies=tuple(policies.values),
+        campaigns=planned,
+        engine=EnginePlan(
+            found.engine,
+            duration_ms(found.engine.max_age),
+            duration_ms(found.engine.visit_group),
+        ),
+        beacons=beacons,
+        gateways=gateways,
+    )
+
+
+def _gateways(found: Gathered) -> dict[str, Gateway]:
+    """The gateways by id; each must stand in a place of a store that exists."""
+    places = {
+        store.id: sorted({beacon.place for beacon in store.beacons})
+        for store in found.stores.values
+    }
+    known: dict[str, Gateway] = {}
+    for ix, gateway in found.gateways:
+        if gateway.id in known:
+            found.gateways.wrong(ix, f"gateway id `{gateway.id}` is taken", "id")
+        elif gateway.store not in places:
+            guess = suggestion(gateway.store, places) or ": expected the id of a store"
+            found.gateways.wrong(ix, f"store `{gateway.store}` does not exist{guess}", "store")
+        elif gateway.place not in places[gateway.store]:
+            inside = places[gateway.store]
+            guess = suggestion(gateway.place, inside) or f": it has {', '.join(inside) or 'none'}"
+            what = f"`{gateway.store}` has no beacon place `{gateway.place}`{guess}"
+            found.gateways.wrong(ix, what, "place")
+        known.setdefault(gateway.id, gateway)
+    return known
+
+
+def _check_engine(found: Gathered) -> None:
+    engine = found.engine
+    why = zones.contradiction(zones.merged(engine.presence))
+    if why is not None:
+        found.engine_fault(why, "presence")
+    if engine.quiet_hours is not None and (problem := hours.problem(engine.quiet_hours)):
+        found.engine_fault(f"quiet_hours {problem}", "quiet_hours")
+    for lever, text in engine.lawful_hours.items():
+        if problem := hours.problem(text):
+            found.engine_fault(f"lawful_hours.{lever} {problem}", "lawful_hours", lever)
+        elif not hours.opens_ever(text, "UTC", ""):
+            what = f"lawful_hours.{lever} `{text}` is never open: expected some"
+            found.engine_fault(what, "lawful_hours", lever)
+    if engine.webhook is not None and not _is_web(engine.webhook.url):
+        what = f"webhook url {engine.webhook.url!r}: expected https://… or http://…"
+        found.engine_fault(what, "webhook", "url")
+
+
+def _is_web(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in SCHEMES and bool(parts.hostname)
+    except ValueError:
+        return False
+
+
+def _version(
+    found: Gathered, shops: Shops, columns: Zones, planned: tuple[CampaignPlan, ...]
+) -> str:
+    """Twelve hex digits of everything that was compiled: other content, other version."""
+    digest = blake2b(digest_size=6)
+    encode = msgspec.msgpack.Encoder(order="deterministic").encode
+    for part in (
+        shops.stores,
+        [zone for _ix, zone in found.zones],
+        [plan.spec for plan in planned],
+        [gateway for _ix, gateway in found.gateways],
+        found.engine,
+        columns.radius_m.tobytes() + columns.prints.tobytes(),
+    ):
+        digest.update(encode(part))
+    return digest.hexdigest()
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Without the cyclic collector: it would walk a million young rows again and again.
+
+    Measured on a million rows of CSV: 9 s instead of 14.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _silent(_file: str, _read: int, _all: int) -> None:
+    """Nobody watches."""
