@@ -58,11 +58,16 @@ class Service:
     port: int = 0  # where it listens, once started
 
     async def start(self) -> None:
-        """Open the state, then the socket."""
+        """Open the state, then the socket; neither, where one of them fails."""
         await self.context.state.open()
         self.context.metrics.shows_book(self.context.book.version)
-        await self.runner.setup()
-        self.port = await self._listen()
+        try:
+            await self.runner.setup()
+            self.port = await self._listen()
+        except BaseException:
+            await self.runner.cleanup()
+            await self.context.state.close()
+            raise
 
     async def run(self, stop: asyncio.Event) -> bool:
         """Serve until told to stop; False when a part failed instead."""

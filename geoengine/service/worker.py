@@ -109,7 +109,7 @@ class Worker:
             self._refuse(posts, error)
         except StateError:
             self._refuse(posts, StateUnavailable("the state failed"))
-            raise  # nothing can be committed any more: the process ends, non-zero
+            raise
         except Exception as error:
             await self._isolate(posts, due, error)
         else:
@@ -148,6 +148,8 @@ class Worker:
         self._metrics.failures.add(("state",))
         for post in posts:
             post.refuse(error)
+        if self._state.failed is not None:
+            raise error  # nothing can be committed any more: the process ends, non-zero
 
     def _count(self, outcome: Outcome, ping_count: int, took_s: float) -> None:
         metrics = self._metrics

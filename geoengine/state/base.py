@@ -205,6 +205,11 @@ class Archive(Protocol):
 class State(Records, Outbox, Archive, Protocol):
     """A back end."""
 
+    @property
+    def failed(self) -> Exception | None:
+        """Why nothing can be committed any more, until the process starts again; else None."""
+        ...
+
     async def open(self) -> None:
         """Take hold of the state and read what it has. Raises `StateLocked`, `StateUnavailable`."""
         ...

@@ -1,0 +1,84 @@
+"""``geoengine serve`` in a process of its own, for tests that start, stop and kill it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.service.serving import CATALOGUE, KEYS, written
+
+SECRETS = {
+    "GEOENGINE_APP_KEYS": KEYS["app"],
+    "GEOENGINE_SERVER_KEYS": KEYS["server"],
+}
+
+
+@dataclass
+class Process:
+    """``geoengine serve`` in a process of its own."""
+
+    child: asyncio.subprocess.Process
+    url: str
+    lines: list[str] = field(default_factory=list)
+
+    async def read(self) -> None:
+        """Collect what it says until it ends."""
+        assert self.child.stderr is not None
+        async for line in self.child.stderr:
+            self.lines.append(line.decode())
+
+    @property
+    def said(self) -> str:
+        """Everything it said so far."""
+        return "".join(self.lines)
+
+
+def command(tmp_path: Path, *more: str) -> list[str]:
+    """How it is started, on the state and the catalogue in a directory."""
+    return [
+        sys.executable, "-c", "from geoengine.cli import main; main()", "serve",
+        "--config", str(tmp_path / "config"),
+        "--state", f"local:{tmp_path / 'state.db'}",
+        "--port", "0", *more,
+    ]  # fmt: skip
+
+
+def environment(keys: dict[str, str]) -> dict[str, str]:
+    """Ours, with these settings and no others."""
+    plain = {name: value for name, value in os.environ.items() if "GEOENGINE" not in name}
+    return plain | keys
+
+
+@asynccontextmanager
+async def process(
+    tmp_path: Path, keys: dict[str, str] = SECRETS, catalogue: str = CATALOGUE
+) -> AsyncIterator[Process]:
+    """A service that listens, killed afterwards if it still runs."""
+    written(tmp_path / "config", catalogue)
+    child = await asyncio.create_subprocess_exec(
+        *command(tmp_path), stderr=subprocess.PIPE, env=environment(keys)
+    )
+    assert child.stderr is not None
+    running = Process(child, "")
+    async with asyncio.timeout(20):
+        while not running.url:
+            line = (await child.stderr.readline()).decode()
+            assert line, running.said
+            running.lines.append(line)
+            if '"serving"' in line:
+                running.url = f"http://127.0.0.1:{json.loads(line)['port']}"
+    reading = asyncio.create_task(running.read())
+    try:
+        yield running
+    finally:
+        if child.returncode is None:
+            child.kill()
+        await child.wait()
+        await reading

@@ -1,0 +1,141 @@
+"""Everything has a limit, and each limit has an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tests.service.serving import KEYS, RIVOLI, Client, ping, served, walk_in
+
+HEAD = (
+    b"POST /v1/pings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEYS["app"].encode() + b"\r\n"
+)
+
+
+async def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path, max_body_bytes=10_000) as client:
+        rows = [ping(f"d{ix}", RIVOLI) for ix in range(200)]
+        status, told, _ = await client.call("POST", "/v1/pings", rows)
+        assert (status, told["type"]) == (413, "urn:geoengine:problem:body_too_large")
+        assert (await client.ok("POST", "/v1/pings", rows[:50]))["accepted"] == 50
+
+
+async def test_a_body_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    async with served(tmp_path, max_body_bytes=10_000) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+        writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                writer.write(chunk)
+                await writer.drain()
+        told = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        assert told.startswith(b"HTTP/1.1 413")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
+async def test_an_encoded_body_is_refused_unread(tmp_path: Path, encoding: str) -> None:
+    async with served(tmp_path) as client:
+        bomb = gzip.compress(b" " * 50_000_000)
+        status, told, _ = await client.call(
+            "POST", "/v1/pings", bomb, {"Content-Encoding": encoding}
+        )
+        assert (status, told["status"]) == (415, 415)
+
+
+async def test_a_body_that_drips_is_given_up(tmp_path: Path) -> None:
+    async with served(tmp_path, body_timeout_s=0.2) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+        writer.write(HEAD + b"Content-Length: 100\r\n\r\n[")
+        told = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert told.startswith(b"HTTP/1.1 408")
+        assert b"body_too_slow" in told
+
+
+@pytest.mark.parametrize("start", [b"", b"GET /healthz HT", HEAD])
+async def test_a_header_that_never_ends_is_given_up(tmp_path: Path, start: bytes) -> None:
+    async with served(tmp_path, keepalive_s=0.3) as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+
+        async def drip() -> None:
+            with contextlib.suppress(ConnectionError):
+                writer.write(start)
+                while start and not writer.is_closing():
+                    writer.write(b"a")
+                    await asyncio.sleep(0.05)
+
+        dripping = asyncio.create_task(drip())
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        dripping.cancel()
+        writer.close()
+
+
+async def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path) -> None:
+    async with served(tmp_path, max_connections=5) as client:
+        held = [
+            await asyncio.open_connection("127.0.0.1", client.service.port) for _ in range(5)
+        ]
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+        told = await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+        assert told.startswith(b"HTTP/1.1 503")
+        assert b"Retry-After: " in told
+        for _, other in held:
+            other.close()
+            await other.wait_closed()
+        assert (await client.ok("POST", "/v1/pings", walk_in("phone")))["accepted"] == 3
+
+
+async def slow_down(client: Client) -> asyncio.Event:
+    """Hold the worker before its next batch until the event is set."""
+    gate, worker = asyncio.Event(), client.service.context.worker
+    turn = worker.turn
+
+    async def waiting() -> None:
+        await gate.wait()
+        await turn()
+
+    worker.turn = waiting  # type: ignore[method-assign]
+    return gate
+
+
+async def test_a_full_queue_answers_429_and_what_was_queued_is_served(tmp_path: Path) -> None:
+    async with served(tmp_path, queue_pings=100) as client:
+        gate = await slow_down(client)
+        bodies = [[ping(f"d{post}-{ix}", RIVOLI) for ix in range(20)] for post in range(12)]
+        posting = [asyncio.create_task(client.call("POST", "/v1/pings", body)) for body in bodies]
+        refused = 0
+        while refused < 5:
+            done, _ = await asyncio.wait(posting, return_when=asyncio.FIRST_COMPLETED)
+            refused = len(done)
+            await asyncio.sleep(0)
+        gate.set()
+        answers = await asyncio.gather(*posting)
+        statuses = [status for status, _, _ in answers]
+        assert statuses.count(429) >= 5
+        assert statuses.count(200) + statuses.count(429) == len(bodies)
+        for status, told, headers in answers:
+            if status == 429:
+                assert int(headers["Retry-After"]) >= 1
+                assert told["type"] == "urn:geoengine:problem:queue_full"
+            else:
+                assert told["accepted"] == 20
+
+
+async def test_hundreds_of_silent_connections_do_not_disturb_the_others(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        held = await asyncio.gather(
+            *(asyncio.open_connection("127.0.0.1", client.service.port) for _ in range(400))
+        )
+        for _, writer in held[:200]:
+            writer.write(HEAD + b"Content-Length: 1000\r\n\r\n[")
+        told = await client.ok("POST", "/v1/pings", walk_in("phone"))
+        assert told["accepted"] == 3
+        for _, writer in held:
+            writer.close()

@@ -1,0 +1,136 @@
+"""A catalogue that changes under a running service."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.service.serving import CATALOGUE, Client, ping, served, types, until, walk_in, written
+from tests.service.serving import RIVOLI
+
+BAD = "stores:\n  - id: rivoli\n    nam: Maison\n  - {id: two, name: Two}\n"
+SMALLER = CATALOGUE.replace("{radius_m: 300}", "{radius_m: 310}", 1)
+
+
+async def version(client: Client) -> str:
+    told: str = (await client.ok("GET", "/healthz"))["book_version"]
+    return told
+
+
+async def changed(client: Client, before: str) -> str:
+    async def other() -> str:
+        now = await version(client)
+        return now if now != before else ""
+
+    found: str = await until(other, 10)
+    return found
+
+
+async def test_a_good_change_is_in_force_without_a_restart(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        before = await version(client)
+        written(tmp_path / "config", CATALOGUE.replace("id: hello", "id: bonjour"))
+        after = await changed(client, before)
+        told = await client.ok("POST", "/v1/pings", walk_in("phone"))
+        assert told["events"][1]["data"]["campaign_id"] == "bonjour"
+        page = (await client.call("GET", "/metrics"))[1].decode()
+        assert f'geoengine_book{{version="{after}"}} 1.0' in page
+        assert before not in page
+        assert 'geoengine_reload_total{result="ok"} 1.0' in page
+
+
+async def test_a_bad_change_is_kept_out_and_told_of(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        before = await version(client)
+        written(tmp_path / "config", BAD)
+
+        async def error() -> str:
+            told: str = (await client.ok("GET", "/healthz")).get("reload_error", "")
+            return told
+
+        told = await until(error, 10)
+        assert "catalogue.yaml:3:" in told, "the fault's place"
+        assert len(told.splitlines()) > 1, "all faults at once"
+        assert await version(client) == before
+        assert (await client.call("GET", "/readyz"))[0] == 200, "it still serves the good one"
+        page = (await client.call("GET", "/metrics"))[1].decode()
+        assert "geoengine_reload_failed 1.0" in page
+        told = await client.ok("POST", "/v1/pings", walk_in("phone"))
+        assert types(told) == ["zone.entered", "trigger.fired"]
+        written(tmp_path / "config", SMALLER)
+        await changed(client, before)
+        assert "reload_error" not in await client.ok("GET", "/healthz")
+
+
+async def test_a_zone_that_goes_closes_its_visits_also_of_those_never_heard_of_again(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, sweep_people=2, tick_s=0.05) as client:
+        people = [f"phone-{ix}" for ix in range(7)]
+        for name in people:
+            await client.ok("POST", "/v1/pings", walk_in(name))
+        before = await version(client)
+        written(tmp_path / "config", CATALOGUE.replace("{radius_m: 300}", "{radius_m: 290}", 1))
+        await changed(client, before)
+        state = client.service.context.state
+
+        async def all_closed() -> bool:
+            records = await state.load(people)
+            stays = [stay for record in records.values() for stay in record.presences.values()]
+            return not any(stay.is_inside for stay in stays)
+
+        assert await until(all_closed)
+
+
+async def test_a_change_that_touches_no_zone_leaves_visits_open(tmp_path: Path) -> None:
+    async with served(tmp_path, tick_s=0.05) as client:
+        await client.ok("POST", "/v1/pings", walk_in("phone"))
+        before = await version(client)
+        written(tmp_path / "config", CATALOGUE.replace("Five minutes to", "Nearly at"))
+        await changed(client, before)
+        worker = client.service.context.worker
+
+        async def swept() -> bool:
+            return worker._sweep_after is None
+
+        assert await until(swept)
+        told = await client.ok("POST", "/v1/pings", ping("phone", RIVOLI))
+        assert types(told) == []
+
+
+async def test_pings_are_served_while_the_catalogue_is_written_to_and_fro(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        stop = asyncio.Event()
+
+        async def write() -> None:
+            texts = [CATALOGUE, SMALLER, BAD]
+            turn = 0
+            while not stop.is_set():
+                written(tmp_path / "config", texts[turn % 3])
+                turn += 1
+                await asyncio.sleep(0.02)
+
+        writing = asyncio.create_task(write())
+        for ix in range(60):
+            told = await client.ok("POST", "/v1/pings", walk_in(f"phone-{ix}"))
+            assert "zone.entered" in types(told)
+        stop.set()
+        await writing
+        before = await version(client)
+        final = CATALOGUE.replace("id: hello", "id: last")
+        written(tmp_path / "config", final)
+        await changed(client, before)
+        campaigns = (await client.ok("GET", "/v1/campaigns"))["campaigns"]
+        assert [one["id"] for one in campaigns] == ["last", "text"], "the last valid one wins"
+
+
+async def test_asking_by_signal_reads_the_catalogue_again(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        reloader = client.service.reloader
+        client.service.context.reload_error = "of before"
+        reloader.ask()
+
+        async def read_again() -> bool:
+            return not client.service.context.reload_error
+
+        assert await until(read_again)
