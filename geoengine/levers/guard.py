@@ -11,6 +11,7 @@ NAT64 and 6to4 addresses global.
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -67,6 +68,9 @@ _V6: tuple[IPv6Network, ...] = tuple(
     )
 )
 
+# A host whose last part is a number is an IPv4 address to some resolvers, however it is spelt.
+_NUMERIC = re.compile(r"(^|\.)([0-9]+|0x[0-9a-f]*)$")
+
 AddressInfo = tuple[int, int, int, str, tuple[Any, ...]]
 
 
@@ -121,7 +125,9 @@ def _outside_fault(scheme: str, host: str, port: int | None) -> str:
     name = host.rstrip(".").lower()
     if name in _INSIDE_NAMES or name.endswith(_INSIDE_SUFFIXES):
         return f"{name} is a name of the inside"
-    fault = address_fault(host) if _is_literal(host) else ""
+    if not _is_literal(host):
+        return f"{host} is no plain address" if _NUMERIC.search(name) else ""
+    fault = address_fault(host)
     return f"{host} is a private or reserved address ({fault})" if fault else ""
 
 

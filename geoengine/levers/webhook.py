@@ -64,6 +64,8 @@ class WebhookLever:
             return Receipt("retry", "unreachable", has_left=False)
         except TimeoutError:
             return Receipt("retry", "timeout")
+        except aiohttp.InvalidURL:
+            return Receipt("refused", "bad_address", has_left=False)
         except aiohttp.ClientConnectorError as error:
             return _unreached(error)
         except (aiohttp.ClientError, OSError) as error:

@@ -70,7 +70,10 @@ async def test_the_id_stays_and_the_timestamp_is_the_attempts_own():
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 418, 500, 502, 504])
 async def test_every_other_failure_is_worth_another_try(status):
-    async with receiving(says(status, b"no such hook")) as receiver, lever_for(receiver.url) as lever:
+    async with (
+        receiving(says(status, b"no such hook")) as receiver,
+        lever_for(receiver.url) as lever,
+    ):
         receipt = await lever.send(a_send(), NOW_MS)
     assert receipt == Receipt("retry", f"http_{status}", detail="no such hook")
 
@@ -125,7 +128,10 @@ async def test_a_receiver_that_never_answers_is_given_up_and_may_be_asked_again(
 
 @pytest.mark.parametrize(("status", "answer"), [(200, "delivered"), (500, "retry")])
 async def test_a_body_that_drips_for_ever_does_not_hold_the_answer_up(status, answer):
-    async with receiving(drips(status)) as receiver, lever_for(receiver.url, timeout_s=0.1) as lever:
+    async with (
+        receiving(drips(status)) as receiver,
+        lever_for(receiver.url, timeout_s=0.1) as lever,
+    ):
         async with asyncio.timeout(5):
             receipt = await lever.send(a_send(), NOW_MS)
     assert receipt.status == answer
