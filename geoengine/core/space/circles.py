@@ -23,15 +23,16 @@ from geoengine.core.space.geodesy import (
     geodesic_m,
     geodesic_one_m,
 )
-from geoengine.core.space.grid import Grid, grid_of_boxes
+from geoengine.core.space.grid import ROW_FACTOR, Grid, grid_of_boxes
 
 # Squared relative distance within which a fix is looked at closely: the polynomial's error at the
 # smallest radius a zone may have, 10 m, twice over. Smaller circles are left to the geodesic.
 _NEAR_MIN_M: Final = 10.0
 _NEAR_Q: Final = 1 + 4 * POLYNOMIAL_ERROR_M / _NEAR_MIN_M
-# Each squared axis alone may exceed the squared distance by this factor, because meridians
-# converge; beyond it a candidate is a colliding cell from elsewhere, and the polynomial is wrong.
-_SANE: Final = 1.25
+# The polynomial means nothing far away, where cells collide: what is near is so to the north, and
+# within ten degrees to the east. (15 km are less than one degree of longitude at 80 degrees.)
+_SANE_Q: Final = 1.25
+_SANE_DEG2: Final = 100.0
 # A sphere of the mean radius is within 0.56 % of the geodesic: what is farther than this needs no
 # geodesic to be told outside.
 _SPHERE_M: Final = 6_371_008.8
@@ -56,14 +57,23 @@ class Circles:
         self.rows = _rows(lon_deg, lat_deg, radius_m)
         # How far the polynomial may be trusted, as squared relative distance; 0 is nowhere.
         self.trust_q = np.where(is_near, (POLYNOMIAL_MAX_M / radius_m) ** 2, 0.0)
-        near, far = np.flatnonzero(is_near), np.flatnonzero(~is_near)
-        over = near[(bounds[near, 0] < -180) | (bounds[near, 2] > 180)]
+        close, far = np.flatnonzero(is_near), np.flatnonzero(~is_near)
+        over = close[(bounds[close, 0] < -180) | (bounds[close, 2] > 180)]
         self.rows = np.concatenate([self.rows, _shifted(self.rows[over])])
         self.circle_of = np.concatenate([np.arange(count), over]).astype(np.int32)
         self._count = count
-        self._near = _grid(bounds, near, over, count)
+        self._near = _grid(bounds, close, over, count)
         self._far = _grid(bounds, far, far[:0], count)
         self._flat = self.rows.reshape(-1).data
+        # Reading an element of a memoryview costs a fifth of reading one of an array.
+        near = self._near
+        self._scalar = (
+            self._flat,
+            near.table.data,
+            near.start.data,
+            near.items.data,
+            [(level.shift, level.mask, level.offset) for level in near.levels],
+        )
         self._radius = self.radius_m.data
 
     def __len__(self) -> int:
@@ -109,28 +119,41 @@ class Circles:
 
     def _match_near(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
         found = self._near.candidates(lon_deg, lat_deg)
-        fix_ix, row_ix = found.fix_ix, found.item_ix
-        rows = self.rows.take(row_ix, axis=0)
-        north = lat_deg.take(fix_ix) - rows[:, _LAT]
-        east2 = lon_deg.take(fix_ix) - rows[:, _LON]
+        rows = self.rows.take(found.item_ix, axis=0)
+        north = lat_deg.take(found.fix_ix)
+        north -= rows[:, _LAT]
+        east2 = lon_deg.take(found.fix_ix)
+        east2 -= rows[:, _LON]
         east2 *= east2
-        q = _polynomial(rows, north, east2)
-        close = np.flatnonzero(q <= _NEAR_Q)
-        rows, q, north, east2 = rows.take(close, axis=0), q[close], north[close], east2[close]
-        is_sane = (north * north * rows[:, _A0] <= _SANE) & (east2 * rows[:, _B0] <= _SANE)
-        if not is_sane.all():
-            close, q = close[is_sane], q[is_sane]
-        fix_ix, circle_ix = fix_ix.take(close), self.circle_of.take(row_ix.take(close))
-        radius_m = self.radius_m.take(circle_ix)
-        edge_m = radius_m * (np.sqrt(q) - 1.0)
-        unsure = np.flatnonzero(np.abs(edge_m) <= POLYNOMIAL_ERROR_M)
-        if len(unsure):
-            edge_m[unsure] = self._geodesic(
-                circle_ix[unsure], lon_deg[fix_ix[unsure]], lat_deg[fix_ix[unsure]]
-            )
-        is_in = edge_m <= 0.0
-        if is_in.all():
+        by_north, by_east = _polynomial(rows, north, east2)
+        by_east += by_north
+        is_close = by_east <= _NEAR_Q
+        is_close &= by_north <= _SANE_Q
+        is_close &= east2 <= _SANE_DEG2
+        close = is_close.nonzero()[0]
+        fix_ix = found.fix_ix.take(close)
+        circle_ix = self.circle_of.take(found.item_ix.take(close))
+        edge_m = np.sqrt(by_east.take(close))
+        edge_m -= 1.0
+        edge_m *= self.radius_m.take(circle_ix)
+        unsure = (edge_m >= -POLYNOMIAL_ERROR_M).nonzero()[0]
+        if len(unsure) == 0:
             return fix_ix, circle_ix, edge_m
+        return self._settled(fix_ix, circle_ix, edge_m, unsure, lon_deg, lat_deg)
+
+    def _settled(
+        self,
+        fix_ix: Longs,
+        circle_ix: Ints,
+        edge_m: Floats,
+        unsure: Longs,
+        lon_deg: Floats,
+        lat_deg: Floats,
+    ) -> tuple[Longs, Ints, Floats]:
+        """The pairs that are inside once the geodesic has decided the unsure ones."""
+        fixes = fix_ix[unsure]
+        edge_m[unsure] = self._geodesic(circle_ix[unsure], lon_deg[fixes], lat_deg[fixes])
+        is_in = edge_m <= 0.0
         return fix_ix[is_in], circle_ix[is_in], edge_m[is_in]
 
     def _match_far(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
@@ -147,27 +170,35 @@ class Circles:
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The circles a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
-        flat, radius, circle_of = self._flat, self._radius, self.circle_of
+        flat, table, start, items, levels = self._scalar
+        column = int((lon_deg + 180.0) * self._near.per_deg)
+        row = int((lat_deg + 90.0) * self._near.per_deg)
         found: list[tuple[int, float]] = []
-        for row_ix in near_items(self._near, lon_deg, lat_deg):
-            at = 8 * row_ix
-            north, east = lat_deg - flat[at + 1], lon_deg - flat[at]
-            north2, east2 = north * north, east * east
-            a0, b0 = flat[at + 2], flat[at + 4]
-            if north2 * a0 > _SANE or east2 * b0 > _SANE:
+        for shift, mask, offset in levels:
+            slot = ((row >> shift) * ROW_FACTOR + (column >> shift)) & mask
+            bucket = table[offset + slot]
+            if not bucket:
                 continue
-            q = north2 * (a0 + flat[at + 3] * north) + east2 * (
-                b0 + north * (flat[at + 5] + flat[at + 6] * north) + flat[at + 7] * east2
-            )
-            if q <= _NEAR_Q:
-                circle_ix = row_ix if row_ix < self._count else int(circle_of[row_ix])
-                edge_m = radius[circle_ix] * (sqrt(q) - 1.0)
-                if abs(edge_m) <= POLYNOMIAL_ERROR_M:
-                    edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
-                if edge_m <= 0.0:
-                    found.append((circle_ix, edge_m))
+            for entry in range(start[bucket], start[bucket + 1]):
+                row_ix = items[entry]
+                at = 8 * row_ix
+                north = lat_deg - flat[at + 1]
+                by_north = north * north * (flat[at + 2] + flat[at + 3] * north)
+                if by_north > _SANE_Q:
+                    continue
+                east2 = lon_deg - flat[at]
+                east2 *= east2
+                slope = flat[at + 5] + flat[at + 6] * north
+                q = east2 * (flat[at + 4] + north * slope + flat[at + 7] * east2) + by_north
+                if q <= _NEAR_Q and east2 <= _SANE_DEG2:
+                    circle_ix = row_ix if row_ix < self._count else int(self.circle_of[row_ix])
+                    edge_m = (sqrt(q) - 1.0) * self._radius[circle_ix]
+                    if edge_m >= -POLYNOMIAL_ERROR_M:
+                        edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
+                    if edge_m <= 0.0:
+                        found.append((circle_ix, edge_m))
         if self._far.levels:
-            for circle_ix in near_items(self._far, lon_deg, lat_deg):
+            for circle_ix in set(self._far.items_at(lon_deg, lat_deg)):
                 edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
                 if edge_m <= 0.0:
                     found.append((circle_ix, edge_m))
@@ -181,12 +212,10 @@ class Circles:
         east -= 360.0 * np.rint(east / 360.0)
         east2 = east * east
         trust = self.trust_q.take(circle_ix)
-        q = _polynomial(rows, north, east2)
-        is_sane = (north * north * rows[:, _A0] <= _SANE * trust) & (
-            east2 * rows[:, _B0] <= _SANE * trust
-        )
-        is_sure = is_sane & (q <= trust) & (q >= 0.0)
-        edge_m = self.radius_m.take(circle_ix) * (np.sqrt(np.where(is_sure, q, 1.0)) - 1.0)
+        by_north, by_east = _polynomial(rows, north, east2)
+        q = by_east + by_north
+        is_sure = (q <= trust) & (by_north <= _SANE_Q * trust) & (east2 <= _SANE_DEG2)
+        edge_m = (np.sqrt(np.where(is_sure, q, 1.0)) - 1.0) * self.radius_m.take(circle_ix)
         unsure = np.flatnonzero(~is_sure | (np.abs(edge_m) <= POLYNOMIAL_ERROR_M))
         if len(unsure):
             edge_m[unsure] = self._geodesic(circle_ix[unsure], lon_deg[unsure], lat_deg[unsure])
@@ -197,14 +226,13 @@ class Circles:
         lon0, lat0, a0, a1, b0, b1, b2, e0 = self._flat[8 * circle_ix : 8 * circle_ix + 8]
         north, east = lat_deg - lat0, lon_deg - lon0
         east -= 360.0 * round(east / 360.0)
-        north2, east2 = north * north, east * east
+        by_north, east2 = north * north * (a0 + a1 * north), east * east
         trust = float(self.trust_q[circle_ix])
-        if north2 * a0 <= _SANE * trust and east2 * b0 <= _SANE * trust:
-            q = north2 * (a0 + a1 * north) + east2 * (b0 + north * (b1 + b2 * north) + e0 * east2)
-            if 0.0 <= q <= trust:
-                edge_m = self._radius[circle_ix] * (sqrt(q) - 1.0)
-                if abs(edge_m) > POLYNOMIAL_ERROR_M:
-                    return edge_m
+        q = east2 * (b0 + north * (b1 + b2 * north) + e0 * east2) + by_north
+        if q <= trust and by_north <= _SANE_Q * trust and east2 <= _SANE_DEG2:
+            edge_m = (sqrt(q) - 1.0) * self._radius[circle_ix]
+            if abs(edge_m) > POLYNOMIAL_ERROR_M:
+                return edge_m
         return self._geodesic_one(circle_ix, lon_deg, lat_deg)
 
     def touches(
@@ -230,16 +258,6 @@ class Circles:
         return distance_m - self._radius[circle_ix]
 
 
-def near_items(grid: Grid, lon_deg: float, lat_deg: float) -> list[int]:
-    """The candidates of one position, from a grid without cell keys."""
-    column = int((lon_deg + 180.0) * grid.per_deg)
-    row = int((lat_deg + 90.0) * grid.per_deg)
-    found: list[int] = []
-    for view in grid.views:
-        found += view.look(column >> view.shift, row >> view.shift)
-    return found
-
-
 def _is_near(lat_deg: Floats, radius_m: Floats) -> Bools:
     is_small = (radius_m >= _NEAR_MIN_M) & (radius_m <= POLYNOMIAL_MAX_M)
     return is_small & (np.abs(lat_deg) <= POLYNOMIAL_LAT_MAX_DEG)
@@ -262,18 +280,25 @@ def _grid(bounds: NDArray[np.float64], members: Longs, twins: Longs, count: int)
     """A grid over some circles, numbered as rows are: twins past the end."""
     grid = grid_of_boxes(bounds[np.concatenate([members, twins])])
     row_of = np.concatenate([members, np.arange(count, count + len(twins))]).astype(np.int32)
-    for level in grid.levels:
-        level.items[:] = row_of[level.items]
+    grid.items[:] = row_of[grid.items]
     return grid
 
 
-def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> Floats:
-    # The scalar path computes the same terms in the same order: their bits agree.
-    by_north = north * north * (rows[:, _A0] + rows[:, _A1] * north)
-    slope = rows[:, _B1] + rows[:, _B2] * north
-    by_east: Floats = east2 * (rows[:, _B0] + north * slope + rows[:, _E0] * east2)
-    by_east += by_north
-    return by_east
+def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> tuple[Floats, Floats]:
+    """The squared relative distance in two terms; degrees, and degrees squared, shape (N,).
+
+    The scalar path computes the same products and sums in the same order: their bits agree.
+    """
+    by_north = north * rows[:, _A1]
+    by_north += rows[:, _A0]
+    by_north *= north * north
+    by_east = north * rows[:, _B2]
+    by_east += rows[:, _B1]
+    by_east *= north
+    by_east += rows[:, _B0]
+    by_east += east2 * rows[:, _E0]
+    by_east *= east2
+    return by_north, by_east
 
 
 def _sphere_m(lon0_deg: Floats, lat0_deg: Floats, lon1_deg: Floats, lat1_deg: Floats) -> Floats:

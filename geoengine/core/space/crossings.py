@@ -249,34 +249,36 @@ def _near(grid: Grid, segments: Segments, bounds_of: BoundsOf) -> tuple[Indices,
         per_deg = 2**level.bits / 360
         pieces = np.ceil(segments.extent_deg * per_deg).clip(1)
         rows = 2 + 2 * segments.sagitta_deg * per_deg
-        is_wild = pieces * rows * 2 > max(_CELLS_MAX, len(level.items))
+        is_wild = pieces * rows * 2 > max(_CELLS_MAX, level.mask // 4)
         is_wild |= segments.is_polar
-        found += _by_pieces(level, segments, np.flatnonzero(~is_wild), pieces.astype(np.int64))
-        found += _by_scan(level, segments, np.flatnonzero(is_wild), bounds_of)
+        found += _by_pieces(
+            grid, level, segments, np.flatnonzero(~is_wild), pieces.astype(np.int64)
+        )
+        found += _by_scan(grid, level, segments, np.flatnonzero(is_wild), bounds_of)
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
 
 
 def _by_pieces(
-    level: Level, segments: Segments, members: Indices, pieces: Longs
+    grid: Grid, level: Level, segments: Segments, members: Indices, pieces: Longs
 ) -> Iterator[tuple[Indices, Indices | Ints]]:
     pieces = pieces.take(members)
     chunk = pieces.cumsum() // _PIECES_AT_ONCE
     for begin, end in pairwise([*np.unique(chunk, return_index=True)[1].tolist(), len(members)]):
         some = members[begin:end]
         way, nth = runs(pieces[begin:end])
-        piece_ix, item_ix = level.near_boxes(
-            segments.take(some).piece_boxes(way, nth, pieces[begin:end])
+        piece_ix, item_ix = grid.near_boxes(
+            level, segments.take(some).piece_boxes(way, nth, pieces[begin:end])
         )
         yield some[way[piece_ix]], item_ix
 
 
 def _by_scan(
-    level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
+    grid: Grid, level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
 ) -> Iterator[tuple[Indices, Indices | Ints]]:
     """For ways too long, or too near a pole, for cells: every item at their latitudes."""
     if len(members) == 0:
         return
-    items = np.unique(level.items).astype(np.int64)
+    items = grid.items_of(level)
     bounds = bounds_of(items)
     for way in members.tolist():
         south, north = segments.latitudes(way)

@@ -12,16 +12,14 @@ Columns wrap at the antimeridian because a circle is cut into a whole number of 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from geoengine.core.columns import Bools, Ints, Longs
+from geoengine.core.columns import Bools, Floats, Ints, Longs
 
-_ROW_FACTOR: Final = (
-    0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
-)
+ROW_FACTOR: Final = 0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
 _BITS_MIN, _BITS_MAX = 2, 24  # cells of 90 degrees to 2.4 metres
 _CELLS_MAX: Final = 64  # a zone in more cells than this moves to a coarser level
 _LONELY: Final = 8  # a level costs each fix about one candidate; so few zones join the next level
@@ -30,59 +28,35 @@ Cells = tuple[Longs, Longs, Longs]  # item, column, row of each entry
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
-    """The cells of one size, as a table of buckets.
+class Entries:
+    """Which item lies in which cell, E rows, of cells of one size.
 
-    ``table[slot]`` is 0 for nothing or the number b of a bucket, whose entries are
-    ``items[start[b] : start[b + 1]]``, ascending. Where the entries know their cell and whether it
-    lies wholly inside the item, ``keys`` and ``is_inner`` go with ``items``; else both are empty.
+    ``is_inner`` says whether the cell lies wholly inside the item. Without it, a grid forgets the
+    cells and keeps their hashes only.
     """
 
     bits: int
-    table: Ints  # a power of two of slots
-    start: Ints
-    items: Ints
-    keys: Longs
-    is_inner: Bools
+    item_ix: Longs
+    column: Longs
+    row: Longs
+    is_inner: Bools | None = None
 
-    @property
-    def mask(self) -> int:
-        """What cuts a hash down to a slot."""
-        return len(self.table) - 1
 
-    def entries(self, column: Longs, row: Longs) -> tuple[NDArray[np.intp], Longs]:
-        """What the table holds for Q cells: number of the cell asked, and of the entry."""
-        bucket = self.table.take((row * _ROW_FACTOR + column) & self.mask)
-        hit = np.flatnonzero(bucket)
-        bucket = bucket.take(hit)
-        first = self.start.take(bucket)
-        count = self.start.take(bucket + 1) - first
-        asked = hit.repeat(count)
-        # Each bucket's run of entries, laid end to end.
-        skipped = first - (count.cumsum() - count)
-        return asked, np.arange(len(asked)) + skipped.repeat(count)
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Where the cells of one size are in the table: ``mask + 1`` slots from ``offset``."""
 
-    def near_boxes(self, bounds: NDArray[np.float64]) -> tuple[NDArray[np.intp], Ints]:
-        """Items that might touch boxes: number of the box, and the item; with repetitions.
-
-        Boxes are rows of west, south, east, north, less than the globe around.
-        """
-        box_ix, column, row = cells_of_boxes(bounds, self.bits)
-        asked, entry = self.entries(column, row)
-        return box_ix.take(asked), self.items.take(entry)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes held."""
-        arrays = (self.table, self.start, self.items, self.keys, self.is_inner)
-        return sum(array.nbytes for array in arrays)
+    bits: int
+    shift: int  # from the finest level's columns and rows to this one's
+    mask: int
+    offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Pairs of a position and an item that might hold it, N rows, unordered across levels.
+    """Pairs of a position and an item that might hold it, N rows, by level, then position.
 
-    ``is_inner`` is empty unless the grid was built with cells that know they are inside.
+    ``is_inner`` is empty unless the grid knows which cells are inside.
     """
 
     fix_ix: NDArray[np.intp]
@@ -90,81 +64,153 @@ class Candidates:
     is_inner: Bools
 
 
-class View:
-    """A level's own buffers, for one position at a time.
+class Grid:
+    """Items by cell, on as many levels as their sizes ask for.
 
-    Reading an element of a memoryview costs a fifth of reading one of an array.
+    ``table[slot]`` is 0 for nothing or the number b of a bucket, whose entries are
+    ``items[start[b] : start[b + 1]]``, ascending. ``keys`` and ``is_inner`` go with ``items``, or
+    are empty. All levels share these arrays, so that one call looks through all of them.
     """
 
-    __slots__ = ("is_inner", "items", "keys", "mask", "shift", "start", "table")
-
-    def __init__(self, level: Level, shift: int) -> None:
-        self.shift = shift
-        self.mask = level.mask
-        self.table, self.start = level.table.data, level.start.data
-        self.items, self.keys = level.items.data, level.keys.data
-        self.is_inner = level.is_inner.data
-
-    def look(self, column: int, row: int) -> memoryview | tuple[()]:
-        """Items that might be in a cell."""
-        bucket = self.table[(row * _ROW_FACTOR + column) & self.mask]
-        return self.items[self.start[bucket] : self.start[bucket + 1]] if bucket else ()
-
-    def look_exactly(self, column: int, row: int) -> list[tuple[int, bool]]:
-        """Items that are in a cell, and whether the cell lies wholly inside them."""
-        bucket = self.table[(row * _ROW_FACTOR + column) & self.mask]
-        if not bucket:
-            return []
-        key = row << 32 | column
-        return [
-            (self.items[at], bool(self.is_inner[at]))
-            for at in range(self.start[bucket], self.start[bucket + 1])
-            if self.keys[at] == key
-        ]
-
-
-class Grid:
-    """Items by cell, on as many levels as their sizes ask for."""
-
-    def __init__(self, levels: list[Level]) -> None:
-        self.levels = sorted(levels, key=lambda level: -level.bits)
-        self.bits = self.levels[0].bits if levels else _BITS_MIN
+    def __init__(self, parts: list[Entries]) -> None:
+        parts = sorted(parts, key=lambda part: -part.bits)
+        self.bits = parts[0].bits if parts else _BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
-        self.views = [View(level, self.bits - level.bits) for level in self.levels]
+        self.levels: list[Level] = []
+        sorted_parts = [self._sorted(part) for part in parts]
+        self.items = _joined([part[1] for part in sorted_parts], np.int32)
+        self.keys = _joined([part[2] for part in sorted_parts], np.int64)
+        self.is_inner = _joined([part[3] for part in sorted_parts], np.bool_)
+        self.table, self.start = _buckets(
+            _joined([p[0] for p in sorted_parts], np.int64), self._size
+        )
+        # One row a level, to be broadcast against positions; a lone level stays flat.
+        shape = (-1, 1) if len(self.levels) > 1 else (-1,)
+        self._shift = np.array([level.shift for level in self.levels]).reshape(shape)
+        self._mask = np.array([level.mask for level in self.levels]).reshape(shape)
+        self._offset = np.array([level.offset for level in self.levels]).reshape(shape)
+
+    @property
+    def _size(self) -> int:
+        return self.levels[-1].offset + self.levels[-1].mask + 1 if self.levels else 0
+
+    def _sorted(self, part: Entries) -> tuple[Longs, Longs, Longs, Bools]:
+        """Slot, item, key and flag of each entry, by slot, then item; adds the level.
+
+        Notes
+        -----
+        Slot and item are sorted as one number: a second for ten million entries. Without cells, an
+        item whose cells share a slot is held there once.
+        """
+        slot_count = 1 << max(4, (2 * len(part.item_ix) - 1).bit_length())
+        level = Level(part.bits, self.bits - part.bits, slot_count - 1, self._size)
+        self.levels.append(level)
+        packed = (((part.row * ROW_FACTOR + part.column) & level.mask) << 32) | part.item_ix
+        if part.is_inner is None:
+            packed.sort()
+            packed = packed[_is_first(packed)]
+            keys, is_inner = np.empty(0, np.int64), np.empty(0, bool)
+        else:
+            order = np.argsort(packed, kind="stable")
+            packed, is_inner = packed[order], part.is_inner[order]
+            keys = cell_key(part.column, part.row)[order]
+        return (packed >> 32) + level.offset, packed & 0xFFFFFFFF, keys, is_inner
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return sum(level.nbytes for level in self.levels)
+        arrays = (self.table, self.start, self.items, self.keys, self.is_inner)
+        return sum(array.nbytes for array in arrays)
 
-    def candidates(self, lon_deg: NDArray[np.float64], lat_deg: NDArray[np.float64]) -> Candidates:
+    def candidates(self, lon_deg: Floats, lat_deg: Floats) -> Candidates:
         """Every (position, item) pair whose cells agree, and some more where hashes collide.
 
         Positions are float64 of shape (P,), in [-180, 180] and [-90, 90].
         """
+        if not self.levels:
+            return Candidates(np.empty(0, np.intp), self.items, self.is_inner)
         column = ((lon_deg + 180.0) * self.per_deg).astype(np.int64)
         row = ((lat_deg + 90.0) * self.per_deg).astype(np.int64)
-        found = [self._look(level, column, row) for level in self.levels]
-        if len(found) == 1:
-            return found[0]
-        if not found:
-            return Candidates(np.empty(0, np.intp), np.empty(0, np.int32), np.empty(0, bool))
-        return Candidates(
-            np.concatenate([part.fix_ix for part in found]),
-            np.concatenate([part.item_ix for part in found]),
-            np.concatenate([part.is_inner for part in found]),
-        )
+        if len(self.levels) > 1:
+            column, row = (column >> self._shift), (row >> self._shift)
+        slot = row * ROW_FACTOR
+        slot += column
+        slot &= self._mask
+        slot += self._offset
+        asked, entry = self._entries(slot.reshape(-1))
+        fix_ix = asked % len(lon_deg) if len(self.levels) > 1 else asked
+        item_ix = self.items.take(entry)
+        if not len(self.keys):
+            return Candidates(fix_ix, item_ix, self.is_inner)
+        key = cell_key(column.reshape(-1).take(asked), row.reshape(-1).take(asked))
+        same = np.flatnonzero(self.keys.take(entry) == key)
+        return Candidates(fix_ix[same], item_ix[same], self.is_inner.take(entry[same]))
 
-    def _look(self, level: Level, column: Longs, row: Longs) -> Candidates:
-        shift = self.bits - level.bits
-        if shift:
-            column, row = column >> shift, row >> shift
-        fix_ix, entry = level.entries(column, row)
-        item_ix = level.items.take(entry)
-        if not len(level.keys):
-            return Candidates(fix_ix, item_ix, level.is_inner)
-        is_same = level.keys.take(entry) == cell_key(column.take(fix_ix), row.take(fix_ix))
-        return Candidates(fix_ix[is_same], item_ix[is_same], level.is_inner.take(entry[is_same]))
+    def _entries(self, slot: Longs) -> tuple[NDArray[np.intp], Longs]:
+        """What is in slots: position of the slot among those asked, and number of the entry."""
+        bucket = self.table.take(slot)
+        hit = bucket.nonzero()[0]
+        bucket = bucket.take(hit)
+        first = self.start.take(bucket)
+        bucket += 1
+        count = self.start.take(bucket)
+        count -= first
+        asked = hit.repeat(count)
+        # Each bucket's run of entries, laid end to end.
+        first -= count.cumsum(dtype=np.int32)
+        first += count
+        entry = np.arange(len(asked))
+        entry += first.repeat(count)
+        return asked, entry
+
+    def items_at(self, lon_deg: float, lat_deg: float) -> list[int]:
+        """The candidates of one position, from a grid without cell keys."""
+        column = int((lon_deg + 180.0) * self.per_deg)
+        row = int((lat_deg + 90.0) * self.per_deg)
+        found: list[int] = []
+        for level in self.levels:
+            slot = ((row >> level.shift) * ROW_FACTOR + (column >> level.shift)) & level.mask
+            bucket = self.table[level.offset + slot]
+            if bucket:
+                found += self.items[self.start[bucket] : self.start[bucket + 1]].tolist()
+        return found
+
+    def near_boxes(
+        self, level: Level, bounds: NDArray[np.float64]
+    ) -> tuple[NDArray[np.intp], Ints]:
+        """Items of a level that might touch boxes: number of the box, and the item; repeated.
+
+        Boxes are rows of west, south, east, north, less than the globe around.
+        """
+        box_ix, column, row = cells_of_boxes(bounds, level.bits)
+        slot = ((row * ROW_FACTOR + column) & level.mask) + level.offset
+        asked, entry = self._entries(slot)
+        return box_ix.take(asked), self.items.take(entry)
+
+    def items_of(self, level: Level) -> Longs:
+        """The items of a level, ascending."""
+        buckets = self.table[level.offset : level.offset + level.mask + 1]
+        first, last = self.start[buckets[buckets > 0].min()], self.start[buckets.max() + 1]
+        return np.unique(self.items[first:last]).astype(np.int64)
+
+
+def _joined(parts: list[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+
+
+def _is_first(ordered: Longs) -> Bools:
+    """Whether each element differs from the one before it."""
+    is_first = np.ones(len(ordered), bool)
+    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
+    return is_first
+
+
+def _buckets(slot: Longs, slot_count: int) -> tuple[Ints, Ints]:
+    """The table over entries ordered by slot, and where each bucket starts."""
+    first = np.flatnonzero(_is_first(slot))
+    table = np.zeros(slot_count, np.int32)
+    table[slot[first]] = np.arange(1, len(first) + 1)
+    return table, np.concatenate([[0], first, [len(slot)]]).astype(np.int32)
 
 
 def cell_key(column: Longs, row: Longs) -> Longs:
@@ -182,12 +228,12 @@ def grid_of_boxes(bounds: NDArray[np.float64]) -> Grid:
         antimeridian. Row i is item i.
     """
     bits = _levels(bounds)
-    levels = []
+    parts = []
     for level_bits in np.unique(bits).tolist():
         item_ix = np.flatnonzero(bits == level_bits)
-        entry, column, row = cells_of_boxes(bounds[item_ix], level_bits)
-        levels.append(level_of(level_bits, item_ix[entry], column, row))
-    return Grid(levels)
+        nth, column, row = cells_of_boxes(bounds[item_ix], level_bits)
+        parts.append(Entries(level_bits, item_ix[nth], column, row))
+    return Grid(parts)
 
 
 def natural_bits(height_deg: NDArray[np.float64]) -> Longs:
@@ -246,32 +292,3 @@ def with_seam(item: Longs, column: Longs, row: Longs, bits: int) -> Cells:
         np.concatenate([column, np.full(len(seam), 2**bits)]),
         np.concatenate([row, row.take(seam)]),
     )
-
-
-def level_of(
-    bits: int, item: Longs, column: Longs, row: Longs, is_inner: Bools | None = None
-) -> Level:
-    """A level from its entries; with ``is_inner`` they keep their cell, without it only the hash.
-
-    Notes
-    -----
-    Slot and item are sorted as one number: a second for seven million entries. Without cells, an
-    item whose cells share a slot is held there once.
-    """
-    slot_count = 1 << max(4, (2 * len(item) - 1).bit_length())
-    packed = (((row * _ROW_FACTOR + column) & (slot_count - 1)) << 32) | item
-    keys, inner = np.empty(0, np.int64), np.empty(0, bool)
-    if is_inner is None:
-        packed.sort()
-        is_first = np.ones(len(packed), bool)
-        np.not_equal(packed[1:], packed[:-1], out=is_first[1:])
-        packed = packed[is_first]
-    else:
-        order = np.argsort(packed, kind="stable")
-        packed, keys, inner = packed[order], cell_key(column, row)[order], is_inner[order]
-    slot = packed >> 32
-    first = np.flatnonzero(np.concatenate([[True], slot[1:] != slot[:-1]]))
-    table = np.zeros(slot_count, np.int32)
-    table[slot[first]] = np.arange(1, len(first) + 1)
-    start = np.concatenate([[0], first, [len(slot)]]).astype(np.int32)
-    return Level(bits, table, start, (packed & 0xFFFFFFFF).astype(np.int32), keys, inner)

@@ -17,7 +17,7 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
 from geoengine.core.space.geodesy import circle_bounds, degree_m, geodesic_m
-from geoengine.core.space.grid import Grid, Level, level_of, natural_bits
+from geoengine.core.space.grid import ROW_FACTOR, Entries, Grid, natural_bits
 from geoengine.core.space.raster import cells_of_shape
 
 Shape: TypeAlias = Polygon | MultiPolygon
@@ -42,7 +42,7 @@ class Polygons:
         self._edges = _squeezed_edges(self.shapes, self._squeeze)
         shapely.prepare(self.shapes)
         shapely.prepare(self._edges)
-        self.grid = Grid(_levels(self.shapes, self.bounds))
+        self.grid = Grid(_entries(self.shapes, self.bounds))
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -132,11 +132,18 @@ class Polygons:
         return geodesic_m(lon_deg, lat_deg, nearest[:, 0] / squeeze, nearest[:, 1])
 
     def _near_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, bool]]:
-        column = int((lon_deg + 180.0) * self.grid.per_deg)
-        row = int((lat_deg + 90.0) * self.grid.per_deg)
+        grid = self.grid
         found: list[tuple[int, bool]] = []
-        for view in self.grid.views:
-            found += view.look_exactly(column >> view.shift, row >> view.shift)
+        column = int((lon_deg + 180.0) * grid.per_deg)
+        row = int((lat_deg + 90.0) * grid.per_deg)
+        for level in grid.levels:
+            x, y = column >> level.shift, row >> level.shift
+            bucket = grid.table[level.offset + ((y * ROW_FACTOR + x) & level.mask)]
+            if bucket:
+                run = slice(grid.start[bucket], grid.start[bucket + 1])
+                is_same = grid.keys[run] == (y << 32 | x)
+                items, is_inner = grid.items[run][is_same], grid.is_inner[run][is_same]
+                found += zip(items.tolist(), is_inner.tolist(), strict=True)
         return found
 
     def _holds_one(self, polygon_ix: int, lon_deg: float, lat_deg: float) -> bool:
@@ -184,14 +191,14 @@ def _squeezed_edges(shapes: NDArray[Any], squeeze: Floats) -> NDArray[Any]:
     return np.array(edges or [], object)
 
 
-def _levels(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Level]:
+def _entries(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Entries]:
     extent = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
     bits = natural_bits(extent / _CELLS_ACROSS)
-    levels = []
+    entries = []
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
         parts = [cells_of_shape(shapes[ix], level_bits) for ix in members.tolist()]
         item = members.repeat([len(part[0]) for part in parts])
         column, row, is_inner = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        levels.append(level_of(level_bits, item, column, row, is_inner))
-    return levels
+        entries.append(Entries(level_bits, item, column, row, is_inner))
+    return entries
