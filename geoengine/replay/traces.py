@@ -39,6 +39,8 @@ def read_trace(path: Path, options: TraceOptions) -> Iterator[Block]:
                 unpacked = cast(RawIOBase, GzipFile(fileobj=raw))
                 file = stack.enter_context(BufferedReader(unpacked))
             first = file.peek(4_096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            if not first:
+                return  # nothing was recorded
             reader = _READERS.get(first, read_table)
             for block in reader(file, path, options):
                 block.read_bytes = raw.tell()
