@@ -45,7 +45,7 @@ class LastFixTable:
         self._lat_deg = np.full(rows, np.nan)
         self._accuracy_m = np.full(rows, np.nan)
         self._fix_ms = np.full(rows, -1, np.int64)
-        self._suspect_count = np.zeros(rows, np.uint8)
+        self._suspect_count = np.zeros(rows, np.int8)
         self._flags = np.zeros(rows, np.uint8)
         self._seen = np.zeros(rows, np.uint32)  # the turn of the latest update
 
@@ -116,7 +116,7 @@ class LastFixTable:
         self._lat_deg[rows] = last.lat_deg
         self._accuracy_m[rows] = last.accuracy_m
         self._fix_ms[rows] = last.fix_ms
-        self._suspect_count[rows] = np.minimum(last.suspect_count, 255)
+        self._suspect_count[rows] = np.clip(last.suspect_count, -1, 127)
         self._note_suspects(rows, last)
         self._clear_row_0()
 
@@ -157,7 +157,7 @@ class LastFixTable:
     def _suspect_columns(self, rows: Rows, count: NDArray[np.int32]) -> dict[str, NDArray]:  # type: ignore[type-arg]
         lon_deg, lat_deg, accuracy_m = np.full((3, len(rows)), np.nan)
         suspect_ms = np.full(len(rows), -1, np.int64)
-        for ix in np.flatnonzero(count).tolist():
+        for ix in np.flatnonzero(count > 0).tolist():
             suspect = self._suspects[int(rows[ix])]
             lon_deg[ix], lat_deg[ix], accuracy_m[ix], suspect_ms[ix] = suspect
         return {
@@ -171,7 +171,7 @@ class LastFixTable:
         if self._suspects:
             for row in rows.tolist():
                 self._suspects.pop(row, None)
-        for ix in np.flatnonzero(last.suspect_count).tolist():
+        for ix in np.flatnonzero(last.suspect_count > 0).tolist():
             self._suspects[int(rows[ix])] = (
                 float(last.suspect_lon_deg[ix]),
                 float(last.suspect_lat_deg[ix]),

@@ -16,9 +16,10 @@ from typing import Any
 
 import apsw
 
-from geoengine.core.errors import StateLocked, StateUnavailable
+from geoengine.core.errors import StateError, StateLocked, StateUnavailable
 from geoengine.state.embedded import schema
 from geoengine.state.embedded.ballast import Ballast
+from geoengine.state.embedded.scrub import scrub
 from geoengine.state.embedded.writes import (
     DECISIONS_KEPT_COUNT,
     OPS_KEPT_COUNT,
@@ -61,11 +62,9 @@ class SqliteShelf:
             _make_file(self._path)
         except OSError as error:
             raise StateUnavailable(f"cannot write {self._path}: {error.strerror}") from error
-        with self._translated():
-            self._db = apsw.Connection(str(self._path), vfs=self._tuning.vfs or None)
+        self._connect()
         try:
             with self._translated():
-                self._take_hold()
                 self._check_format()
                 self._read_counts()
         except BaseException:
@@ -73,6 +72,16 @@ class SqliteShelf:
             raise
         _sync_directory(self._path.parent)
         self._ballast.restore()
+
+    def _connect(self) -> None:
+        with self._translated():
+            self._db = apsw.Connection(str(self._path), vfs=self._tuning.vfs or None)
+        try:
+            with self._translated():
+                self._take_hold()
+        except BaseException:
+            self._db.close()
+            raise
 
     def _take_hold(self) -> None:
         run = self._db.execute
@@ -221,13 +230,25 @@ class SqliteShelf:
         return revived
 
     def erase(self, person_id: str) -> int:
-        """Forget a person to the last byte: rows are overwritten, and the log is emptied."""
+        """Forget a person to the last byte: rows are overwritten, the log is emptied, what SQLite
+        leaves in between is blanked.
+        """
         with self._translated():
             with self._transaction():
                 counts = [self._run(statement, (person_id,)) for statement in schema.ERASE]
             self._decision_count -= counts[-1]
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            self._db.close()
+        self._reopen_scrubbed()
         return sum(counts)
+
+    def _reopen_scrubbed(self) -> None:
+        try:
+            scrub(self._path)
+            self._connect()
+        except (OSError, StateError) as error:
+            self._is_broken = True
+            raise Broken(f"{self._path} was lost during an erasure: {error}") from error
 
     def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
         """Drop up to ``limit`` rows of each kind that are older than they are kept."""
@@ -311,8 +332,8 @@ class SqliteShelf:
             raise DiskFull(f"no room left for {self._path}") from error
         except apsw.NotADBError as error:
             raise StateUnavailable(f"{self._path} is not a geoengine database") from error
-        except apsw.CantOpenError as error:
-            raise StateUnavailable(f"cannot open {self._path}: {error}") from error
+        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
+            raise StateUnavailable(f"cannot write {self._path}: {error}") from error
         except apsw.NoMemError as error:
             raise StateUnavailable(f"no memory to write {self._path}") from error
         except apsw.Error as error:
@@ -330,9 +351,14 @@ def _last_words(writes: list[Write]) -> dict[str, PersonRow | None]:
 
 
 def _make_file(path: Path) -> None:
-    """An empty file only its owner can read: it will hold personal data."""
+    """An empty file only its owner can read: it will hold personal data.
+
+    A file that exists is left alone: closing a second handle on it would drop the locks that this
+    process may hold on it.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _sync_directory(directory: Path) -> None:

@@ -1,0 +1,128 @@
+"""A load on a state that can be checked afterwards, whatever happened to it in between.
+
+Each of several clerks counts up. A commit writes the new number into two records, one send, one
+decision and one alias. So afterwards the number tells everything that must be there, and nothing
+else may be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from geoengine.core.errors import StateUnavailable
+from geoengine.core.record import Decision, Record, Send
+from geoengine.state.base import Change, Commit, Settlement
+from geoengine.state.local import LocalState
+
+CLERKS = 6
+LEASE_MS = 1_000_000
+
+
+class Acknowledged:
+    """What the state has said yes to."""
+
+    def __init__(self) -> None:
+        self.numbers = dict.fromkeys(range(CLERKS), 0)
+        self.settled: set[str] = set()
+
+    def note(self, line: str) -> None:
+        """Take in one acknowledgement: ``commit CLERK NUMBER`` or ``settled SEND_ID``."""
+        what, *values = line.split()
+        if what == "commit":
+            self.numbers[int(values[0])] = int(values[1])
+        elif what == "settled":
+            self.settled.add(values[0])
+
+
+async def load(state: LocalState, acknowledge: Callable[[str], None]) -> None:
+    """Count up until the state gives out; tell of each thing only once it was acknowledged."""
+    clerks = [_count(state, clerk, acknowledge) for clerk in range(CLERKS)]
+    await asyncio.gather(
+        *clerks, _settle(state, acknowledge), _murmur(state), return_exceptions=True
+    )
+
+
+async def _count(state: LocalState, clerk: int, acknowledge: Callable[[str], None]) -> None:
+    names = [f"{side}{clerk}" for side in "ab"]
+    while True:
+        found = await state.load(names)
+        records = [found.get(name) or Record(name) for name in names]
+        number = records[0].attributes.get("number", 0) + 1
+        for record in records:
+            record.attributes["number"] = number
+        await state.commit(_numbered(clerk, number, records))
+        acknowledge(f"commit {clerk} {number}")
+
+
+def _numbered(clerk: int, number: int, records: list[Record]) -> Commit:
+    name = records[0].person_id
+    return Commit(
+        op_id=f"{clerk}-{number}",
+        changes=tuple(Change(record, number) for record in records),
+        sends=(
+            Send(f"{clerk}-{number}", "trigger", name, "log", 0, 1 << 50, number, {"n": number}),
+        ),
+        decisions=(Decision(name, number, "c", "s", "z", "v", "fired", ""),),
+        aliases={f"device-{clerk}-{number % 3}": name},
+        now_ms=number,
+    )
+
+
+async def _settle(state: LocalState, acknowledge: Callable[[str], None]) -> None:
+    while True:
+        leased = await state.lease(1 << 40, 5, "worker", LEASE_MS)
+        ends = [Settlement(row.send.send_id, "delivered") for row in leased]
+        for send_id in await state.settle(ends, "worker", 1):
+            acknowledge(f"settled {send_id}")
+        await asyncio.sleep(0)
+
+
+async def _murmur(state: LocalState) -> None:
+    """Changes that need not last, in between, carried along by those that must."""
+    while True:
+        for name in ("soft-1", "soft-2"):
+            record = (await state.load([name])).get(name) or Record(name)
+            await state.commit(Commit("", changes=(Change(record, None, is_durable=False),)))
+            await asyncio.sleep(0)
+
+
+async def faults_of(state: LocalState, said: Acknowledged) -> list[str]:
+    """Everything that is not as it was acknowledged; empty if all is well."""
+    faults = []
+    rows = {row.send.send_id: row for row in await state.sends(limit=1 << 30)}
+    for clerk, said_number in said.numbers.items():
+        found = await state.load([f"a{clerk}", f"b{clerk}"])
+        numbers = [record.attributes["number"] for record in found.values()] or [0, 0]
+        number = numbers[0]
+        if len(numbers) != 2 or numbers[0] != numbers[1]:
+            faults.append(f"clerk {clerk}: half a commit, {numbers}")
+        if number < said_number:
+            faults.append(f"clerk {clerk}: lost, {number} instead of {said_number}")
+        if any(record.version != number for record in found.values()):
+            faults.append(f"clerk {clerk}: versions {[r.version for r in found.values()]}")
+        decisions = await state.decisions(f"a{clerk}", 1 << 30)
+        if [d.at_ms for d in decisions] != list(range(number, 0, -1)):
+            faults.append(f"clerk {clerk}: {len(decisions)} decisions, not {number}")
+        sends = {send_id for send_id in rows if send_id.startswith(f"{clerk}-")}
+        if sends != {f"{clerk}-{n}" for n in range(1, number + 1)}:
+            faults.append(f"clerk {clerk}: {len(sends)} sends, not {number}")
+    again = {row.send.send_id for row in await state.lease(1 << 40, 1 << 30, "judge", 1)}
+    if twice := said.settled & again:
+        faults.append(f"to be sent twice: {sorted(twice)}")
+    if unsettled := {s for s in said.settled if s not in rows or rows[s].status != "delivered"}:
+        faults.append(f"settlements lost: {sorted(unsettled)[:5]}")
+    return faults
+
+
+async def run_until_it_fails(state: LocalState, said: Acknowledged) -> None:
+    """Open, load, and close whatever is left; `said` holds what was acknowledged."""
+    try:
+        await state.open()
+    except StateUnavailable:
+        return
+    try:
+        await load(state, said.note)
+    finally:
+        with_error = await asyncio.gather(state.close(), return_exceptions=True)
+        assert all(isinstance(e, StateUnavailable | None) for e in with_error), with_error
