@@ -8,10 +8,10 @@ from itertools import count
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
-from levers_support import NOW_MS, a_send, lever_for
-from receivers import listening
 
 from geoengine.levers.guard import EndpointError, address_fault, endpoint, socket_factory
+from tests.levers.receivers import listening
+from tests.levers.sending import NOW_MS, a_send, lever_for
 
 INSIDE_HOSTS = [
     "127.0.0.1",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 import structlog
-from levers_support import NOW_MS, a_send
 
 from geoengine.levers.base import Receipt
 from geoengine.levers.log import LogLever
+from tests.levers.sending import NOW_MS, a_send
 
 RICH = {
     "type": "geoengine.trigger.fired",

@@ -7,8 +7,12 @@ import json
 from email.utils import formatdate
 
 import pytest
-from levers_support import NOW_MS, SECRET, SECRET_2, a_send, lever_for
-from receivers import (
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from geoengine.levers.base import Receipt
+from geoengine.levers.guard import EndpointError
+from geoengine.levers.signing import SecretError
+from tests.levers.receivers import (
     drips,
     gzip_bomb,
     never,
@@ -18,11 +22,7 @@ from receivers import (
     says,
     says_in_turn,
 )
-from standardwebhooks import Webhook, WebhookVerificationError
-
-from geoengine.levers.base import Receipt
-from geoengine.levers.guard import EndpointError
-from geoengine.levers.signing import SecretError
+from tests.levers.sending import NOW_MS, SECRET, SECRET_2, a_send, lever_for
 
 
 async def test_an_accepted_event_is_delivered_as_one_structured_cloudevent():
