@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from geoengine.catalog.compile import Reading as Reading
-from geoengine.catalog.compile import load as load
-from geoengine.catalog.compile import read as read
+from geoengine.catalog.building.compile import Reading as Reading
+from geoengine.catalog.building.compile import load as load
+from geoengine.catalog.building.compile import read as read
 from geoengine.catalog.geojson import stores_geojson as stores_geojson
 from geoengine.catalog.geojson import zones_geojson as zones_geojson
 from geoengine.catalog.schema import json_schema as json_schema

@@ -74,8 +74,12 @@ def circle_rings(lon_deg: Floats, lat_deg: Floats, radius_m: Floats) -> Floats:
     """
     count = len(lon_deg)
     azimuth_deg = np.tile(np.linspace(360.0, 0.0, CORNERS, endpoint=False), count)
-    starts = [np.repeat(column, CORNERS) for column in (lon_deg, lat_deg)]
-    lons, lats, _back = _GEOD.fwd(*starts, azimuth_deg, np.repeat(radius_m, CORNERS))
+    lons, lats, _back = _GEOD.fwd(
+        np.repeat(lon_deg, CORNERS),
+        np.repeat(lat_deg, CORNERS),
+        azimuth_deg,
+        np.repeat(radius_m, CORNERS),
+    )
     ring = np.stack([np.asarray(lons), np.asarray(lats)], axis=-1).reshape(count, CORNERS, 2)
     ring[..., 0] = lon_deg[:, None] + (ring[..., 0] - lon_deg[:, None] + 180) % 360 - 180
     return np.concatenate([ring, ring[:, :1]], axis=1)

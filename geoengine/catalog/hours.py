@@ -10,7 +10,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
-from opening_hours import ParserError
+from opening_hours import ParserError  # type: ignore[attr-defined]
 
 from geoengine.core import calendar
 from geoengine.core.model import Campaign, Window

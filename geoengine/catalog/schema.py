@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from geoengine.catalog.imports import FLAT
-from geoengine.catalog.shape import keys_of
+from geoengine.catalog.reading.imports import FLAT
+from geoengine.catalog.reading.shape import keys_of
 from geoengine.core.model import Catalogue, Store, Zone
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

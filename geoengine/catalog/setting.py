@@ -111,7 +111,10 @@ def _sum_near(lon_deg: Floats, lat_deg: Floats) -> Floats:
     d_lat_m = (lat_deg[point_ix] - table.lat_deg[place_ix]) * DEGREE_M
     d_lon_m = (lon_deg[point_ix] - table.lon_deg[place_ix]) * DEGREE_M * _shrink(lat_deg[point_ix])
     share = _overlap(np.hypot(d_lat_m, d_lon_m), table.radius_m[place_ix])
-    return np.bincount(point_ix, share * table.people[place_ix], len(lon_deg))
+    people: Floats = np.bincount(point_ix, share * table.people[place_ix], len(lon_deg)).astype(
+        np.float64
+    )
+    return people
 
 
 def _within_sight(lon_deg: Floats, lat_deg: Floats) -> Places:
@@ -130,7 +133,7 @@ def _within_sight(lon_deg: Floats, lat_deg: Floats) -> Places:
 
 def _shrink(lat_deg: Floats | np.float64) -> Floats:
     """How short a degree of longitude is at a latitude; bounded, for the poles."""
-    return np.maximum(np.cos(np.radians(lat_deg)), 0.01)  # type: ignore[no-any-return]
+    return np.maximum(np.cos(np.radians(lat_deg)), 0.01)
 
 
 def _overlap(distance_m: Floats, radius_m: Floats) -> Floats:
@@ -140,4 +143,4 @@ def _overlap(distance_m: Floats, radius_m: Floats) -> Floats:
     """
     whole = np.minimum(1.0, (AROUND_M / radius_m) ** 2)
     inner, outer = np.abs(AROUND_M - radius_m), AROUND_M + radius_m
-    return whole * np.clip((outer - distance_m) / (outer - inner), 0.0, 1.0)  # type: ignore[no-any-return]
+    return whole * np.clip((outer - distance_m) / (outer - inner), 0.0, 1.0)

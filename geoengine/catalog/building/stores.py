@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from sys import intern
 from typing import TypeVar
@@ -13,7 +14,7 @@ from msgspec.structs import replace
 
 from geoengine.catalog import hours, places, polygons
 from geoengine.catalog.reach import Extent, reach
-from geoengine.catalog.report import Items, suggestion
+from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.catalog.setting import Decided, reason, settings
 from geoengine.core.columns import Floats
 from geoengine.core.model import Campaign, Location, Reach, Store, Zone
@@ -165,14 +166,10 @@ def _whole(
         extent = _extent(store, decided, because, areas.get(ix))
         if ix in areas:
             shops.areas[len(shops.stores)] = areas[ix]
-        shops.stores.append(
-            replace(
-                store,
-                setting=decided,
-                time_zone=zone_names[ix],
-                country=store.country or places.country_of(zone_names[ix]),
-            )
-        )
+        country = store.country or places.country_of(zone_names[ix])
+        whole = replace(store, setting=decided, time_zone=zone_names[ix], country=country)
+        items.values[ix] = whole  # lets go of the first one: of a million there is no room for two
+        shops.stores.append(whole)
         shops.item_ix.append(ix)
         shops.extents.append(extent)
     return shops
@@ -186,8 +183,14 @@ def _decided(store: Store, is_city: bool, people: float) -> tuple[Decided, str]:
 
 def _extent(store: Store, decided: Decided, because: str, area: polygons.Area | None) -> Extent:
     if area is None:
-        circle = reach(store.reach, decided)
-        return circle._replace(why=f"{circle.why}; {because}")
+        return _circle(store.reach, decided, because)
     by_setting = reach(Reach(mode=store.reach.mode), decided)
     radius_m = polygons.equal_radius_m(area)
     return Extent(radius_m, by_setting.mode, None, f"drawn polygon; {because}")
+
+
+@lru_cache(maxsize=65_536)
+def _circle(spec: Reach, decided: Decided, because: str) -> Extent:
+    """The circle with both its reasons; shared by all stores that have the same."""
+    circle = reach(spec, decided)
+    return circle._replace(why=f"{circle.why}; {because}")

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import date
 
 from geoengine.catalog import hours
-from geoengine.catalog.report import Items
-from geoengine.catalog.stores import Shops, check_ids
-from geoengine.catalog.targets import Members, Names, check_target
-from geoengine.catalog.words import check_words
-from geoengine.catalog.zones import Rows
+from geoengine.catalog.building.stores import Shops, check_ids
+from geoengine.catalog.building.targets import Members, Names, check_target
+from geoengine.catalog.building.words import check_words
+from geoengine.catalog.building.zone_rows import Rows
+from geoengine.catalog.reading.report import Items
 from geoengine.core.audience import Audience, AudienceError
 from geoengine.core.book import CampaignPlan
 from geoengine.core.calendar import FOREVER_MS, duration_ms
@@ -23,13 +23,16 @@ def plans(
     items: Items[Campaign],
     engine: EngineSpec,
     names: Names,
-    found: Members,
     rows: Rows,
     shops: Shops,
-) -> tuple[CampaignPlan, ...]:
-    """Check all campaigns and plan those without a fault; the faults go to their report."""
+) -> list[tuple[CampaignPlan, int]]:
+    """Check all campaigns and plan those without a fault; the faults go to their report.
+
+    With each comes how many zones it is about.
+    """
     check_ids(items, {}, "campaign")
     planned = []
+    found = Members(rows, shops, [spec.zones for _ix, spec in items])
     for ix, spec in items:
         check_target(items, ix, spec.zones, names)
         zone_ixs = found.of(spec.zones)
@@ -43,8 +46,8 @@ def plans(
             items.wrong(ix, f"hold_out is {spec.hold_out}: expected at most 100%", "hold_out")
         plan = _plan(items, ix, spec, engine, _calendars(zone_ixs, rows, stores))
         if plan is not None and ix not in items.left_out:
-            planned.append(plan)
-    return tuple(planned)
+            planned.append((plan, len(zone_ixs)))
+    return planned
 
 
 def _stores_of(zone_ixs: Sequence[int], rows: Rows, shops: Shops) -> list[Store]:

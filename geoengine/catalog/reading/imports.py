@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from geoengine.catalog.document import Node, Refused
-from geoengine.catalog.report import Items, suggestion
-from geoengine.catalog.rows import (
+from geoengine.catalog.reading.document import Node, Refused
+from geoengine.catalog.reading.report import Items, suggestion
+from geoengine.catalog.reading.rows import (
     FILE_MAX_BYTES,
     ROWS_MAX,
     BadRow,
@@ -30,7 +30,7 @@ from geoengine.catalog.rows import (
     json_rows,
     ndjson_rows,
 )
-from geoengine.catalog.shape import convert, keys_of
+from geoengine.catalog.reading.shape import convert, keys_of
 from geoengine.core.errors import Fault
 from geoengine.core.model import Import, PresenceSpec, Store, Zone
 
@@ -222,9 +222,8 @@ class Shaper:
         for key, default in self._base.items():
             if key not in record:
                 record[key] = default
-            elif isinstance(default, dict) and isinstance(record[key], dict):
-                if key != "reach" or not _EXTENT & record[key].keys():
-                    record[key] = default | record[key]
+            elif _adds_up(key, default, record[key]):
+                record[key] = default | record[key]
         if derives_id and "id" not in record:
             record["id"] = derived_id(
                 str(record.get("name", "")), found.get("lat"), found.get("lon"), found
@@ -253,6 +252,13 @@ class Shaper:
         node = _placed(record, line, places, ())
         wrong = convert(node, self.kind, self.rows_file, strict=strict)
         return wrong if isinstance(wrong, list) else []
+
+
+def _adds_up(key: str, default: Any, written: Any) -> bool:
+    """Whether a default mapping completes the row's; a radius is a whole reach, not part of one."""
+    if not isinstance(default, dict) or not isinstance(written, dict):
+        return False
+    return key != "reach" or not _EXTENT & written.keys()
 
 
 def derived_id(name: str, lat: Any, lon: Any, found: dict[str, Any]) -> str:

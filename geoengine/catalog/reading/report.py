@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Generic, TypeVar
 
-from geoengine.catalog.document import Node
+from geoengine.catalog.reading.document import Node
 from geoengine.core.errors import Fault
 
 T = TypeVar("T")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from geoengine.catalog.report import Items, suggestion
+from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.message import PLACEHOLDERS, placeholders
 from geoengine.core.model import Campaign, Store
 

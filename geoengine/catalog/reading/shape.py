@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct, UnsetType
 
-from geoengine.catalog.document import Node
-from geoengine.catalog.report import suggestion
+from geoengine.catalog.reading.document import Node
+from geoengine.catalog.reading.report import suggestion
 from geoengine.core.errors import Fault
 from geoengine.core.model import Location
 
@@ -125,7 +125,7 @@ class _Walk:
 
     def _explain_dict(self, node: Node, inner: Any, kind: Any, name: str) -> Iterator[Fault]:
         key_kind, value_kind = get_args(inner)
-        found = []
+        found: list[Fault] = []
         for key, child in node.value.items():
             line, column = (node.keys or {}).get(key, (child.line, child.column))
             found += self.explain(Node(line, column, key), key_kind, f"key of {name}")

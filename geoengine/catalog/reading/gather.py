@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 from msgspec import Struct
 
-from geoengine.catalog.document import Node, Refused, read_document
-from geoengine.catalog.imports import Progress, load_rows
-from geoengine.catalog.report import Items, Report, suggestion
-from geoengine.catalog.shape import convert, keys_of, types_of
+from geoengine.catalog.reading.document import Node, Refused, read_document
+from geoengine.catalog.reading.imports import Progress, load_rows
+from geoengine.catalog.reading.report import Items, Report, suggestion
+from geoengine.catalog.reading.shape import convert, keys_of, types_of
 from geoengine.core.errors import Fault
 from geoengine.core.model import (
     Campaign,
@@ -23,7 +23,6 @@ from geoengine.core.model import (
     Zone,
 )
 
-S = TypeVar("S", bound=Struct)
 SUFFIXES = frozenset({".yaml", ".yml"})
 
 
@@ -98,13 +97,14 @@ def _merge(found: Gathered, path: Path, tell: Progress) -> None:
 
 def _read_items(found: Gathered, path: Path, key: str, node: Node, tell: Progress) -> None:
     kind, items = _KINDS[key], getattr(found, key)
+    importable = _IMPORTED.get(key)
     if not isinstance(node.value, list):
         what = f"{key} is not a list: expected items that begin with `- id:`"
         found.report.errors.append(Fault(str(path), node.line, node.column, what))
         return
     for item in node.value:
-        if kind in (Store, Zone) and isinstance(item.value, dict) and "import" in item.value:
-            _read_import(found, path, items, kind, item, tell)
+        if importable and isinstance(item.value, dict) and "import" in item.value:
+            _read_import(found, path, items, importable, item, tell)
             continue
         outcome = convert(item, kind, str(path))
         if isinstance(outcome, list):
@@ -114,7 +114,7 @@ def _read_items(found: Gathered, path: Path, key: str, node: Node, tell: Progres
 
 
 def _read_import(
-    found: Gathered, path: Path, items: Items[Store], kind: type[Store], item: Node, tell: Progress
+    found: Gathered, path: Path, items: Items[Any], kind: type[Any], item: Node, tell: Progress
 ) -> None:
     outcome = convert(_renamed(item), Import, str(path))
     if isinstance(outcome, list):
@@ -165,6 +165,7 @@ _KINDS: dict[str, type[Struct]] = {
     "campaigns": Campaign,
     "gateways": Gateway,
 }
+_IMPORTED: dict[str, type[Struct]] = {"stores": Store, "zones": Zone}
 _READERS: dict[str, Callable[[Gathered, Path, str, Node, Progress], None]] = {
     **dict.fromkeys(_KINDS, _read_items),
     "engine": _add_engine,

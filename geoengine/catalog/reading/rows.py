@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from geoengine.catalog.document import Refused
+from geoengine.catalog.reading.document import Refused
 from geoengine.core.errors import Fault
 
 FILE_MAX_BYTES = 1024 * 1024 * 1024
@@ -35,7 +35,7 @@ class JsonRow(NamedTuple):
 
 
 class CsvTable:
-    """A CSV file with a header: `;`, tab and `|` also separate, whichever the header has most of."""
+    """A CSV file with a header; its separator is the one of `, ; tab |` most in the header."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -56,7 +56,7 @@ class CsvTable:
                 if cells:
                     yield line, cells, tap.last
                 if not line % 8192:
-                    progress(lines.buffer.tell())
+                    progress(tap.read_bytes)
 
     def column_at(self, raw: str, cell_ix: int) -> int:
         """Where a cell of a row begins, from 1; quotes respected."""
@@ -78,12 +78,14 @@ class _Tap:
     def __init__(self, lines: Iterator[str]) -> None:
         self._lines = lines
         self.last = ""
+        self.read_bytes = 0  # about: a sign may be more than a byte
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
         self.last = next(self._lines)
+        self.read_bytes += len(self.last)
         return self.last
 
 

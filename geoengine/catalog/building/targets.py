@@ -6,12 +6,12 @@ campaign over a million of them is checked as fast as one over ten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from geoengine.catalog.report import Items, suggestion
-from geoengine.catalog.stores import Shops
-from geoengine.catalog.zones import Rows
+from geoengine.catalog.building.stores import Shops
+from geoengine.catalog.building.zone_rows import Rows
+from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.model import Campaign, Store, Target, Zone
 
 
@@ -60,55 +60,58 @@ def as_list(value: str | list[str] | None) -> list[str] | None:
     return [value] if isinstance(value, str) else value
 
 
-@dataclass(slots=True)
 class Members:
-    """The zones by everything a target may name, each a list of positions in order."""
+    """The zones by everything that some campaign names, each a list of positions in order."""
 
-    areas: Sequence[int]  # all that GPS decides
-    all: Sequence[int]
-    by_store: dict[str, list[int]] = field(default_factory=dict)
-    by_tag: dict[str, list[int]] = field(default_factory=dict)
-    by_zone: dict[str, list[int]] = field(default_factory=dict)
-    by_place: dict[str, list[int]] = field(default_factory=dict)
+    def __init__(self, rows: Rows, shops: Shops, wanted: list[Target]) -> None:
+        self.areas: Sequence[int] = range(len(rows.ids))  # all that GPS decides
+        if rows.places:
+            self.areas = [ix for ix in self.areas if ix not in rows.places]
+        self._places = rows.places
+        self._by_store = _index(name for to in wanted for name in to.stores or ())
+        self._by_tag = _index(name for to in wanted for name in to.tags or ())
+        self._by_zone = _index(name for to in wanted for name in to.zones or ())
+        self._by_place = _index(name for to in wanted for name in as_list(to.place) or ())
+        self._fill(rows, shops)
 
     def of(self, target: Target) -> Sequence[int]:
         """Positions of the zones that a target means, in order."""
         given = [
-            (as_list(target.stores), self.by_store),
-            (target.tags, self.by_tag),
-            (target.zones, self.by_zone),
-            (as_list(target.place), self.by_place),
+            (target.stores, self._by_store),
+            (target.tags, self._by_tag),
+            (target.zones, self._by_zone),
+            (as_list(target.place), self._by_place),
         ]
         picks = [
             {ix for name in names for ix in table.get(name, ())}
             for names, table in given
             if names is not None
         ]
-        # A beacon place speaks only for campaigns that name it, or its zone.
-        names_places = target.place is not None or target.zones is not None
         if not picks:
             return self.areas
         found = set.intersection(*picks)
-        if not names_places:
-            places = {ix for ixs in self.by_place.values() for ix in ixs}
-            found -= places
+        # A beacon place speaks only for campaigns that name it, or its zone.
+        if target.place is None and target.zones is None:
+            found -= self._places.keys()
         return sorted(found)
 
+    def _fill(self, rows: Rows, shops: Shops) -> None:
+        for zone_ix, (zone_id, store_ix) in enumerate(zip(rows.ids, rows.store_ix, strict=True)):
+            tags = rows.tags.get(zone_ix, ())
+            if zone_id in self._by_zone:
+                self._by_zone[zone_id].append(zone_ix)
+            if store_ix >= 0:
+                store = shops.stores[store_ix]
+                tags = (*store.tags, *tags)
+                if store.id in self._by_store:
+                    self._by_store[store.id].append(zone_ix)
+            for tag in tags:
+                if tag in self._by_tag:
+                    self._by_tag[tag].append(zone_ix)
+        for zone_ix, place in rows.places.items():
+            if place in self._by_place:
+                self._by_place[place].append(zone_ix)
 
-def members(rows: Rows, shops: Shops) -> Members:
-    """The zones by name."""
-    everything = range(len(rows.ids))
-    areas = [ix for ix in everything if ix not in rows.places] if rows.places else everything
-    found = Members(areas=areas, all=everything)
-    for zone_ix, (zone_id, store_ix) in enumerate(zip(rows.ids, rows.store_ix, strict=True)):
-        found.by_zone.setdefault(zone_id, []).append(zone_ix)
-        tags = rows.tags.get(zone_ix, ())
-        if store_ix >= 0:
-            store = shops.stores[store_ix]
-            found.by_store.setdefault(store.id, []).append(zone_ix)
-            tags = (*store.tags, *tags)
-        for tag in dict.fromkeys(tags):
-            found.by_tag.setdefault(tag, []).append(zone_ix)
-    for zone_ix, place in rows.places.items():
-        found.by_place.setdefault(place, []).append(zone_ix)
-    return found
+
+def _index(names: Iterable[str]) -> dict[str, list[int]]:
+    return {name: [] for name in names}

@@ -12,12 +12,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from geoengine.catalog import hours, targets, zones
-from geoengine.catalog.campaigns import plans
-from geoengine.catalog.gather import Gathered, gather
-from geoengine.catalog.imports import Progress
-from geoengine.catalog.report import suggestion
-from geoengine.catalog.stores import Shops, complete
+from geoengine.catalog import hours
+from geoengine.catalog.building import beacons, policies, targets, zone_rows, zones
+from geoengine.catalog.building.campaigns import plans
+from geoengine.catalog.building.stores import Shops, complete
+from geoengine.catalog.reading.gather import Gathered, gather
+from geoengine.catalog.reading.imports import Progress
+from geoengine.catalog.reading.report import suggestion
 from geoengine.core.book import Book, CampaignPlan, EnginePlan, Zones
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault
@@ -33,6 +34,7 @@ class Reading:
     book: Book
     warnings: tuple[Fault, ...]
     skipped_count: int  # rows of imported files that have a fault and were left out
+    zone_counts: dict[str, int]  # how many zones each campaign is about
 
 
 def load(directory: Path) -> Book:
@@ -47,43 +49,44 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
     """
     with _collector_paused():
         found = gather(Path(directory), tell or _silent)
-        book = _compile(found)
+        book, zone_counts = _compile(found)
     report = found.report
     if report.errors:
         raise ConfigurationError(list(dict.fromkeys(report.errors)))
     warnings = sorted(dict.fromkeys(report.warnings))
-    return Reading(book, tuple(warnings), report.skipped_count)
+    return Reading(book, tuple(warnings), report.skipped_count, zone_counts)
 
 
-def _compile(found: Gathered) -> Book:
+def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
     shops = complete(found.stores)
     areas = zones.check_zones(found.zones, found.stores)
-    zones.check_presence(found.stores, found.engine.presence)
-    zones.check_presence(found.zones, found.engine.presence)
+    policies.check_presence(found.stores, found.engine.presence)
+    policies.check_presence(found.zones, found.engine.presence)
     _check_engine(found)
-    rows, policies = zones.Rows(), zones.Policies(found.engine.presence)
-    zones.add_reaches(rows, shops, policies)
-    zones.add_drawn(rows, found.zones, areas, shops, policies)
-    beacons, keys_of = zones.add_places(rows, found.stores, shops, policies)
+    rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
+    zones.add_reaches(rows, shops, in_use)
+    zones.add_drawn(rows, found.zones, areas, shops, in_use)
+    zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use)
     names = targets.names_of(found.stores, found.zones)
-    known = targets.members(rows, shops)
-    planned = plans(found.campaigns, found.engine, names, known, rows, shops)
+    planned = plans(found.campaigns, found.engine, names, rows, shops)
+    campaigns = tuple(plan for plan, _count in planned)
     gateways = _gateways(found)
-    columns = zones.columns(rows, keys_of)
-    return Book(
-        version=_version(found, shops, columns, planned),
+    columns = zone_rows.columns(rows, keys_of)
+    book = Book(
+        version=_version(found, shops, columns, campaigns),
         stores=tuple(shops.stores),
         zones=columns,
-        policies=tuple(policies.values),
-        campaigns=planned,
+        policies=tuple(in_use.values),
+        campaigns=campaigns,
         engine=EnginePlan(
             found.engine,
             duration_ms(found.engine.max_age),
             duration_ms(found.engine.visit_group),
         ),
-        beacons=beacons,
+        beacons=zone_ix_of,
         gateways=gateways,
     )
+    return book, {plan.id: count for plan, count in planned}
 
 
 def _gateways(found: Gathered) -> dict[str, Gateway]:
@@ -110,7 +113,7 @@ def _gateways(found: Gathered) -> dict[str, Gateway]:
 
 def _check_engine(found: Gathered) -> None:
     engine = found.engine
-    why = zones.contradiction(zones.merged(engine.presence))
+    why = policies.contradiction(policies.merged(engine.presence))
     if why is not None:
         found.engine_fault(why, "presence")
     if engine.quiet_hours is not None and (problem := hours.problem(engine.quiet_hours)):

@@ -23,9 +23,8 @@ VALUES_MAX = 600_000  # about 3 s of parsing; ten thousand stores take half of i
 BULK = "; put stores by the thousand into a CSV, NDJSON or GeoJSON file and write `- import: FILE`"
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEAN = {word: word.lower() == "true" for word in ("true", "True", "TRUE")} | dict.fromkeys(
-    ("false", "False", "FALSE"), False
-)
+_BOOLEAN = dict.fromkeys(("true", "True", "TRUE"), True)
+_BOOLEAN |= dict.fromkeys(("false", "False", "FALSE"), False)
 # No leading zeros (a code is not a number) and no more digits than 64 bits hold.
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(
@@ -131,7 +130,7 @@ def _text(path: Path) -> str:
 
 
 def _separators(text: str) -> int:
-    """At most a few more values than this can be in the text; counted before any of it is parsed."""
+    """About how many values the text can have, counted before any of it is parsed."""
     return text.count(",") + text.count("\n") + text.count(": ")
 
 

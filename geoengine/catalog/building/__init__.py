@@ -1,0 +1,1 @@
+"""Items into a Book: checked, completed, compiled."""

@@ -1,0 +1,1 @@
+"""Files into items: YAML with positions, bulk rows, and where everything stands."""
