@@ -169,8 +169,9 @@ class Known(Columns):
     """What the state knows of the sender of each fix of a batch, before it is looked at.
 
     Rows go with the rows of the `Fixes` asked for. ``fix_ms`` is -1 for a device never seen;
-    positions are NaN where only the time survived a restart. ``suspect_count`` above zero says
-    that the last report was an impossible jump, and the ``suspect_*`` columns hold it.
+    positions are NaN where only the time is known, as after a restart. ``suspect_count`` above zero
+    says that the last report was an impossible jump, and the ``suspect_*`` columns hold it; below
+    zero, that the device has only just appeared, coarsely.
     """
 
     person_ids: list[str]  # whoever caps and consents belong to; the device itself if unknown
@@ -193,7 +194,10 @@ class Known(Columns):
 
 @dataclass(frozen=True, slots=True)
 class LastFixes(Columns):
-    """The last accepted fix of each of D devices, and the suspect one after it if there is one."""
+    """The last accepted fix of each of D devices, and the suspect one after it if there is one.
+
+    Columns as in `Known`.
+    """
 
     device_ids: list[str]
     lon_deg: Floats
@@ -208,3 +212,21 @@ class LastFixes(Columns):
 
     def __len__(self) -> int:
         return len(self.device_ids)
+
+    @classmethod
+    def up_to(cls, known_ms: dict[str, int]) -> LastFixes:
+        """Rows that say up to when we know of each device, and forget where it was."""
+        n = len(known_ms)
+        nowhere, never = np.full(n, np.nan), np.full(n, -1, np.int64)
+        return cls(
+            device_ids=list(known_ms),
+            lon_deg=nowhere,
+            lat_deg=nowhere,
+            accuracy_m=nowhere,
+            fix_ms=np.fromiter(known_ms.values(), np.int64, n),
+            suspect_count=np.zeros(n, np.int32),
+            suspect_lon_deg=nowhere,
+            suspect_lat_deg=nowhere,
+            suspect_accuracy_m=nowhere,
+            suspect_ms=never,
+        )

@@ -5,6 +5,8 @@ Theory of operation: the page of `presence`. Deadlines are values; nobody waits 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from geoengine.core.book import Book, Policy
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
@@ -54,42 +56,43 @@ def next_due_ms(record: Record, book: Book) -> int | None:
 
 def pass_deadlines(
     record: Record, book: Book, until_ms: int, now_ms: int, *, is_virtual: bool, post_ix: int = -1
-) -> list[list[Transition]]:
+) -> Iterator[list[Transition]]:
     """Everything that fell due up to ``until_ms`` (time of the fixes, inclusive), in order.
 
-    Each deadline is a moment of its own, hence the lists. With a virtual clock it becomes known
-    exactly when due, lag added; with a real one at ``now_ms``.
+    Each deadline is a moment of its own, and is to be judged before the next is asked for. With a
+    virtual clock it becomes known exactly when due, lag added; with a real one at ``now_ms``.
     """
-    moments: list[list[Transition]] = []
     while (deadlines := _all_deadlines(record, book)) and (due := min(deadlines))[0] <= until_ms:
         at_ms, what, zone_id = due
         known_ms = at_ms + record.lag_ms if is_virtual else now_ms
         if what in ("forget", "unhear"):
             del (record.presences if what == "forget" else record.heard)[zone_id]
-            continue
-        zone_ix, presence = book.zone_ix_of[zone_id], record.presences[zone_id]
-        if what == "dwell":
-            moments.append([dwell(record, presence, zone_id, book, at_ms, known_ms, post_ix)])
-            continue
-        is_place = bool(book.zones.kind[zone_ix] == PLACE)
-        if not is_place and presence.device_id in record.devices:
-            record.devices[presence.device_id] = at_ms  # what comes from before can only repair
-        moments.append(
-            [
-                leave(
-                    record,
-                    zone_id,
-                    zone_ix,
-                    at_ms=at_ms,
-                    until_ms=presence.seen_ms,
-                    now_ms=known_ms,
-                    reason="silence",
-                    post_ix=post_ix,
-                    is_beacon=is_place,
-                )
-            ]
-        )
-    return moments
+        elif what == "dwell":
+            presence = record.presences[zone_id]
+            yield [dwell(record, presence, zone_id, book, at_ms, known_ms, post_ix)]
+        else:
+            yield [_fall_silent(record, zone_id, book, at_ms, known_ms, post_ix)]
+
+
+def _fall_silent(
+    record: Record, zone_id: str, book: Book, at_ms: int, now_ms: int, post_ix: int
+) -> Transition:
+    """Close a visit of which nothing was heard for so long: it lasted until the last sign."""
+    presence, zone_ix = record.presences[zone_id], book.zone_ix_of[zone_id]
+    is_place = bool(book.zones.kind[zone_ix] == PLACE)
+    if not is_place and presence.device_id in record.devices:
+        record.devices[presence.device_id] = at_ms  # what comes from before can only repair
+    return leave(
+        record,
+        zone_id,
+        zone_ix,
+        at_ms=at_ms,
+        until_ms=presence.seen_ms,
+        now_ms=now_ms,
+        reason="silence",
+        post_ix=post_ix,
+        is_beacon=is_place,
+    )
 
 
 def close_strange(record: Record, book: Book, now_ms: int) -> list[Transition]:

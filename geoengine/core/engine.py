@@ -21,7 +21,7 @@ from geoengine.core.record import Decision, Event, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
-from geoengine.core.visits import Fix
+from geoengine.core.visits import Fix, drop_closed_groups
 
 EVENT_EXPIRES_MS = 76 * HOUR_MS  # as long as Standard Webhooks' example schedule keeps trying
 
@@ -88,6 +88,7 @@ def step(
     """
     outcome = Outcome(last=seen.last, counts=Counter(seen.counts))
     assumed = batch.purposes(book)
+    silenced: dict[str, int] = {}
     for person_id in sorted({*seen.timelines, *heard, *batch.due}):
         record = records.get(person_id)
         record = Record(person_id) if record is None else record
@@ -98,6 +99,10 @@ def step(
             reports = []
         _live(record, reports, batch, book, told)
         _keep(record, reports, book, told, outcome)
+        silenced |= {d: ms for d, ms in told.silenced.items() if record.devices.get(d) == ms}
+    if silenced:
+        rows = [LastFixes.up_to(silenced)]
+        outcome.last = LastFixes.concat(rows if outcome.last is None else [outcome.last, *rows])
     outcome.events = in_order(outcome.events)
     return outcome
 
@@ -110,6 +115,7 @@ class _Told:
     assumed: frozenset[str]
     outcome: Outcome
     is_durable: bool = False
+    silenced: dict[str, int] = field(default_factory=dict)  # devices whose silence closed a visit
 
     def moment(self, record: Record, transitions: list[Transition]) -> None:
         """Transitions at one moment: tell them, and ask the campaigns."""
@@ -118,10 +124,13 @@ class _Told:
         self.is_durable = True
         for transition in transitions:
             self.outcome.counts[transition.kind] += 1
+            if transition.reason == "silence" and not transition.is_beacon:
+                self.silenced[transition.device_id] = transition.at_ms
             for event in transition_events(transition, self.book):
                 self._tell(record, event)
         for verdict in judge(record, transitions, self.book, self.assumed):
             self._decide(record, verdict)
+        drop_closed_groups(record)
 
     def _decide(self, record: Record, verdict: Verdict) -> None:
         decision = verdict.decision

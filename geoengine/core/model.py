@@ -22,9 +22,7 @@ Id = Annotated[
 DurationText = Annotated[
     str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(s|m|h|d)$", description="For example 90s, 15m, 2h, 7d.")
 ]
-PercentText = Annotated[
-    str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?%$", description="For example 10%.")
-]
+PercentText = Annotated[str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?%$", description="For example 10%.")]
 DateText = Annotated[
     str,
     Meta(
@@ -114,11 +112,13 @@ class Store(Spec, kw_only=True):
     hours: Annotated[str, Meta(description="OSM opening_hours; none means always open.")] | None = (
         None
     )
-    time_zone: Annotated[str, Meta(description="IANA name; by default that of the place.")] | None = (
-        None
-    )
+    time_zone: (
+        Annotated[str, Meta(description="IANA name; by default that of the place.")] | None
+    ) = None
     country: (
-        Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1; by default that of the place.")]
+        Annotated[
+            str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1; by default that of the place.")
+        ]
         | None
     ) = None
     tags: list[Id] = []
@@ -174,11 +174,15 @@ class Window(Spec, kw_only=True):
 
     days: Annotated[str, Meta(description="OSM weekdays: Mo-Fr, or Sa,Su,PH.")] | None = None
     hours: (
-        Annotated[str, Meta(description="One or more spans: 17:30-18:00 or 08:00-10:00,22:00-02:00.")]
+        Annotated[
+            str, Meta(description="One or more spans: 17:30-18:00 or 08:00-10:00,22:00-02:00.")
+        ]
         | None
     ) = None
     except_dates: list[DateText] = []
-    holidays: Annotated[bool, Meta(description="Whether public holidays count as usual days.")] = True
+    holidays: Annotated[bool, Meta(description="Whether public holidays count as usual days.")] = (
+        True
+    )
 
 
 class Cap(Spec, kw_only=True):
@@ -209,7 +213,9 @@ class Campaign(Spec, kw_only=True):
     window: Window | None = None
     when_closed: Annotated[bool, Meta(description="Also fire when the store is closed.")] = False
     initial: Annotated[bool, Meta(description="Also for those already inside.")] = False
-    mocked: Annotated[bool, Meta(description="Also for locations the phone says are faked.")] = False
+    mocked: Annotated[bool, Meta(description="Also for locations the phone says are faked.")] = (
+        False
+    )
     hold_out: PercentText = "0%"
     cooldown: DurationText | None = None
     caps: list[Cap] = []
@@ -235,7 +241,9 @@ class WebhookSpec(Spec, kw_only=True):
 
     url: str
     events: list[str] = field(default_factory=lambda: ["geoengine.trigger.fired"])
-    allow_private: Annotated[bool, Meta(description="Also to private and loopback addresses.")] = False
+    allow_private: Annotated[bool, Meta(description="Also to private and loopback addresses.")] = (
+        False
+    )
 
 
 class EngineSpec(Spec, kw_only=True):
@@ -246,7 +254,9 @@ class EngineSpec(Spec, kw_only=True):
     presence: PresenceSpec = PresenceSpec()
     caps: list[Cap] = []  # all campaigns together, per person
     quiet_hours: (
-        Annotated[str, Meta(description="OSM hours in the person's time when people are left alone.")]
+        Annotated[
+            str, Meta(description="OSM hours in the person's time when people are left alone.")
+        ]
         | None
     ) = None
     lawful_hours: Annotated[

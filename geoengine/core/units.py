@@ -17,7 +17,9 @@ WGS84_E2 = WGS84_F * (2 - WGS84_F)
 ACCURACY_PER_SIGMA = 1.5096
 ACCURACY_MIN_M = 3.0  # phones that claim less are over-confident; below it one fix always decides
 ACCURACY_MISSING_M = 30.0  # what a fix without accuracy is taken for
-ACCURACY_MAX_M = 1_000.0  # a fix coarser than this says nothing of a shop and is rejected at the door
+ACCURACY_MAX_M = (
+    1_000.0  # a fix coarser than this says nothing of a shop and is rejected at the door
+)
 
 # An impossible speed, metres per second (250 km/h): faster than any road, slower than GPS jumps.
 SPEED_MAX_MPS = 70.0

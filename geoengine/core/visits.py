@@ -73,13 +73,18 @@ def enter(
 def _join_group(record: Record, visit_id: str, at_ms: int, book: Book) -> str:
     """The group of the visits still open that began recently, else a new one."""
     open_ids = {p.group_id for p in record.presences.values() if p.is_inside}
-    record.groups = [group for group in record.groups if group.group_id in open_ids]
     for group in reversed(record.groups):
-        if 0 <= at_ms - group.opened_ms <= book.engine.visit_group_ms:
-            group.opened_ms = at_ms
+        if group.group_id in open_ids and at_ms - group.opened_ms <= book.engine.visit_group_ms:
+            group.opened_ms = max(group.opened_ms, at_ms)
             return group.group_id
     record.groups.append(Group(group_id=visit_id, opened_ms=at_ms))
     return visit_id
+
+
+def drop_closed_groups(record: Record) -> None:
+    """Forget the groups of which no visit is open, once their last moment has been judged."""
+    open_ids = {p.group_id for p in record.presences.values() if p.is_inside}
+    record.groups = [group for group in record.groups if group.group_id in open_ids]
 
 
 def dwell(

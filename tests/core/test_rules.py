@@ -79,9 +79,10 @@ async def test_already_inside_is_asked_for_or_ignored():
 
 async def test_a_faked_location_fires_only_where_allowed():
     ann = walk({}, {"mocked": True})
+    import numpy as np
+
     from geoengine.core.columns import Fixes
     from tests.core.world import spot
-    import numpy as np
 
     places = [spot(2000), spot(0)]
     fixes = Fixes.of(
