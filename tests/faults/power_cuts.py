@@ -36,7 +36,7 @@ class Tally:
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.rounds} cuts, {self.acknowledged} acknowledged, {len(self.faults)} faults"
+        return f"{self.rounds} rounds, {self.acknowledged} acknowledged, {len(self.faults)} faults"
 
 
 async def cut_once(directory: Path, rng: random.Random, mode: Mode, synchronous: str) -> Tally:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import pytest
-
 from geoengine.core.record import Consent, Record
 from geoengine.core.units import DAY_MS
 from geoengine.state.base import Settlement
@@ -64,10 +62,9 @@ async def test_an_erased_person_may_come_back_as_somebody_new(world: World) -> N
     assert (await one(world.state, "ann")).locale == ""
 
 
-# With these seeds SQLite, left to itself, keeps bytes of the erased in rearranged pages.
-@pytest.mark.parametrize("seed", [104, 107])
-async def test_an_erased_person_leaves_no_byte_in_any_file(tmp_path: Path, seed: int) -> None:
-    rng = random.Random(seed)
+async def test_an_erased_person_leaves_no_byte_in_any_file(tmp_path: Path) -> None:
+    # With this seed SQLite, left to itself, keeps bytes of the erased in rearranged pages.
+    rng = random.Random(104)
     state = LocalState(tmp_path / "state.db")
     await state.open()
     await _fill(state, rng)
@@ -75,10 +72,11 @@ async def test_an_erased_person_leaves_no_byte_in_any_file(tmp_path: Path, seed:
     state = LocalState(tmp_path / "state.db")
     await state.open()
     assert _occurrences(tmp_path) > 0
+    others = [name for name in await state.people() if name.startswith("person")]
     for number in rng.sample(range(40), 40):
         await state.erase(f"canary-{number}", 0)
     assert _occurrences(tmp_path) == 0
-    assert len(await state.people()) == 200
+    assert await state.people() == others
     await state.close()
     assert _occurrences(tmp_path) == 0
 

@@ -1,0 +1,255 @@
+"""Any sequence of calls, with restarts in between: the state agrees with a model of two pages."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from geoengine.core.errors import StateConflict
+from geoengine.core.record import Record
+from geoengine.state.base import Change, Commit, Settlement
+from tests.state.backends import CONCURRENT_WORLDS, World
+from tests.state.samples import decision, fixes, last, op, send
+
+NAMES = ("ann", "bob", "cleo")
+DEVICES = ("phone", "tablet", *NAMES)
+SENDS = tuple(f"s{i}" for i in range(6))
+OWNERS = ("w1", "w2")
+LEASE_MS = 10
+
+names = st.sampled_from(NAMES)
+some_names = st.lists(names, min_size=1, max_size=3, unique=True)
+
+
+class StateModel(RuleBasedStateMachine):
+    """What the state must do, in plain dictionaries."""
+
+    make: Callable[[Path], World]
+
+    @initialize()
+    def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.directory = Path(tempfile.mkdtemp())
+        self.world = type(self).make(self.directory)
+        self.run(self.world.__aenter__())
+        self.now_ms = 0
+        self.records: dict[str, tuple[int, str, int | None]] = {}  # version, locale, due_ms
+        self.owners: dict[str, str] = {}
+        self.sends: dict[str, str] = {}  # status, in order of appending
+        self.sent_to: dict[str, str] = {}
+        self.leases: dict[str, tuple[str, int]] = {}
+        self.cancelled: set[str] = set()  # while leased
+        self.decided: list[str] = []
+        self.last_ms: dict[str, int] = {}
+        self.done: list[Commit] = []
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.run(self.world.__aexit__())
+            self.loop.close()
+            shutil.rmtree(self.directory)
+
+    @rule(
+        people=some_names,
+        is_durable=st.booleans(),
+        is_gone=st.booleans(),
+        is_stale=st.booleans(),
+        due_ms=st.none() | st.integers(0, 60),
+        send_ids=st.lists(st.sampled_from(SENDS), max_size=2, unique=True),
+        is_decided=st.booleans(),
+    )
+    def commit(
+        self,
+        people: list[str],
+        is_durable: bool,
+        is_gone: bool,
+        is_stale: bool,
+        due_ms: int | None,
+        send_ids: list[str],
+        is_decided: bool,
+    ) -> None:
+        text = op()
+        versions = {name: self.records.get(name, (0, "", None))[0] for name in people}
+        versions[people[-1]] += is_stale
+        commit = Commit(
+            text,
+            changes=tuple(
+                Change(Record(n, v, locale=text), due_ms, is_durable, is_gone)
+                for n, v in versions.items()
+            ),
+            sends=tuple(send(s, people[0], self.now_ms) for s in send_ids),
+            decisions=(decision(people[0], 1),) if is_decided else (),
+            now_ms=self.now_ms,
+        )
+        try:
+            self.run(self.world.state.commit(commit))
+        except StateConflict as conflict:
+            assert is_stale and conflict.people == [people[-1]]
+            return
+        assert not is_stale
+        self.done.append(commit)
+        for name, version in versions.items():
+            self.records[name] = (version + 1, text, due_ms)
+            if is_gone:
+                del self.records[name]
+        for send_id in send_ids:
+            if send_id not in self.sends:
+                self.sends[send_id], self.sent_to[send_id] = "pending", people[0]
+        self.decided += people[:1] * is_decided
+
+    @rule(data=st.data())
+    def repeat(self, data: st.DataObject) -> None:
+        if self.done:
+            commit = data.draw(st.sampled_from(self.done[-5:]))
+            if commit.is_durable:  # the others are remembered until a restart only
+                self.run(self.world.state.commit(commit))
+
+    @rule(device=st.sampled_from(DEVICES), owner=names)
+    def identify(self, device: str, owner: str) -> None:
+        self.run(self.world.state.commit(Commit(op(), aliases={device: owner})))
+        self.owners[device] = owner
+
+    @rule(devices=st.lists(st.sampled_from(DEVICES), min_size=1, unique=True))
+    def locate(self, devices: list[str]) -> None:
+        self.run(self.world.state.commit(Commit(op(), last=last(self.now_ms, *devices))))
+        self.last_ms.update(dict.fromkeys(devices, self.now_ms))
+
+    @rule(person=names, is_dropped=st.booleans())
+    def withdraw(self, person: str, is_dropped: bool) -> None:
+        dropped = (person,) if is_dropped else ()
+        commit = Commit(
+            op(), cancel_sends_of=((person, ""),), forget_devices=(person,), drop_people=dropped
+        )
+        self.run(self.world.state.commit(commit))
+        self.last_ms.pop(person, None)
+        for send_id, to in self.sent_to.items():
+            if to == person and self.sends[send_id] == "pending":
+                self.sends[send_id] = "refused"
+                if send_id in self.leases:
+                    self.cancelled.add(send_id)
+        if is_dropped:
+            self.records.pop(person, None)
+
+    @rule(owner=st.sampled_from(OWNERS), limit=st.integers(1, 4))
+    def lease(self, owner: str, limit: int) -> None:
+        rows = self.run(self.world.state.lease(self.now_ms, limit, owner, LEASE_MS))
+        got = [row.send.send_id for row in rows]
+        free = {
+            send_id
+            for send_id, status in self.sends.items()
+            if status == "pending" and self.leases.get(send_id, ("", 0))[1] <= self.now_ms
+        }
+        assert set(got) <= free and len(got) == min(limit, len(free))
+        self.leases.update(dict.fromkeys(got, (owner, self.now_ms + LEASE_MS)))
+
+    @rule(
+        owner=st.sampled_from(OWNERS),
+        send_id=st.sampled_from(SENDS),
+        status=st.sampled_from(["delivered", "dead", "retry"]),
+    )
+    def settle(self, owner: str, send_id: str, status: str) -> None:
+        end = Settlement(send_id, status, "why", due_ms=self.now_ms)
+        settled = self.run(self.world.state.settle([end], owner, self.now_ms))
+        is_held = self.leases.get(send_id, ("", 0))[0] == owner
+        assert settled == ([send_id] if is_held else [])
+        if is_held:
+            del self.leases[send_id]
+            self.cancelled.discard(send_id)
+            if status != "retry":
+                self.sends[send_id] = status
+
+    @rule(send_id=st.sampled_from(SENDS))
+    def revive(self, send_id: str) -> None:
+        revived = self.run(self.world.state.revive([send_id], self.now_ms, 1 << 40))
+        assert revived == [send_id] * (self.sends.get(send_id) == "dead")
+        self.sends |= dict.fromkeys(revived, "pending")
+
+    @rule(person=names)
+    def erase(self, person: str) -> None:
+        self.run(self.world.state.erase(person, self.now_ms))
+        self.records.pop(person, None)
+        gone = [s for s, to in self.sent_to.items() if to == person]
+        for send_id in gone:
+            del self.sends[send_id], self.sent_to[send_id]
+            self.leases.pop(send_id, None)
+        for device in [person, *(d for d, o in self.owners.items() if o == person)]:
+            self.last_ms.pop(device, None)
+        self.owners = {d: o for d, o in self.owners.items() if o != person}
+        self.decided = [name for name in self.decided if name != person]
+
+    @rule(later_ms=st.integers(1, 15))
+    def wait(self, later_ms: int) -> None:
+        self.now_ms += later_ms
+
+    @rule()
+    def checkpoint(self) -> None:
+        self.run(self.world.state.checkpoint())
+
+    @rule()
+    def restart(self) -> None:
+        self.run(self.world.restart())
+        if self.world.can_restart:
+            self.leases.clear()
+            self.cancelled.clear()
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        state = self.world.state
+        assert self.run(state.people()) == sorted(self.records)
+        found = self.run(state.load(list(NAMES)))
+        assert {n: (r.version, r.locale) for n, r in found.items()} == {
+            n: values[:2] for n, values in self.records.items()
+        }
+        overdue = {
+            n for n, (*_, due) in self.records.items() if due is not None and due <= self.now_ms
+        }
+        assert set(self.run(state.due(self.now_ms))) == overdue
+        assert self.run(state.owners(list(DEVICES))) == [self.owners.get(d, d) for d in DEVICES]
+        known = self.run(state.known(fixes(*DEVICES)))
+        assert known.fix_ms.tolist() == [self.last_ms.get(d, -1) for d in DEVICES]
+
+    @invariant()
+    def outbox_agrees(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        rows = self.run(self.world.state.sends())
+        seen = {row.send.send_id: row.status.replace("leased", "pending") for row in rows}
+        assert seen == self.sends
+        pending = sum(status == "pending" for status in self.sends.values())
+        stats = self.run(self.world.state.stats())
+        assert (stats.pending_count, stats.decision_count) == (pending, len(self.decided))
+        dead = sum(status == "dead" for status in self.sends.values())
+        assert stats.dead_count == dead
+
+
+class MemoryModel(StateModel):
+    make = staticmethod(CONCURRENT_WORLDS["memory"])
+
+
+class LocalModel(StateModel):
+    make = staticmethod(CONCURRENT_WORLDS["local"])
+
+
+_FEW = settings(
+    max_examples=30,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+TestMemory = MemoryModel.TestCase
+TestMemory.settings = _FEW
+TestLocal = LocalModel.TestCase
+TestLocal.settings = _FEW

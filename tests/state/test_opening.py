@@ -1,0 +1,137 @@
+"""Opening a state: what a URL names, and files that are not ours to open."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import apsw
+import pytest
+
+from geoengine.core.errors import ConfigurationError, StateUnavailable
+from geoengine.core.record import Record
+from geoengine.state import open_state
+from geoengine.state.embedded.schema import APPLICATION_ID, FORMAT
+from geoengine.state.local import LocalState
+from tests.state.samples import change, commit_of, one, write
+
+
+async def test_a_url_names_a_state(tmp_path: Path) -> None:
+    state = open_state(f"local:{tmp_path}/deep/down/geoengine.db", last_fix_capacity=10)
+    await state.open()
+    await write(state, Record("ann"))
+    await state.close()
+    assert (tmp_path / "deep/down/geoengine.db").exists()
+    await open_state("memory:").open()
+
+
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("redis://user:hunter2@host/0", "'redis' is not yet"),
+        ("postgres://user:hunter2@host", "expected local:PATH or memory:"),
+        ("local:", "expected local:PATH"),
+        ("", "expected local:PATH"),
+        ("var/geoengine.db", "expected local:PATH"),
+    ],
+)
+def test_any_other_url_is_a_fault_that_keeps_passwords_to_itself(url: str, complaint: str) -> None:
+    with pytest.raises(ConfigurationError, match=complaint) as caught:
+        open_state(url)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"dear diary, " * 1_000)
+    with pytest.raises(StateUnavailable, match="not a geoengine database"):
+        await LocalState(path).open()
+    assert path.read_bytes() == b"dear diary, " * 1_000
+
+
+async def test_another_programs_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE music (title)")
+    connection.close()
+    with pytest.raises(StateUnavailable, match="some other program"):
+        await LocalState(path).open()
+
+
+async def test_a_database_of_a_newer_format_is_refused_by_its_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    connection = apsw.Connection(str(path))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StateUnavailable, match=f"format 99.*reads up to {FORMAT}"):
+        await LocalState(path).open()
+
+
+async def test_a_directory_that_cannot_be_made_is_refused_with_its_path(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnavailable, match=r"cannot write .*file/state\.db"):
+        await LocalState(tmp_path / "file" / "state.db").open()
+
+
+async def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(StateUnavailable, match="cannot write"):
+        await LocalState(tmp_path).open()
+
+
+async def test_only_its_owner_can_read_the_files(tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "state.db")
+    await state.open()
+    await write(state, Record("ann"))
+    modes = _modes(tmp_path)
+    assert set(modes) == {"state.db", "state.db-wal", "state.db.ballast"}
+    assert set(modes.values()) == {0o600}
+    await state.close()
+
+
+async def test_changes_that_need_not_last_reach_the_disk_with_the_next_that_must(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "state.db"
+    state = LocalState(path)
+    await state.open()
+    for number in range(3):
+        await state.commit(commit_of(change(Record(f"soft{number}"), 7, is_durable=False)))
+    assert _on_disk(tmp_path) == []
+    await write(state, Record("hard"))
+    assert _on_disk(tmp_path) == ["hard", "soft0", "soft1", "soft2"]
+    record = await one(state, "soft1")
+    await state.commit(commit_of(change(record, is_durable=False, is_gone=True)))
+    await state.commit(commit_of(change(Record("soft3"), is_durable=False)))
+    await state.checkpoint()
+    assert _on_disk(tmp_path) == ["hard", "soft0", "soft2", "soft3"]
+    await state.close()
+
+
+async def test_a_change_that_need_not_last_costs_no_write(tmp_path: Path) -> None:
+    state = LocalState(tmp_path / "state.db")
+    await state.open()
+    before = _sizes(tmp_path)
+    for number in range(50):
+        await state.commit(commit_of(change(Record(f"p{number}"), is_durable=False)))
+    assert _sizes(tmp_path) == before
+    await state.close()
+
+
+def _modes(directory: Path) -> dict[str, int]:
+    return {file.name: stat.S_IMODE(file.stat().st_mode) for file in directory.iterdir()}
+
+
+def _sizes(directory: Path) -> dict[str, tuple[int, int]]:
+    return {f.name: (f.stat().st_size, f.stat().st_mtime_ns) for f in directory.iterdir()}
+
+
+def _on_disk(directory: Path) -> list[str]:
+    """Who stands in a copy of the files as they are, as a crash would leave them."""
+    copy = directory.parent / f"{directory.name}-copy-{len(list(directory.parent.iterdir()))}"
+    copy.mkdir()
+    for file in directory.iterdir():
+        (copy / file.name).write_bytes(file.read_bytes())
+    connection = apsw.Connection(str(copy / "state.db"))
+    names = [row[0] for row in connection.execute("SELECT person_id FROM people ORDER BY 1")]
+    connection.close()
+    return names
