@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -157,7 +158,7 @@ def _progress() -> Progress:
 def _sink(out: Path | None) -> Iterator[BinaryIO]:
     """Where the events go."""
     if out is None:
-        sink = click.get_binary_stream("stdout")
+        sink = sys.stdout.buffer
         yield sink
         sink.flush()
         return
