@@ -21,8 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -31,16 +30,14 @@ from geoengine.core import rules
 from geoengine.core.book import Book
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import PERSON_LEVERS
-from geoengine.core.record import Event, Record, Send
+from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.base import Lever, Receipt
 from geoengine.service.gate import Gate
+from geoengine.service.settler import SETTLE_AGAIN_S, Ended, Hooks, Settler
 from geoengine.service.settling import (
     MaySend,
     attempted,
-    is_over,
-    is_unsent,
-    lifecycle,
     next_lawful_ms,
     passes,
     put_back,
@@ -49,52 +46,19 @@ from geoengine.service.settling import (
 )
 from geoengine.state.base import Leased, Outbox, Records, Settlement
 
+__all__ = ["Dispatcher", "Hooks"]
+
 LEASE_MS = 60_000  # over twice the longest attempt: a row is not leased twice while it is sent
 WIDTH = 16  # messages on one lever at once
-SPARE = 16  # rows taken beyond what the levers can hold, to end those that need no lever
-BUSY_MS = 500  # how long a row waits that found its lever's hands full
+BATCH = 256  # rows taken at once
+BUSY_MS = 1_000  # how long a row is left alone that found a full queue before its lever
 REST_MAX_S = 1.0  # the longest sleep: rows of another process, or a clock set back, are seen then
 REST_MIN_S = 0.005  # between two looks at rows that are due and cannot be had
 OVERRUN_S = 1.0  # a lever keeps its own time; past this it is cut off
-SETTLE_AGAIN_S = 0.5  # between two tries to settle while the state is not to be had
 
 
 class Mail(Records, Outbox, Protocol):
     """What the dispatcher needs of the state."""
-
-
-async def _nothing(_: object) -> None:
-    """Nobody is listening."""
-
-
-def _uncounted(_send: Send, _settlement: Settlement, _took_ms: int) -> None:
-    """Nobody counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """Who wants to hear. Each is called once the settlement is in the state, and must not raise:
-    what it raises ends the dispatcher.
-    """
-
-    on_unsent: Callable[[Send], Awaitable[None]] = _nothing  # its place under the caps is free
-    on_event: Callable[[Event], Awaitable[None]] = _nothing  # trigger.sent, delivered, ...
-    on_settled: Callable[[Send, Settlement, int], None] = _uncounted  # with milliseconds taken
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A row in hand and what is to become of it."""
-
-    row: Leased
-    settlement: Settlement
-    has_left: bool = False  # whether anything can have reached the provider this time
-    took_ms: int = 0
-
-    @property
-    def is_news(self) -> bool:
-        """Whether there was an attempt or an end, and not only a wait."""
-        return self.settlement.attempts > self.row.send.attempts or is_over(self.settlement)
 
 
 class Dispatcher:
@@ -118,14 +82,13 @@ class Dispatcher:
         self._book_of = book_of
         self._width = width
         self._woken = asyncio.Event()
-        self.use(levers)
+        self._levers = dict(levers)
+        self._gates = {name: Gate(width) for name in levers}
         self._clock = clock
         self._rng = rng
         self._owner = owner
         self._may_send = may_send
-        self._hooks = hooks or Hooks()
-        self._settle_again_s = settle_again_s
-        self._started_ms = clock()
+        self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sends_of: dict[str, set[asyncio.Task[Ended | None]]] = {}
         self._failure: BaseException | None = None
@@ -140,8 +103,11 @@ class Dispatcher:
 
     def use(self, levers: Mapping[str, Lever]) -> None:
         """Take these levers from now on; sends under way end on the ones they started on."""
+        before = self._gates
         self._levers = dict(levers)
         self._gates = {name: Gate(self._width) for name in levers}
+        for gate in before.values():
+            self._empty(gate)
         self.wake()
 
     async def run(self) -> None:
@@ -173,8 +139,10 @@ class Dispatcher:
 
     async def stop(self, timeout_s: float) -> bool:
         """Take nothing more, let what is in flight end, settle; whether all ended in time."""
-        self._is_stopping = True
+        self._is_stopping = self._settler.is_stopping = True
         self.wake()
+        for gate in self._gates.values():
+            self._empty(gate)
         sends = [send for sends in self._sends_of.values() for send in sends]
         is_clean = await _end(sends, timeout_s)
         await self._drain()
@@ -185,12 +153,13 @@ class Dispatcher:
     async def _pull(self) -> bool:
         """Lease what is due and start it; whether more may be waiting."""
         now_ms = self._clock()
-        limit = SPARE + sum(gate.room(now_ms) for gate in self._gates.values())
-        rows = await self._state.lease(now_ms, limit, self._owner, LEASE_MS)
-        turned_away = [row for row in rows if not self._start(row, now_ms)]
+        rows = await self._state.lease(now_ms, BATCH, self._owner, LEASE_MS)
+        turned_away = [row for row in rows if not self._queue(row, now_ms)]
         if turned_away:
-            self._spawn(self._settle([self._turn_away(row, now_ms) for row in turned_away]))
-        return len(rows) == limit
+            self._spawn(self._settler.settle([self._turn_away(row, now_ms) for row in turned_away]))
+        for name, gate in self._gates.items():
+            self._fill(name, gate)
+        return len(rows) == BATCH
 
     async def _until_due_s(self) -> float:
         due_ms = await self._state.next_due()
@@ -222,21 +191,39 @@ class Dispatcher:
 
     # -- one row ----------------------------------------------------------------------------------
 
-    def _start(self, row: Leased, now_ms: int) -> bool:
-        """Take a row in hand, unless it needs no lever or its lever has no room."""
-        send = row.send
-        gate = self._gates.get(send.lever)
-        if self._is_stopping or now_ms >= send.expires_ms or not (gate and gate.room(now_ms)):
+    def _queue(self, row: Leased, now_ms: int) -> bool:
+        """Line a row up before its lever, unless it needs none or the lever takes none."""
+        gate = self._gates.get(row.send.lever)
+        is_late = now_ms >= row.send.expires_ms
+        if self._is_stopping or is_late or gate is None or not gate.takes(now_ms):
             return False
-        gate.in_hand += 1
-        lever = self._levers[send.lever]
-        attempt = asyncio.get_running_loop().create_task(self._attempt(row, lever, gate))
-        self._sends_of.setdefault(send.person_id, set()).add(attempt)
-        self._spawn(self._carry(row, attempt, gate))
+        gate.waiting.append(row)
         return True
 
+    def _fill(self, name: str, gate: Gate) -> None:
+        """Start what waits before a lever, as far as there is room; none if it has closed."""
+        now_ms = self._clock()
+        if now_ms < gate.open_ms:
+            self._empty(gate)
+        while gate.waiting and gate.room(now_ms):
+            self._start(gate.waiting.popleft(), self._levers[name], gate)
+
+    def _empty(self, gate: Gate) -> None:
+        """Give back what waits before a lever."""
+        now_ms = self._clock()
+        if gate.waiting:
+            rows = [self._turn_away(row, now_ms) for row in gate.waiting]
+            gate.waiting.clear()
+            self._spawn(self._settler.settle(rows))
+
+    def _start(self, row: Leased, lever: Lever, gate: Gate) -> None:
+        gate.in_hand += 1
+        attempt = asyncio.get_running_loop().create_task(self._attempt(row, lever, gate))
+        self._sends_of.setdefault(row.send.person_id, set()).add(attempt)
+        self._spawn(self._carry(row, attempt, gate))
+
     def _turn_away(self, row: Leased, now_ms: int) -> Ended:
-        """What becomes of a row that was not taken in hand."""
+        """What becomes of a row that is not attempted now."""
         send = row.send
         gate = self._gates.get(send.lever)
         if now_ms >= send.expires_ms:
@@ -253,11 +240,12 @@ class Dispatcher:
         await asyncio.wait((attempt,))
         gate.in_hand -= 1
         self._forget(row.send.person_id, attempt)
-        self.wake()
+        if self._gates.get(row.send.lever) is gate:
+            self._fill(row.send.lever, gate)
         if attempt.cancelled():
-            await self._settle([self._interrupted(row)])
+            await self._settler.settle([self._interrupted(row)])
         elif (ended := attempt.result()) is not None:
-            await self._settle([ended])
+            await self._settler.settle([ended])
 
     def _forget(self, person_id: str, attempt: asyncio.Task[Ended | None]) -> None:
         sends = self._sends_of[person_id]
@@ -277,7 +265,8 @@ class Dispatcher:
             return None
         now_ms = self._clock()
         if now_ms + round((lever.timeout_s + OVERRUN_S) * SECOND_MS) >= row.until_ms:
-            return None  # loading took so long that another may hold the row before we are done
+            # It waited so long that another may hold the row before we are done with it.
+            return Ended(row, put_back(send, "busy", now_ms))
         record = records.get(send.person_id)
         if reason := self._may_send(send, record, self._book_of(), now_ms):
             return Ended(row, self._stopped(send, record, reason, now_ms))
@@ -309,45 +298,6 @@ class Dispatcher:
             gate.succeeded()
         settlement = attempted(row.send, receipt, now_ms, self._rng)
         return Ended(row, settlement, receipt.has_left, now_ms - began_ms)
-
-    # -- settling ---------------------------------------------------------------------------------
-
-    async def _settle(self, ended: list[Ended]) -> None:
-        """Write how rows ended, then tell; what cannot be written comes back with its lease."""
-        settled = await self._write([one.settlement for one in ended], ended[0].row.until_ms)
-        for one in ended:
-            if one.settlement.send_id in settled:
-                await self._tell(one)
-
-    async def _write(self, settlements: list[Settlement], until_ms: int) -> frozenset[str]:
-        while True:
-            now_ms = self._clock()
-            try:
-                return frozenset(await self._state.settle(settlements, self._owner, now_ms))
-            except StateUnavailable:
-                if now_ms >= until_ms or self._is_stopping:
-                    return frozenset()
-            await asyncio.sleep(self._settle_again_s)
-
-    async def _tell(self, ended: Ended) -> None:
-        send, settlement = ended.row.send, ended.settlement
-        if not ended.is_news:
-            return
-        now_ms = self._clock()
-        self._hooks.on_settled(send, settlement, ended.took_ms)
-        for event in lifecycle(send, settlement, now_ms):
-            await self._hooks.on_event(event)
-        if self._is_free(ended):
-            await self._hooks.on_unsent(send)
-
-    def _is_free(self, ended: Ended) -> bool:
-        """Whether the row ended with nothing of it having reached anybody."""
-        return (
-            is_over(ended.settlement)
-            and ended.row.send.kind == "trigger"
-            and not ended.has_left
-            and is_unsent(ended.row, LEASE_MS, self._started_ms)
-        )
 
 
 def _unknown(send: Send, reason: str) -> Receipt:

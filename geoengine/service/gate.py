@@ -7,12 +7,15 @@ it turned away were not attempted, and count no attempt.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from geoengine.core.units import MINUTE_MS, SECOND_MS
+from geoengine.state.base import Leased
 
 FAILURES_TO_CLOSE = 5  # fewer, and one bad message closes the road for the good ones
 PAUSE_MIN_MS, PAUSE_MAX_MS = SECOND_MS, MINUTE_MS
+WAITING_MAX = 1_024  # leased rows that wait in memory for their turn, a second's work or so
 
 
 @dataclass(slots=True)
@@ -23,6 +26,11 @@ class Gate:
     in_hand: int = 0
     failures: int = 0  # in a row
     open_ms: int = 0  # closed until then
+    waiting: deque[Leased] = field(default_factory=deque)  # the oldest first
+
+    def takes(self, now_ms: int) -> bool:
+        """Whether another row may wait here for its turn."""
+        return now_ms >= self.open_ms and len(self.waiting) < WAITING_MAX
 
     def room(self, now_ms: int) -> int:
         """How many more messages may start now: one while the lever is being tried again."""
