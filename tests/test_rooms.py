@@ -16,8 +16,8 @@ MAY_IMPORT = {
     "service": {"service", "core", "catalog", "ingest", "state", "levers", "replay"},
 }
 CORE_MAY_USE = {
-    "__future__", "base64", "collections", "contextlib", "dataclasses", "datetime", "enum", "functools",
-    "hashlib", "itertools", "math", "re", "statistics", "string", "typing", "urllib", "zoneinfo",
+    "__future__", "base64", "collections", "contextlib", "dataclasses", "datetime", "enum",
+    "functools", "hashlib", "itertools", "math", "re", "statistics", "string", "typing", "urllib", "zoneinfo",
     "numpy", "shapely", "h3", "rtree", "pyproj", "msgspec", "opening_hours", "rule_engine",
 }  # fmt: skip
 ONLY_IN = {

@@ -126,7 +126,7 @@ class Book:
 
     def policy(self, zone_ix: int) -> Policy:
         """The presence policy of a zone."""
-        return self.policies[self.zones.policy_ix[zone_ix]]
+        return self.policies[int(self.zones.policy_ix[zone_ix])]
 
     def store_of(self, zone_ix: int) -> Store | None:
         """The store a zone belongs to."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ class Columns:
 
     def take(self, row_ix: NDArray[np.intp] | Ints | Longs) -> Self:
         """The rows at these positions, in that order."""
-        picked = {}
+        picked: dict[str, Any] = {}
         for field in fields(self):  # type: ignore[arg-type]
             column = getattr(self, field.name)
             if isinstance(column, np.ndarray):
@@ -38,7 +38,7 @@ class Columns:
         """All rows of the parts, in order; at least one part."""
         if len(parts) == 1:
             return parts[0]
-        joined = {}
+        joined: dict[str, Any] = {}
         for field in fields(cls):  # type: ignore[arg-type]
             columns = [getattr(part, field.name) for part in parts]
             if isinstance(columns[0], np.ndarray):

@@ -154,6 +154,14 @@ class ZoneIndex:
         return self._cells.zones_of(cell)
 
     @cached_property
+    def bounds(self) -> Floats:
+        """The box of each zone: west, south, east, north in degrees, float64 of shape (Z, 4).
+
+        Longitudes pass 180 where the box is over the antimeridian; NaN for a place of beacons.
+        """
+        return self._shapes.bounds()
+
+    @cached_property
     def _shapes(self) -> Shapes:
         return Shapes(
             self.circles,
@@ -165,7 +173,7 @@ class ZoneIndex:
 
     @cached_property
     def _boxes(self) -> Boxes:
-        return Boxes(self._shapes.bounds())
+        return Boxes(self.bounds)
 
     @cached_property
     def _cells(self) -> Cells:

@@ -48,14 +48,14 @@ class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     """What a marketer may write; anything else is a fault with a place."""
 
 
-class Location(Spec, kw_only=True):
+class Location(Spec, frozen=True, kw_only=True):
     """A point on the Earth, WGS 84 degrees."""
 
     lat: Annotated[float, Meta(ge=-90, le=90, description="Degrees north.")]
     lon: Annotated[float, Meta(ge=-180, le=180, description="Degrees east.")]
 
 
-class Reach(Spec, kw_only=True):
+class Reach(Spec, frozen=True, kw_only=True):
     """How far the zone goes: minutes on the way, or a radius, or a drawn polygon."""
 
     minutes: Annotated[float, Meta(gt=0, le=60, description="Minutes to the shop.")] | None = None
@@ -66,7 +66,7 @@ class Reach(Spec, kw_only=True):
     polygon: str | dict[str, Any] | None = None  # a GeoJSON file beside the YAML, or GeoJSON itself
 
 
-class PresenceSpec(Spec, kw_only=True):
+class PresenceSpec(Spec, frozen=True, kw_only=True):
     """When somebody counts as inside; every default is `book.Policy`'s, with its reason there."""
 
     enter_p: Share | UnsetType = UNSET
@@ -88,7 +88,7 @@ class PresenceSpec(Spec, kw_only=True):
     beacon_silence_s: Seconds | UnsetType = UNSET
 
 
-class Beacon(Spec, kw_only=True):
+class Beacon(Spec, frozen=True, kw_only=True):
     """One iBeacon and the place in the store where it hangs."""
 
     id: Id
@@ -101,7 +101,7 @@ class Beacon(Spec, kw_only=True):
     place: Id  # beacons of one store with the same place make one zone, STORE/PLACE
 
 
-class Store(Spec, kw_only=True):
+class Store(Spec, frozen=True, kw_only=True):
     """A shop: a place, opening hours, tags, beacons."""
 
     id: Id
@@ -129,7 +129,7 @@ class Store(Spec, kw_only=True):
     beacons: list[Beacon] = []
 
 
-class Zone(Spec, kw_only=True):
+class Zone(Spec, frozen=True, kw_only=True):
     """An area drawn by hand, alone or belonging to a store."""
 
     id: Id
@@ -143,7 +143,7 @@ class Zone(Spec, kw_only=True):
     presence: PresenceSpec = PresenceSpec()
 
 
-class Import(Spec, kw_only=True):
+class Import(Spec, frozen=True, kw_only=True):
     """Stores or zones by the thousand, from a file beside the YAML: CSV, NDJSON or GeoJSON."""
 
     # written `- import: stores.csv`; `import` is a Python word, hence the renamed field
@@ -152,7 +152,7 @@ class Import(Spec, kw_only=True):
     defaults: dict[str, Any] = {}  # keys that hold for every row unless the row says otherwise
 
 
-class Gateway(Spec, kw_only=True):
+class Gateway(Spec, frozen=True, kw_only=True):
     """A box in a store that hears people's tags and phones."""
 
     id: Id
@@ -160,7 +160,7 @@ class Gateway(Spec, kw_only=True):
     place: Id
 
 
-class Target(Spec, kw_only=True):
+class Target(Spec, frozen=True, kw_only=True):
     """Which zones a campaign is about; several keys must all hold, several values are either-or."""
 
     stores: list[Id] | None = None
@@ -169,7 +169,7 @@ class Target(Spec, kw_only=True):
     place: Id | list[Id] | None = None
 
 
-class Window(Spec, kw_only=True):
+class Window(Spec, frozen=True, kw_only=True):
     """When a campaign may speak, in the store's local time."""
 
     days: Annotated[str, Meta(description="OSM weekdays: Mo-Fr, or Sa,Su,PH.")] | None = None
@@ -185,14 +185,14 @@ class Window(Spec, kw_only=True):
     )
 
 
-class Cap(Spec, kw_only=True):
+class Cap(Spec, frozen=True, kw_only=True):
     """At most `max` triggers per window; `hour`, `day`, `week` are calendar, `24h` slides."""
 
     max: Annotated[int, Meta(ge=1, le=10_000)]
     per: Annotated[str, Meta(pattern=r"^(hour|day|week|total|[0-9]+(\.[0-9]+)?(s|m|h|d))$")]
 
 
-class Coupon(Spec, kw_only=True):
+class Coupon(Spec, frozen=True, kw_only=True):
     """What the message carries to the till."""
 
     kind: Literal["unique", "shared"]
@@ -200,7 +200,7 @@ class Coupon(Spec, kw_only=True):
     valid: DurationText = "24h"
 
 
-class Campaign(Spec, kw_only=True):
+class Campaign(Spec, frozen=True, kw_only=True):
     """What to say to whom, where and when."""
 
     id: Id
@@ -230,13 +230,13 @@ class Campaign(Spec, kw_only=True):
     late_send: Literal["drop", "hold"] = "drop"  # what to do when the moment passed before sending
 
 
-class ConsentSpec(Spec, kw_only=True):
+class ConsentSpec(Spec, frozen=True, kw_only=True):
     """Whether being located needs a recorded consent."""
 
     location: Literal["required", "assumed"] = "required"
 
 
-class WebhookSpec(Spec, kw_only=True):
+class WebhookSpec(Spec, frozen=True, kw_only=True):
     """Where the webhook lever posts; the signing secret comes from the environment."""
 
     url: str
@@ -246,7 +246,7 @@ class WebhookSpec(Spec, kw_only=True):
     )
 
 
-class EngineSpec(Spec, kw_only=True):
+class EngineSpec(Spec, frozen=True, kw_only=True):
     """How the engine itself behaves."""
 
     state: str = "local:var/geoengine.db"
@@ -269,7 +269,7 @@ class EngineSpec(Spec, kw_only=True):
     webhook: WebhookSpec | None = None
 
 
-class Catalogue(Spec, kw_only=True):
+class Catalogue(Spec, frozen=True, kw_only=True):
     """Everything a directory of YAML files says, merged."""
 
     stores: list[Store] = []

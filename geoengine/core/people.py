@@ -78,8 +78,8 @@ def merge(into: Record, device: Record) -> None:
             into.consents[purpose] = Consent(
                 False, max(ours.epoch, theirs.epoch) + 1, theirs.at_ms, theirs.evidence
             )
-    for zone_id, theirs in device.presences.items():
-        into.presences[zone_id] = _longer(into.presences.get(zone_id), theirs)
+    for zone_id, presence in device.presences.items():
+        into.presences[zone_id] = _longer(into.presences.get(zone_id), presence)
     into.addresses = device.addresses | into.addresses
     into.push_tokens = device.push_tokens | into.push_tokens
     into.attributes = device.attributes | into.attributes

@@ -250,12 +250,5 @@ class _Walker:
 
 def _is_plausible(before: _Spot, after: _Spot) -> bool:
     seconds = max((after.at_ms - before.at_ms) / SECOND_MS, 1.0)
-    far_m = float(
-        distance_m(
-            np.float64(before.lon),
-            np.float64(before.lat),
-            np.float64(after.lon),
-            np.float64(after.lat),
-        )  # type: ignore[arg-type]
-    )
-    return not far_m - before.accuracy - after.accuracy > SPEED_MAX_MPS * seconds
+    far_m = distance_m(*(np.array([x]) for x in (before.lon, before.lat, after.lon, after.lat)))
+    return not float(far_m[0]) - before.accuracy - after.accuracy > SPEED_MAX_MPS * seconds

@@ -15,7 +15,7 @@ from geoengine.core.engine import Batch, Outcome, Touched, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
 from geoengine.core.ranging import Sighting
-from geoengine.core.record import Event, Record, Send
+from geoengine.core.record import Event, Json, Record, Send
 from geoengine.core.scan import scan
 from geoengine.state.base import Change, Commit, State
 
@@ -162,7 +162,7 @@ def _subscribed(events: list[Event], record: Record, book: Book) -> list[Send]:
 
 
 async def grant(
-    state: State, book: Book, person_id: str, purpose: str, evidence: people.Json, now_ms: int
+    state: State, book: Book, person_id: str, purpose: str, evidence: Json, now_ms: int
 ) -> Outcome:
     """Record a consent."""
 
@@ -173,7 +173,7 @@ async def grant(
 
 
 async def withdraw(
-    state: State, book: Book, person_id: str, purpose: str, evidence: people.Json, now_ms: int
+    state: State, book: Book, person_id: str, purpose: str, evidence: Json, now_ms: int
 ) -> Outcome:
     """Record a withdrawal: queued messages die with it, and without location also the last fix."""
 

@@ -185,8 +185,6 @@ def test_columns_and_one_fix_at_a_time_agree_on_what_counts(rows: list[tuple[str
     walkers: dict[str, _Walker] = {}
     for row, source in enumerate(track.row_ix.tolist()):
         walker = walkers.setdefault(fixes.device_ids[source], _Walker.of(known, 0))
-        from geoengine.core.track import _Spot
-
         fate, previous = walker.take(
             _Spot(fixes.lon_deg[source], fixes.lat_deg[source], 30.0, int(fixes.fix_ms[source]))
         )

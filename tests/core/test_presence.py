@@ -7,6 +7,7 @@ import pytest
 from geoengine.core.book import Policy
 from geoengine.core.presence import NEXT, Stand
 from geoengine.core.weigh import Sign, weigh, z_inside
+from geoengine.state.loop import identify, withdraw
 from tests.core.world import NOON_MS, Walk, World, a_store
 
 FAR = (0, 2000)  # a device first appears well outside
@@ -260,8 +261,6 @@ async def test_the_tablet_at_home_does_not_end_the_visit_of_the_phone():
     ann = walk()
     await ann.post(("phone", 0, 2000), ("tablet", 0, 3000))
     for device in ("phone", "tablet"):
-        from geoengine.state.loop import identify
-
         await identify(ann.state, ann.book, device, "ann", NOON_MS)
     await ann.post(("phone", 60, 0), ("tablet", 70, 3000), ("phone", 80, 0))
     assert ann.told() == [("zone.entered", 60)]
@@ -292,8 +291,6 @@ async def test_people_who_did_not_agree_are_dropped_at_the_door():
 
 
 async def test_a_refusal_holds_where_consent_is_assumed():
-    from geoengine.state.loop import withdraw
-
     ann = walk()
     await ann.post(FAR, (60, 0))
     await withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 61_000)

@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from geoengine.core.calendar import FOREVER_MS
+from geoengine.core.columns import Fixes
 from geoengine.core.model import Cap, Coupon, EngineSpec, Window
+from geoengine.core.people import grant, withdraw
 from geoengine.core.questions import QUESTIONS
 from geoengine.core.rules import may_send
-from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store, bare
+from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store, bare, spot
 
 FAR = (0, 2000)
 HOUR_S, DAY_S = 3600, 86_400
@@ -79,11 +82,6 @@ async def test_already_inside_is_asked_for_or_ignored():
 
 async def test_a_faked_location_fires_only_where_allowed():
     ann = walk({}, {"mocked": True})
-    import numpy as np
-
-    from geoengine.core.columns import Fixes
-    from tests.core.world import spot
-
     places = [spot(2000), spot(0)]
     fixes = Fixes.of(
         ["ann", "ann"],
@@ -338,8 +336,6 @@ async def test_a_send_that_comes_too_late_expires():
 
 
 async def test_given_withdrawn_given_does_not_revive_what_was_queued():
-    from geoengine.core.people import grant, withdraw
-
     for purpose in ("push", "location"):
         ann, send, record = await a_send()
         withdraw(record, purpose, {}, ann.book, NOON_MS)

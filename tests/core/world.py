@@ -51,10 +51,10 @@ class World:
 
     stores: list[Store] = field(default_factory=lambda: [a_store()])
     radius_m: float = 100.0
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
     campaigns: list[Campaign] = field(default_factory=list)
-    engine: EngineSpec = EngineSpec()
-    places: list[tuple[str, str]] = field(default_factory=list)  # store, place; minor is 1, 2, ...
+    engine: EngineSpec = field(default_factory=EngineSpec)
+    places: list[tuple[str, str]] = field(default_factory=list)  # store, place; minors 1, 2, ...
     gateways: list[Gateway] = field(default_factory=list)
     minutes: float = float("nan")
 
@@ -145,7 +145,7 @@ class Walk:
         return self.state
 
     async def post(self, *rows: tuple, device: str = "ann", lag_s: float = 0) -> list[Event]:
-        """Rows of (seconds, east_m[, accuracy_m[, north_m]]) or (device, seconds, ...), one post."""
+        """Rows of (seconds, east_m[, accuracy_m[, north_m]]), a device's id before or not."""
         rows = tuple(row if isinstance(row[0], str) else (device, *row) for row in rows)
         full = [(d, s, e, *rest, *(10.0, 0.0)[len(rest) :]) for d, s, e, *rest in rows]
         places = [spot(east, north) for _, _, east, _, north in full]

@@ -7,6 +7,7 @@ up to a ring of cells too many. Coverage and look-up ask that one question, so t
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 import h3
@@ -58,7 +59,7 @@ class Cells:
         if asked:
             is_near = self._shapes.touches(*self._paired(zone_ix, asked))
             covering += [cell for cell, keep in zip(asked, is_near, strict=True) if keep]
-        return sorted(h3.compact_cells(covering))
+        return sorted(_compacted(covering))
 
     def _families(self, zone_ix: int, cells: list[str]) -> tuple[Bools, Bools]:
         if not cells:
@@ -70,6 +71,21 @@ class Cells:
     def _paired(self, zone_ix: int, cells: list[str]) -> tuple[Ints, Floats, Floats, Floats]:
         lon_deg, lat_deg, radius_m = np.array([_disc(cell) for cell in cells]).T
         return np.full(len(cells), zone_ix, np.int32), lon_deg, lat_deg, radius_m
+
+
+def _compacted(cells: list[str]) -> list[str]:
+    """The same cover with whole families as their parent; h3's own takes one resolution only."""
+    by_resolution: dict[int, set[str]] = {}
+    for cell in cells:
+        by_resolution.setdefault(h3.get_resolution(cell), set()).add(cell)
+    for resolution in range(max(by_resolution, default=0), 0, -1):
+        members = by_resolution.get(resolution, set())
+        families = Counter(h3.cell_to_parent(cell) for cell in members)
+        for parent, size in families.items():
+            if size == h3.cell_to_children_size(parent, resolution):
+                members.difference_update(h3.cell_to_children(parent))
+                by_resolution.setdefault(resolution - 1, set()).add(parent)
+    return [cell for members in by_resolution.values() for cell in members]
 
 
 def cell_at(lon_deg: float, lat_deg: float, resolution: int) -> str:

@@ -188,7 +188,7 @@ def polygon_chords(
     ways = shapely.linestrings(ends)
     inside = shapely.intersection(polygons.shapes[polygon_ix[is_out]], ways)
     pieces, way_ix = shapely.get_parts(inside, return_index=True)
-    is_line = shapely.get_type_id(pieces) == _LINE
+    is_line = (shapely.get_type_id(pieces) == _LINE) & ~shapely.is_empty(pieces)
     pieces, way_ix = pieces[is_line], way_ix[is_line]
     fractions = _fractions(ends[way_ix], pieces)
     longest = np.lexsort((fractions[:, 0] - fractions[:, 1], way_ix))
