@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import platform
 import random
@@ -66,7 +67,9 @@ def catalogue(directory: Path, seed: int) -> list[tuple[float, float]]:
     """A thousand stores of 300 m over France; where they are."""
     rng = random.Random(seed)
     places = [(rng.uniform(43.5, 50.0), rng.uniform(-1.0, 6.0)) for _ in range(STORES)]
-    rows = [f"s{ix},Store {ix},{lat:.6f},{lon:.6f},300,city" for ix, (lat, lon) in enumerate(places)]
+    rows = [
+        f"s{ix},Store {ix},{lat:.6f},{lon:.6f},300,city" for ix, (lat, lon) in enumerate(places)
+    ]
     text = "id,name,lat,lon,radius_m,setting\n" + "\n".join(rows) + "\n"
     (directory / "stores.csv").write_text(text, "utf-8")
     (directory / "geoengine.yaml").write_text(
@@ -80,7 +83,11 @@ def catalogue(directory: Path, seed: int) -> list[tuple[float, float]]:
 
 
 class Walkers:
-    """Devices that drift near stores, a tenth of the time inside."""
+    """Devices that come near a store and go away again, each at its own time and at a walk.
+
+    The distance swings between 200 m and 2.8 km within 21 minutes, never faster than 7 m/s; the
+    zone's radius is 300 m, so about a tenth of the reports lie inside.
+    """
 
     def __init__(self, places: list[tuple[float, float]], count: int, seed: int) -> None:
         self._rng = random.Random(seed)
@@ -89,18 +96,16 @@ class Walkers:
 
     def ping(self) -> dict[str, object]:
         """The next report of some device, now."""
-        rng = self._rng
+        rng, now_s = self._rng, time.time()
         device = rng.randrange(self._count)
         lat, lon = self._places[device % len(self._places)]
-        is_inside = rng.random() < 0.1
-        spread_deg = 0.001 if is_inside else 0.006
-        offset_deg = 0.0 if is_inside else 0.012
+        away_m = 1_500 + 1_300 * math.sin(0.005 * now_s + device)
         return {
             "device_id": f"device-{device}",
-            "lat": round(lat + offset_deg + rng.uniform(-1, 1) * spread_deg, 6),
-            "lon": round(lon + rng.uniform(-1, 1) * spread_deg, 6),
+            "lat": round(lat + away_m / 111_320, 6),
+            "lon": round(lon, 6),
             "accuracy_m": 10,
-            "fix_time": round(time.time(), 3),
+            "fix_time": round(now_s, 3),
         }
 
 

@@ -37,9 +37,10 @@ import aiohttp
 from aiohttp import web
 
 from tests.service.process import Process, process
-from tests.service.serving import AWAY, ping, walk_in
+from tests.service.serving import ping, until, walk_in
 
 LANES = 8
+OUTSIDE = (48.8628, 2.3470)  # 500 m from the shop: out, and reached in ten seconds
 FAIL_SHARE = 0.02  # of webhooks answered 500
 KILL_AFTER_S = (0.02, 0.4)
 SECRET = {"GEOENGINE_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
@@ -151,7 +152,7 @@ class Posting:
         """Post what is still to be acknowledged of a person."""
         person.is_in = person.is_in or await self.post(person.walk)
         if person.is_in and (leaves or person.exit):
-            person.exit = person.exit or ping(person.name, AWAY)
+            person.exit = person.exit or ping(person.name, OUTSIDE)
             person.is_out = person.is_out or await self.post(person.exit)
             return person.is_out
         return person.is_in
@@ -171,9 +172,11 @@ class Posting:
 
     async def drain(self) -> None:
         """Wait until nothing is on its way."""
-        async with asyncio.timeout(60):
-            while (await self.get("/v1/outbox?status=pending&limit=1"))["sends"]:
-                await asyncio.sleep(0.05)
+
+        async def is_empty() -> bool:
+            return not (await self.get("/v1/outbox?status=pending&limit=1"))["sends"]
+
+        await until(is_empty, 60)
 
 
 async def one_round(campaign: Campaign, directory: Path, catalogue: str, number: int) -> None:

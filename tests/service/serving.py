@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -171,9 +172,21 @@ async def served(
         assert await running
 
 
+@asynccontextmanager
+async def bare(client: Client) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection to the service, closed afterwards."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
 async def until(condition: Any, timeout_s: float = 5.0) -> Any:
     """Wait for something another task brings about; what it then is."""
     async with asyncio.timeout(timeout_s):
-        while not (found := await condition()):
+        while not (found := await condition()):  # noqa: ASYNC110 - of a process or a socket
             await asyncio.sleep(0.01)
     return found

@@ -55,9 +55,7 @@ async def test_an_app_may_withdraw_a_consent_but_not_give_one(tmp_path: Path) ->
     "header",
     ["", "Bearer", "Bearer ", "Bearer wrong", "Basic " + KEYS["server"], KEYS["server"]],
 )
-async def test_a_call_without_a_known_key_is_told_to_bring_one(
-    tmp_path: Path, header: str
-) -> None:
+async def test_a_call_without_a_known_key_is_told_to_bring_one(tmp_path: Path, header: str) -> None:
     async with served(tmp_path) as client:
         status, told, headers = await client.using(None).call(
             "GET", "/v1/zones", headers={"Authorization": header}
@@ -155,5 +153,7 @@ def test_no_key_configured_means_nobody_is_asked_for_one() -> None:
 async def test_a_key_is_compared_whatever_its_characters(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         headers = {"Authorization": "Bearer clé-€"}
-        status, _, _ = await client.using(None).call("POST", "/v1/pings", [ping("d", (1, 1))], headers)
+        status, _, _ = await client.using(None).call(
+            "POST", "/v1/pings", [ping("d", (1, 1))], headers
+        )
         assert status == 401

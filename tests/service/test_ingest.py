@@ -53,9 +53,7 @@ async def test_one_object_an_array_and_lines_are_the_same(tmp_path: Path) -> Non
 async def test_an_answer_holds_the_events_of_its_own_post_only(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         posts = [walk_in(f"phone-{ix}") for ix in range(30)]
-        answers = await asyncio.gather(
-            *(client.ok("POST", "/v1/pings", post) for post in posts)
-        )
+        answers = await asyncio.gather(*(client.ok("POST", "/v1/pings", post) for post in posts))
         for ix, told in enumerate(answers):
             assert {event["data"]["device_id"] for event in told["events"]} == {f"phone-{ix}"}
 
@@ -155,17 +153,13 @@ async def test_a_fault_of_ours_refuses_the_post_that_hits_it_and_serves_the_othe
 
         state.known = faulty  # type: ignore[method-assign, assignment]
         posts = [ping(name, AWAY) for name in ("a", "poison", "b", "c")]
-        answers = await asyncio.gather(
-            *(client.call("POST", "/v1/pings", post) for post in posts)
-        )
+        answers = await asyncio.gather(*(client.call("POST", "/v1/pings", post) for post in posts))
         assert [status for status, _, _ in answers] == [200, 500, 200, 200]
         assert "a bug" not in str(answers[1][1])
 
 
 async def test_a_dwell_comes_by_itself_when_nothing_more_is_posted(tmp_path: Path) -> None:
-    quick = CATALOGUE.replace(
-        "engine:\n", "engine:\n  presence: {dwell_s: 11, fresh_s: 300}\n"
-    )
+    quick = CATALOGUE.replace("engine:\n", "engine:\n  presence: {dwell_s: 11, fresh_s: 300}\n")
     async with served(tmp_path, quick, tick_s=0.05) as client:
         await client.ok("POST", "/v1/pings", walk_in("phone"))
 

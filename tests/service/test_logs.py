@@ -44,7 +44,7 @@ def lines() -> Iterator[io.StringIO]:
 def test_coordinates_keys_and_addresses_are_hidden(secret: dict[str, object]) -> None:
     told = json.dumps(redact(None, "info", dict(secret)), default=str)
     assert HIDDEN in told
-    for hidden in ("48.85", "abcdef", "tok\"", "ann@", "3361234"):
+    for hidden in ("48.85", "abcdef", 'tok"', "ann@", "3361234"):
         assert hidden not in told
 
 

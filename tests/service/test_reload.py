@@ -5,8 +5,17 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.service.serving import CATALOGUE, Client, ping, served, types, until, walk_in, written
-from tests.service.serving import RIVOLI
+from tests.service.serving import (
+    CATALOGUE,
+    RIVOLI,
+    Client,
+    ping,
+    served,
+    types,
+    until,
+    walk_in,
+    written,
+)
 
 BAD = "stores:\n  - id: rivoli\n    nam: Maison\n  - {id: two, name: Two}\n"
 SMALLER = CATALOGUE.replace("{radius_m: 300}", "{radius_m: 310}", 1)

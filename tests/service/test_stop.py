@@ -15,39 +15,41 @@ import pytest
 
 from geoengine.state import open_state
 from tests.service.process import command, environment, process
-from tests.service.serving import KEYS, types, walk_in, written
+from tests.service.serving import KEYS, types, until, walk_in, written
+
 
 async def test_a_graceful_stop_under_load_loses_nothing_that_was_acknowledged(
     tmp_path: Path,
 ) -> None:
     acknowledged: set[str] = set()
-    async with process(tmp_path) as running:
-        async with aiohttp.ClientSession(
-            headers={"Authorization": f"Bearer {KEYS['app']}"}
-        ) as session:
+    async with (
+        process(tmp_path) as running,
+        aiohttp.ClientSession(headers={"Authorization": f"Bearer {KEYS['app']}"}) as session,
+    ):
 
-            async def post(worker: int) -> None:
-                for ix in range(10_000):
-                    name = f"phone-{worker}-{ix}"
-                    try:
-                        async with session.post(
-                            running.url + "/v1/pings", json=walk_in(name)
-                        ) as reply:
-                            told = await reply.json()
-                            if reply.status != 200:
-                                return
-                    except (aiohttp.ClientError, json.JSONDecodeError):
-                        return
-                    assert types(told)[:1] == ["zone.entered"]
-                    acknowledged.add(name)
+        async def post(worker: int) -> None:
+            for ix in range(10_000):
+                name = f"phone-{worker}-{ix}"
+                try:
+                    async with session.post(running.url + "/v1/pings", json=walk_in(name)) as reply:
+                        told = await reply.json()
+                        if reply.status != 200:
+                            return
+                except (aiohttp.ClientError, json.JSONDecodeError):
+                    return
+                assert types(told)[:1] == ["zone.entered"]
+                acknowledged.add(name)
 
-            load = [asyncio.create_task(post(worker)) for worker in range(20)]
-            while len(acknowledged) < 200:
-                await asyncio.sleep(0.01)
-            running.child.send_signal(signal.SIGTERM)
-            async with asyncio.timeout(10):
-                code = await running.child.wait()
-            await asyncio.gather(*load)
+        load = [asyncio.create_task(post(worker)) for worker in range(20)]
+
+        async def is_busy() -> bool:
+            return len(acknowledged) >= 200
+
+        await until(is_busy, 30)
+        running.child.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            code = await running.child.wait()
+        await asyncio.gather(*load)
     assert code == 0, running.said
     state = open_state(f"local:{tmp_path / 'state.db'}")
     await state.open()
@@ -83,12 +85,13 @@ async def test_logs_hold_neither_coordinates_nor_keys_nor_bodies(tmp_path: Path)
 
 async def test_the_command_it_prints_shows_a_trigger(tmp_path: Path) -> None:
     async with process(tmp_path, {}) as running:
-        async with asyncio.timeout(10):
-            while "curl" not in running.said:
-                await asyncio.sleep(0.01)
+
+        async def is_greeted() -> bool:
+            return "]'" in running.said
+
+        await until(is_greeted, 10)
         assert "NO KEY IS CONFIGURED" in running.said
         assert "No sender for sms" in running.said
-        await asyncio.sleep(0)
         shell = running.said[running.said.index("T=$(date +%s)") :]
         shell = shell[: shell.index("]'") + 2]
         told = await asyncio.to_thread(
@@ -128,7 +131,7 @@ async def test_a_port_in_use_is_said(tmp_path: Path) -> None:
         other.mkdir()
         written(other / "config")
         told = await asyncio.to_thread(refusal, other, "--port", port)
-        assert told.returncode == 2
+        assert told.returncode == 2, told.stderr.decode()
         assert b"Traceback" not in told.stderr
 
 
