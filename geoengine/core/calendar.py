@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from opening_hours import OpeningHours, UnknownCountryError
+from opening_hours import OpeningHours, UnknownCountryError  # type: ignore[attr-defined]
 
 from geoengine.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 

@@ -80,8 +80,8 @@ class _Look:
     ) -> _Look:
         lon, lat = fixes.lon_deg[track.row_ix], fixes.lat_deg[track.row_ix]
         remembered = known.has_record[track.row_ix]
-        # A late fix can repair the visit of somebody remembered, and nothing else.
-        asked = np.flatnonzero((track.fate == ACCEPTED) | ((track.fate == LATE) & remembered))
+        # A late fix can repair a visit, also one that an earlier post of this batch opens.
+        asked = np.flatnonzero(track.fate != SUSPECT)
         found = match(lon[asked], lat[asked], book.index)
         accuracy = fixes.accuracy_m[track.row_ix]
         rows = asked[found.fix_ix]

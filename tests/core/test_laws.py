@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 
 from geoengine.core.columns import Fixes, Known
 from geoengine.core.model import Cap
-from geoengine.core.track import (
-    ACCEPTED,
-    _Walker,  # the slow definition, as oracle
-    follow,
-)
+from geoengine.core.track import ACCEPTED, _Spot, _Walker, follow
 from tests.core.world import Walk, World, a_campaign, a_store, spot
 
 STORES = [a_store("one"), a_store("two", 150), a_store("three", 1200)]
