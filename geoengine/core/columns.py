@@ -171,7 +171,7 @@ class Known(Columns):
     Rows go with the rows of the `Fixes` asked for. ``fix_ms`` is -1 for a device never seen;
     positions are NaN where only the time is known, as after a restart. ``suspect_count`` above zero
     says that the last report was an impossible jump, and the ``suspect_*`` columns hold it; below
-    zero, that the device has only just appeared, coarsely.
+    zero, that the device has only just appeared, vaguely.
     """
 
     person_ids: list[str]  # whoever caps and consents belong to; the device itself if unknown

@@ -192,12 +192,16 @@ def _live(
 def _moments(
     record: Record, reports: list[Fix | Sighting], batch: Batch, book: Book
 ) -> Iterator[list[Transition]]:
-    """Every moment at which something happened: what fell due before each report, then it."""
+    """Every moment at which something happened: what fell due before each report, then it.
+
+    Before it means by its own time, or by our clock when it reached us: what had fallen due by
+    then was told, and an older report must not find it undone just because both share a batch.
+    """
     for report in reports:
         yield from pass_deadlines(
             record,
             book,
-            _at_ms(report) - 1,
+            max(_at_ms(report), report.recv_ms - record.lag_ms) - 1,
             report.recv_ms,
             is_virtual=batch.is_virtual,
             post_ix=report.post_ix,

@@ -2,7 +2,7 @@
 
 A fix not newer than the last accepted one of its device is *late*. One that would need more than
 70 m/s from there, both accuracies subtracted, is *suspect*: held until the next one agrees with
-it; three in a row begin a new track. Devices whose fixes are all plausible, nearly all of them,
+it; the third in a row begins a new track. Devices whose fixes are all plausible, nearly all of them,
 are dealt with in columns; the others one fix at a time by `_walk`, which is the definition.
 """
 
@@ -18,8 +18,9 @@ from geoengine.core.units import SECOND_MS, SPEED_MAX_MPS, SUSPECTS_TO_RESET, WG
 ACCEPTED, LATE, SUSPECT = 0, 1, 2
 # A device that first appears with a fix this coarse has not shown where it is: the next one still
 # counts as its first, so that a cold start inside a zone does not look like somebody walking in.
+# The same goes for the fix that begins a new track after a row of impossible ones.
 APPEARS_WITHIN_M = 100.0
-APPEARED_COARSELY = -1  # in place of a count of suspects
+APPEARED_VAGUELY = -1  # in place of a count of suspects
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class _Walker:
             return LATE, last
         if last.at_ms < 0:
             coarse = fix.accuracy > APPEARS_WITHIN_M
-            return self._accept(fix, _NOWHERE, APPEARED_COARSELY if coarse else 0)
+            return self._accept(fix, _NOWHERE, APPEARED_VAGUELY if coarse else 0)
         if _is_plausible(last, fix):
             return self._accept(fix, _NOWHERE if self.suspect_count < 0 else last)
         if self.suspect_count > 0:
@@ -230,7 +231,9 @@ class _Walker:
                 return self._accept(fix, self.suspect)
         self.suspect_count = max(self.suspect_count, 0) + 1
         if self.suspect_count >= SUSPECTS_TO_RESET:
-            return self._accept(fix, _NOWHERE)
+            # The new track begins here, but only a next fix that agrees says anything of a zone.
+            self._accept(fix, _NOWHERE, APPEARED_VAGUELY)
+            return SUSPECT, last
         self.suspect = fix
         return SUSPECT, last
 

@@ -199,11 +199,13 @@ async def test_a_jump_is_held_until_the_next_fix_agrees():
     assert ann.told() == [("zone.entered", 50)]
 
 
-async def test_three_impossible_fixes_running_begin_a_new_track():
+async def test_the_third_impossible_fix_running_begins_a_new_track_and_enters_nothing():
     ann = walk()
-    await ann.post((0, 9000), (10, 0), (20, 40_000), (30, -40_000), (40, -40_000))
-    assert ann.outcomes[-1].counts["suspect"] == 2
+    await ann.post((0, 9000), (10, 40_000), (20, -40_000), (30, 0))
+    assert ann.outcomes[-1].counts["suspect"] == 3
     assert ann.told() == []
+    await ann.post((40, 5))
+    assert [e.data["initial"] for e in ann.events] == [True]
 
 
 async def test_a_suspect_posted_again_does_not_confirm_itself():
