@@ -13,7 +13,7 @@ from shapely import normalize, to_wkb
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.validation import explain_validity
 
-FILE_MAX_BYTES = 16 * 1024 * 1024
+FILE_MAX_BYTES = 32 * 1024 * 1024
 VERTICES_MAX = 10_000  # a coastline; streets need a few hundred, and every vertex costs at match
 _GEOD = Geod(ellps="WGS84")
 

@@ -19,6 +19,13 @@ Id = Annotated[
         "or a digit.",
     ),
 ]
+ZoneName = Annotated[
+    str,
+    Meta(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,127})?$",
+        description="The id of a zone or store, or STORE/PLACE of a beacon place.",
+    ),
+]
 DurationText = Annotated[
     str, Meta(pattern=r"^[0-9]+(\.[0-9]+)?(s|m|h|d)$", description="For example 90s, 15m, 2h, 7d.")
 ]
@@ -84,7 +91,7 @@ class PresenceSpec(Spec, frozen=True, kw_only=True):
     beacon_within_s: Seconds | UnsetType = UNSET
     beacon_smooth_s: Seconds | UnsetType = UNSET
     beacon_margin_db: Annotated[float, Meta(ge=0, le=40)] | UnsetType = UNSET
-    beacon_near_dbm: Annotated[float, Meta(ge=-120, le=0)] | UnsetType = UNSET
+    beacon_near_dbm: Annotated[float, Meta(ge=-127, le=0)] | UnsetType = UNSET
     beacon_silence_s: Seconds | UnsetType = UNSET
 
 
@@ -165,7 +172,7 @@ class Target(Spec, frozen=True, kw_only=True):
 
     stores: list[Id] | None = None
     tags: list[Id] | None = None
-    zones: list[Id] | None = None
+    zones: list[ZoneName] | None = None
     place: Id | list[Id] | None = None
 
 
