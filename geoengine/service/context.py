@@ -51,6 +51,7 @@ class Context:
     openapi: bytes = b""
     reload_error: str = ""  # why the catalogue on disk is not the one in force
     is_stopping: bool = False
+    connection_count: Callable[[], int] = lambda: 0
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
 
     @property

@@ -85,10 +85,15 @@ class Listener(web.TCPSite):
         self._max_connections = max_connections
         self._options = connection_options
 
+    def connection_count(self) -> int:
+        """How many are open."""
+        server = self._runner.server
+        return 0 if server is None else len(server.connections)
+
     def _connection(self) -> asyncio.Protocol:
-        server = cast(web.Server, self._runner.server)  # set before a site can be made
-        if len(server.connections) >= self._max_connections:
+        if self.connection_count() >= self._max_connections:
             return Refusal()
+        server = cast(web.Server, self._runner.server)  # set before a site can be made
         return Connection(server, loop=asyncio.get_running_loop(), **self._options)
 
     async def start(self) -> None:

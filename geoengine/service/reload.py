@@ -21,7 +21,7 @@ from geoengine.service.context import Context
 from geoengine.service.logs import logger
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
-FAULTS_LOGGED: Final = 100
+FAULTS_TOLD: Final = 100
 _LOG = logger("reload")
 
 
@@ -64,7 +64,11 @@ class Reloader:
             try:
                 reading = await asyncio.to_thread(build, self._directory)
             except ConfigurationError as error:
-                self._refuse(error)
+                self._refuse([str(fault) for fault in error.faults])
+                return False
+            except Exception as error:  # ours or the disk's: the Book in force stays in force
+                _LOG.error("catalogue_unreadable", exc_info=error)
+                self._refuse([f"{self._directory}: {type(error).__name__}"])
                 return False
             self._accept(reading)
             return True
@@ -83,13 +87,15 @@ class Reloader:
         self.on_book(book)
         _LOG.info("catalogue_changed", version=book.version, warnings=len(reading.warnings))
 
-    def _refuse(self, error: ConfigurationError) -> None:
+    def _refuse(self, faults: list[str]) -> None:
         context = self._context
-        faults = [str(fault) for fault in error.faults[:FAULTS_LOGGED]]
-        context.reload_error = "\n".join(faults)
+        told = faults[:FAULTS_TOLD]
+        context.reload_error = "\n".join(told)
         context.metrics.reload_failed.set(1)
         context.metrics.reloads.add(("failed",))
         _LOG.error(
-            "catalogue_refused", in_force=context.book.version, faults=faults,
-            fault_count=len(error.faults),
-        )  # fmt: skip
+            "catalogue_refused",
+            in_force=context.book.version,
+            faults=told,
+            fault_count=len(faults),
+        )

@@ -12,7 +12,7 @@ import contextlib
 import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
@@ -56,6 +56,7 @@ class Service:
     levers: dict[str, Lever]
     environ: Mapping[str, str]
     port: int = 0  # where it listens, once started
+    retiring: set[asyncio.Task[None]] = field(default_factory=set)  # closing replaced levers
 
     async def start(self) -> None:
         """Open the state, then the socket; neither, where one of them fails."""
@@ -101,7 +102,7 @@ class Service:
         await _ended(worker)
         await self.dispatcher.stop(self.context.settings.stop_s)
         await _ended(dispatcher)
-        for part in others:
+        for part in [*others, *self.retiring]:
             part.cancel()
             await _ended(part)
         for lever in self.levers.values():
@@ -130,6 +131,7 @@ class Service:
             access_log=None,  # paths and queries hold people and positions
         )
         await listener.start()
+        self.context.connection_count = listener.connection_count
         return listener.port
 
     async def _keep_house(self) -> None:
@@ -161,17 +163,16 @@ class Service:
         self.dispatcher.use(levers)
         warn_unsent(book, levers)
         for lever in before.values():
-            _RETIRING.add(task := asyncio.create_task(_retire(lever)))
-            task.add_done_callback(_RETIRING.discard)
-
-
-_RETIRING: set[asyncio.Task[None]] = set()
+            self.retiring.add(task := asyncio.create_task(_retire(lever)))
+            task.add_done_callback(self.retiring.discard)
 
 
 async def _retire(lever: Lever) -> None:
     """Close a lever that was replaced, once what started on it has had its time."""
-    await asyncio.sleep(lever.timeout_s + 1)
-    await lever.close()
+    try:
+        await asyncio.sleep(lever.timeout_s + 1)
+    finally:
+        await lever.close()
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -71,6 +71,28 @@ async def test_a_bad_change_is_kept_out_and_told_of(tmp_path: Path) -> None:
         assert "reload_error" not in await client.ok("GET", "/healthz")
 
 
+async def test_a_directory_that_goes_away_changes_nothing(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        before = await version(client)
+        (tmp_path / "config").rename(tmp_path / "elsewhere")
+        assert not await client.service.reloader.reload()
+        told = await client.ok("GET", "/healthz")
+        assert told["book_version"] == before
+        assert told["reload_error"]
+
+
+async def test_a_webhook_that_comes_with_a_reload_is_told_when_it_has_no_secret(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        before = await version(client)
+        hook = '  webhook: {url: "https://example.org/hook"}\n'
+        written(tmp_path / "config", CATALOGUE + hook)
+        await changed(client, before)
+        assert "webhook" in (await client.ok("GET", "/healthz"))["reload_error"]
+        assert set(client.service.levers) == {"log"}
+
+
 async def test_a_zone_that_goes_closes_its_visits_also_of_those_never_heard_of_again(
     tmp_path: Path,
 ) -> None:

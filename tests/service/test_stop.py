@@ -13,9 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from geoengine.catalog import read
+from geoengine.core.errors import StateUnavailable
+from geoengine.service.service import assemble
+from geoengine.service.settings import Settings
 from geoengine.state import open_state
 from tests.service.process import command, environment, process
-from tests.service.serving import KEYS, types, until, walk_in, written
+from tests.service.serving import KEYS, NO_KEYS, types, until, walk_in, written
 
 
 async def test_a_graceful_stop_under_load_loses_nothing_that_was_acknowledged(
@@ -98,6 +102,27 @@ async def test_the_command_it_prints_shows_a_trigger(tmp_path: Path) -> None:
             subprocess.run, ["sh", "-c", shell], capture_output=True, check=True
         )
         assert types(json.loads(told.stdout)) == ["zone.entered", "trigger.fired"], told
+
+
+async def test_a_state_that_failed_for_good_ends_the_service(tmp_path: Path) -> None:
+    config = written(tmp_path / "config")
+    state = open_state("memory:")
+
+    async def fail(_commit: object) -> None:
+        state._writer.broken = StateUnavailable("fsync failed")  # type: ignore[attr-defined]
+        raise state._writer.broken  # type: ignore[attr-defined]
+
+    state.commit = fail  # type: ignore[method-assign]
+    settings = Settings(config=str(config), port=0)
+    service = assemble(settings, NO_KEYS, read(config).book, state, {})
+    await service.start()
+    running = asyncio.create_task(service.run(asyncio.Event()))
+    async with aiohttp.ClientSession() as session:
+        url = f"http://127.0.0.1:{service.port}/v1/pings"
+        async with session.post(url, json=walk_in("phone")) as reply:
+            assert reply.status == 503
+    async with asyncio.timeout(10):
+        assert await running is False
 
 
 def refusal(tmp_path: Path, *more: str, keys: dict[str, str] | None = None) -> Any:

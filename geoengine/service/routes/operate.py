@@ -56,6 +56,7 @@ async def get_metrics(context: Context, _call: Call) -> Answer:
     metrics = context.metrics
     metrics.queue_pings.set(context.intake.ping_count)
     metrics.queue_bytes.set(context.intake.body_bytes)
+    metrics.connections.set(context.connection_count())
     stats = await context.state.stats()
     metrics.outbox_pending.set(stats.pending_count)
     metrics.outbox_dead.set(stats.dead_count)
