@@ -117,18 +117,22 @@ def test_a_trace_read_twice_gives_no_event_more(tmp_path: Path) -> None:
     assert told(read(tmp_path, lines + lines)) == told(read(tmp_path, lines))
 
 
-moves = st.lists(
-    st.tuples(
+def moves_within(seconds: int) -> st.SearchStrategy[list[Step]]:
+    """Up to forty steps of three people about the three stores."""
+    east_m = [-1500.0, -130.0, -95.0, 0.0, 60.0, 108.0, 150.0, 240.0, 600.0, 1200.0]
+    step = st.tuples(
         st.sampled_from(["ann", "bob", "cid"]),
-        st.integers(0, 400).map(lambda tens: tens * 10.0),
-        st.sampled_from([-1500.0, -130.0, -95.0, 0.0, 60.0, 108.0, 150.0, 240.0, 600.0, 1200.0]),
-    ),
-    min_size=1,
-    max_size=40,
-)
+        st.integers(0, seconds // 10).map(lambda tens: tens * 10.0),
+        st.sampled_from(east_m),
+    )
+    return st.lists(step, min_size=1, max_size=40)
 
 
-@settings(max_examples=20, deadline=None)
+moves = moves_within(4_000)
+brief_moves = moves_within(1_500)
+
+
+@settings(max_examples=25, deadline=None)
 @given(moves, st.integers(1, 12), st.randoms(use_true_random=False))
 def test_neither_batches_nor_the_order_of_rows_change_a_byte(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step], batch_rows: int, rng: object
@@ -140,6 +144,20 @@ def test_neither_batches_nor_the_order_of_rows_change_a_byte(
     rng.shuffle(steps)  # type: ignore[attr-defined]
     shuffled = read(directory, [line(step) for step in steps])
     assert told(shuffled, batch_rows=batch_rows) == whole
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(brief_moves, st.integers(0, 60)), max_size=4), st.integers(1, 12))
+def test_batches_do_not_show_in_what_was_posted_late_either(
+    tmp_path_factory: pytest.TempPathFactory, posts: list[tuple[list[Step], int]], batch_rows: int
+) -> None:
+    directory = tmp_path_factory.mktemp("law")
+    at_s, lines = 0.0, []
+    for steps, wait_s in posts:
+        at_s = max([at_s + wait_s, *(step[1] for step in steps)])
+        lines += [line(step, recv_s=at_s) for step in steps]
+    trace = read(directory, lines, is_as_posted=True)
+    assert told(trace, batch_rows=batch_rows) == told(trace)
 
 
 def test_as_posted_a_row_behind_its_time_makes_no_transition(tmp_path: Path) -> None:
