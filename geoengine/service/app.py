@@ -31,9 +31,15 @@ def make_app(context: Context) -> web.Application:
     app = web.Application(
         client_max_size=context.settings.max_body_bytes, middlewares=[_problems(context)]
     )
+    app.on_response_prepare.append(_sign)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
     return app
+
+
+async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
+    """Name ourselves, and not the versions that a scanner would like to know."""
+    response.headers["Server"] = "geoengine"
 
 
 def _http(route: Route, context: Context) -> HttpHandler:
