@@ -244,6 +244,8 @@ class Dispatcher:
             self._fill(row.send.lever, gate)
         if attempt.cancelled():
             await self._settler.settle([self._interrupted(row)])
+        elif (error := attempt.exception()) is not None:
+            await self._settler.settle([self._faulty(row, error)])
         elif (ended := attempt.result()) is not None:
             await self._settler.settle([ended])
 
@@ -255,6 +257,12 @@ class Dispatcher:
 
     def _interrupted(self, row: Leased) -> Ended:
         return Ended(row, put_back(row.send, "interrupted", self._clock()))
+
+    def _faulty(self, row: Leased, error: BaseException) -> Ended:
+        """A row whose check failed by a fault of ours: it ends like others, and stops nobody."""
+        self._log.error("check_failed", send_id=row.send.send_id, exc_info=error)
+        receipt = Receipt("retry", f"fault:{type(error).__name__}", has_left=False)
+        return Ended(row, attempted(row.send, receipt, self._clock(), self._rng))
 
     async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended | None:
         """Check and send; None where the row is to be left until its lease has run out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,7 +93,7 @@ async def test_a_day_without_a_receiver_loses_no_event_of_three_days():
     async with a_post([lever]) as post:
         rows = [
             a_row(f"s{i}", kind="event", campaign_id="", expires_ms=NOON_MS + 96 * HOUR_MS)
-            for i in range(50)
+            for i in range(20)
         ]
         await post.put(*rows)
         await post.until_over(24 * HOUR_MS)
@@ -287,10 +288,29 @@ class Broken:
 
 
 async def test_a_fault_in_a_lever_ends_the_message_and_not_the_dispatcher():
-    async with a_post([Broken()]) as post:
-        await post.put(a_row(kind="event", campaign_id=""))
-        await post.until_over()
-        assert await post.ends() == {"s1": ("dead", "lever_error:KeyError")}
+    with structlog.testing.capture_logs() as logs:
+        async with a_post([Broken()]) as post:
+            await post.put(a_row(kind="event", campaign_id=""))
+            await post.until_over()
+            assert await post.ends() == {"s1": ("dead", "lever_error:KeyError")}
+    assert {entry["event"] for entry in logs} == {"lever_failed"}
+
+
+async def test_a_message_whose_check_fails_ends_dead_and_the_others_go():
+    def may_send(send: Send, *_: object) -> str:
+        if send.send_id == "poison":
+            raise ZeroDivisionError
+        return ""
+
+    lever = answers(DELIVERED)
+    with structlog.testing.capture_logs() as logs:
+        async with a_post([lever], may_send=may_send) as post:
+            await post.put(a_row("poison", kind="event"), a_row("sound"))
+            await post.until_over()
+            ends = await post.ends()
+    assert ends == {"poison": ("dead", "fault:ZeroDivisionError"), "sound": ("delivered", "")}
+    assert {entry["event"] for entry in logs} == {"check_failed"}
+    assert lever.ids == ["sound"]
 
 
 class Flaky(LocalState):
