@@ -124,9 +124,25 @@ class Book:
         every_cap = [*self.engine.spec.caps, *(cap for plan in self.campaigns for cap in plan.caps)]
         return caps.memory_ms(every_cap, (plan.cooldown_ms for plan in self.campaigns))
 
+    @cached_property
+    def _policy_of(self) -> list[Policy]:
+        return [self.policies[ix] for ix in self.zones.policy_ix.tolist()]
+
+    @cached_property
+    def _kinds(self) -> bytes:
+        return self.zones.kind.tobytes()
+
     def policy(self, zone_ix: int) -> Policy:
         """The presence policy of a zone."""
-        return self.policies[int(self.zones.policy_ix[zone_ix])]
+        return self._policy_of[zone_ix]
+
+    def is_place(self, zone_ix: int) -> bool:
+        """Whether the zone is a beacon place."""
+        return self._kinds[zone_ix] == PLACE
+
+    def is_circle(self, zone_ix: int) -> bool:
+        """Whether the zone is a circle."""
+        return self._kinds[zone_ix] == CIRCLE
 
     def store_of(self, zone_ix: int) -> Store | None:
         """The store a zone belongs to."""
@@ -143,7 +159,7 @@ class Book:
     def areas_of_store(self, store_ix: int) -> list[int]:
         """The zones of a store that GPS decides: its reach and those drawn for it."""
         members = self._zones_of_store.get(store_ix, ())
-        return [ix for ix in members if self.zones.kind[ix] != PLACE]
+        return [ix for ix in members if not self.is_place(ix)]
 
     def plans(self, zone_ix: int) -> tuple[CampaignPlan, ...]:
         """The campaigns about a zone, in the order of the catalogue."""

@@ -49,8 +49,8 @@ def rfc3339(at_ms: int) -> str:
     >>> rfc3339(1_769_443_022_000)
     '2026-01-26T15:57:02.000Z'
     """
-    at = datetime.fromtimestamp(at_ms // SECOND_MS, UTC)
-    return f"{at:%Y-%m-%dT%H:%M:%S}.{at_ms % SECOND_MS:03d}Z"
+    seconds, milliseconds = divmod(at_ms, SECOND_MS)
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
 
 
 class Hours:

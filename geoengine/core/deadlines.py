@@ -11,47 +11,44 @@ from geoengine.core.book import Book, Policy
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import close, dwell, leave
-from geoengine.core.zones import PLACE
 
 HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
 
 
-def _deadlines(presence: Presence, policy: Policy, is_place: bool) -> list[tuple[int, str]]:
-    """When a visit dwells and when silence closes it, in the time of its fixes."""
+Deadline = tuple[int, str, str]  # when, in the time of the fixes; what; of which zone
+
+
+def _deadline(presence: Presence, policy: Policy, is_place: bool) -> tuple[int, str]:
+    """What falls due next for one presence: its dwell, its closing, or its being forgotten."""
     silence_s = policy.beacon_silence_s if is_place else policy.silence_s
     silence_ms = presence.seen_ms + round(silence_s * SECOND_MS)
     if not presence.is_inside:
-        return [(silence_ms, "forget")]
-    due = [(silence_ms, "silence")]
-    if presence.dwell_ms >= 0 and _is_fresh(presence, policy):
-        due.append((presence.dwell_ms, "dwell"))
-    return due
+        return silence_ms, "forget"
+    # A dwell waits for a sign of life when the person was last heard of long before it.
+    is_fresh = presence.dwell_ms - presence.seen_ms <= policy.fresh_s * SECOND_MS
+    if 0 <= presence.dwell_ms <= silence_ms and is_fresh:
+        return presence.dwell_ms, "dwell"
+    return silence_ms, "silence"
 
 
-def _is_fresh(presence: Presence, policy: Policy) -> bool:
-    """Whether the person was heard of shortly before the dwell falls due."""
-    return presence.dwell_ms - presence.seen_ms <= policy.fresh_s * SECOND_MS
-
-
-def _all_deadlines(record: Record, book: Book) -> list[tuple[int, str, str]]:
-    unheard = [
-        (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
-        for zone_id, heard in record.heard.items()
-    ]
-    return unheard + [
-        (due_ms, what, zone_id)
-        for zone_id, presence in record.presences.items()
-        if (zone_ix := book.zone_ix_of.get(zone_id)) is not None
-        for due_ms, what in _deadlines(
-            presence, book.policy(zone_ix), bool(book.zones.kind[zone_ix] == PLACE)
-        )
-    ]
+def _next_deadline(record: Record, book: Book) -> Deadline | None:
+    """The first thing to fall due for a person; None for nothing."""
+    soonest: Deadline | None = None
+    for zone_id, presence in record.presences.items():
+        zone_ix = book.zone_ix_of.get(zone_id)
+        if zone_ix is not None:
+            due = (*_deadline(presence, book.policy(zone_ix), book.is_place(zone_ix)), zone_id)
+            soonest = due if soonest is None or due < soonest else soonest
+    for zone_id, heard in record.heard.items():
+        due = (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
+        soonest = due if soonest is None or due < soonest else soonest
+    return soonest
 
 
 def next_due_ms(record: Record, book: Book) -> int | None:
     """When, on our clock, the person's next deadline falls due; None for none."""
-    deadlines = _all_deadlines(record, book)
-    return min(deadlines)[0] + record.lag_ms if deadlines else None
+    deadline = _next_deadline(record, book)
+    return None if deadline is None else deadline[0] + record.lag_ms
 
 
 def pass_deadlines(
@@ -62,7 +59,7 @@ def pass_deadlines(
     Each deadline is a moment of its own, and is to be judged before the next is asked for. With a
     virtual clock it becomes known exactly when due, lag added; with a real one at ``now_ms``.
     """
-    while (deadlines := _all_deadlines(record, book)) and (due := min(deadlines))[0] <= until_ms:
+    while (due := _next_deadline(record, book)) is not None and due[0] <= until_ms:
         at_ms, what, zone_id = due
         known_ms = at_ms + record.lag_ms if is_virtual else now_ms
         if what in ("forget", "unhear"):
@@ -79,7 +76,7 @@ def _fall_silent(
 ) -> Transition:
     """Close a visit of which nothing was heard for so long: it lasted until the last sign."""
     presence, zone_ix = record.presences[zone_id], book.zone_ix_of[zone_id]
-    is_place = bool(book.zones.kind[zone_ix] == PLACE)
+    is_place = book.is_place(zone_ix)
     if not is_place and presence.device_id in record.devices:
         record.devices[presence.device_id] = at_ms  # what comes from before can only repair
     return leave(

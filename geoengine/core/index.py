@@ -15,9 +15,10 @@ from geoengine.core.columns import Crossings, Evidence, Floats, Ints
 from geoengine.core.space.boxes import Boxes
 from geoengine.core.space.cells import Cells
 from geoengine.core.space.circles import Circles
-from geoengine.core.space.crossings import Segments, cross
+from geoengine.core.space.crossings import cross
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.shapes import Shapes
+from geoengine.core.space.ways import Segments
 from geoengine.core.zones import CIRCLE, POLYGON, Zones
 
 

@@ -47,7 +47,6 @@ from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import Fix, dwell, enter, leave
 from geoengine.core.weigh import Sign, weigh
-from geoengine.core.zones import CIRCLE, PLACE
 
 
 class Stand(IntEnum):
@@ -96,7 +95,7 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:
     """Zones this fix may change: those it lies in, and those its device stands in."""
     known = (book.zone_ix_of[zone_id] for zone_id in record.presences)
-    areas = (zone_ix for zone_ix in known if book.zones.kind[zone_ix] != PLACE)
+    areas = (zone_ix for zone_ix in known if not book.is_place(zone_ix))
     return sorted({*fix.edges, *areas})
 
 
@@ -146,7 +145,7 @@ def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> 
         float(book.zones.radius_m[zone_ix]),
         fix.accuracy_m,
         book.policy(zone_ix),
-        is_circle=book.zones.kind[zone_ix] == CIRCLE,
+        is_circle=book.is_circle(zone_ix),
         is_inside=is_inside,
     )
 
@@ -156,7 +155,7 @@ def _is_held_by_beacon(record: Record, zone_ix: int, book: Book) -> bool:
     store_ix = book.zones.store_ix[zone_ix]
     return store_ix >= 0 and any(
         presence.is_inside
-        and book.zones.kind[place_ix := book.zone_ix_of[zone_id]] == PLACE
+        and book.is_place(place_ix := book.zone_ix_of[zone_id])
         and book.zones.store_ix[place_ix] == store_ix
         for zone_id, presence in record.presences.items()
     )
@@ -218,7 +217,7 @@ def _repair(record: Record, fix: Fix, book: Book) -> None:
             float(book.zones.radius_m[zone_ix]),
             fix.accuracy_m,
             book.policy(zone_ix),
-            is_circle=book.zones.kind[zone_ix] == CIRCLE,
+            is_circle=book.is_circle(zone_ix),
             is_inside=False,
         )
         if sign is Sign.SURE_IN and presence.after_ms < fix.fix_ms < presence.since_ms:

@@ -14,7 +14,6 @@ from geoengine.core.book import Book, Policy
 from geoengine.core.record import Heard, Record, Transition
 from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import Fix, enter, leave
-from geoengine.core.zones import PLACE
 
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
 SAMPLES_MAX = 64
@@ -100,7 +99,7 @@ def _is_confirmed(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
 def _rivals(record: Record, book: Book) -> list[int]:
     """Beacon places the person stands in: one can be in one place at a time."""
     found = (book.zone_ix_of[zone_id] for zone_id, p in record.presences.items() if p.is_inside)
-    return sorted(zone_ix for zone_ix in found if book.zones.kind[zone_ix] == PLACE)
+    return sorted(zone_ix for zone_ix in found if book.is_place(zone_ix))
 
 
 def _as_fix(sighting: Sighting, previous_ms: int) -> Fix:

@@ -105,17 +105,16 @@ class Record(Packed):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing left worth a record: no more than when a device was heard of."""
-        return self.devices.keys() <= {self.person_id} and msgspec.structs.asdict(
-            self
-        ) == _EMPTY | {
-            "person_id": self.person_id,
-            "version": self.version,
-            "lag_ms": self.lag_ms,
-            "devices": self.devices,
-        }
+        if self.presences or self.consents or self.fired or self.heard:
+            return False
+        rest = msgspec.structs.replace(
+            self, version=0, lag_ms=0, devices={}, fired_total=_nonzero(self.fired_total)
+        )
+        return self.devices.keys() <= {self.person_id} and rest == Record(self.person_id)
 
 
-_EMPTY = msgspec.structs.asdict(Record(person_id=""))
+def _nonzero(counts: dict[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count}
 
 
 Kind = Literal["enter", "dwell", "exit", "crossed"]

@@ -132,12 +132,10 @@ class _Look:
 
     def _spread(self, is_wanted: Bools) -> Bools:
         """One wanted row makes all rows of its device wanted: later ones may throw out again."""
-        ids = self.fixes.device_ids
-        wanted = {ids[i] for i in self.track.row_ix[is_wanted].tolist()}
-        if not wanted:
-            return is_wanted
-        ordered = (ids[i] in wanted for i in self.track.row_ix.tolist())
-        return np.fromiter(ordered, bool, len(is_wanted))
+        device_ix = self.track.device_ix
+        is_wanted_device = np.zeros(int(device_ix.max()) + 1, bool)
+        is_wanted_device[device_ix[is_wanted]] = True
+        return is_wanted_device[device_ix]
 
 
 def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bools]:

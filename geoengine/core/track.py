@@ -32,6 +32,7 @@ class Track:
     """
 
     row_ix: Longs
+    device_ix: Longs  # rows of one device share a number
     fate: Ints
     at_ms: Longs
     previous_ms: Longs
@@ -65,6 +66,7 @@ def follow(fixes: Fixes, known: Known) -> Track:
     last = run.last_fixes(list(codes), strange)
     return Track(
         row_ix=row_ix,
+        device_ix=device_ix[row_ix],
         fate=run.fate,
         at_ms=run.at_ms,
         previous_ms=run.previous_ms,

@@ -8,7 +8,6 @@ from geoengine.core.book import Book
 from geoengine.core.ids import digest
 from geoengine.core.record import Group, Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
-from geoengine.core.zones import PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ def enter(
         now_ms=fix.recv_ms,
         is_initial=presence.is_initial,
         is_mocked=fix.is_mocked,
-        is_beacon=book.zones.kind[zone_ix] == PLACE,
+        is_beacon=book.is_place(zone_ix),
         post_ix=fix.post_ix,
     )
 
@@ -111,7 +110,7 @@ def dwell(
         now_ms=now_ms,
         is_initial=presence.is_initial,
         is_mocked=presence.is_mocked,
-        is_beacon=bool(book.zones.kind[zone_ix] == PLACE),
+        is_beacon=book.is_place(zone_ix),
         duration_s=(at_ms - presence.since_ms) / SECOND_MS,
         post_ix=post_ix,
     )

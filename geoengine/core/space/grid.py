@@ -176,14 +176,17 @@ class Grid:
         return found
 
     def near_boxes(
-        self, level: Level, bounds: NDArray[np.float64]
+        self, level: Level, west: Floats, south: Floats, east: Floats, north: Floats
     ) -> tuple[NDArray[np.intp], Ints]:
         """Items of a level that might touch boxes: number of the box, and the item; repeated.
 
-        Boxes are rows of west, south, east, north, less than the globe around.
+        Boxes are columns in degrees, shape (B,), less than the globe around.
         """
-        box_ix, column, row = cells_of_boxes(bounds, level.bits)
-        slot = ((row * ROW_FACTOR + column) & level.mask) + level.offset
+        box_ix, column, row = _cells_between(west, south, east, north, level.bits)
+        slot = row * ROW_FACTOR
+        slot += column & (2**level.bits - 1)
+        slot &= level.mask
+        slot += level.offset
         asked, entry = self._entries(slot)
         return box_ix.take(asked), self.items.take(entry)
 
@@ -264,18 +267,32 @@ def _without_lonely_levels(bits: Longs) -> Longs:
 
 def cells_of_boxes(bounds: NDArray[np.float64], bits: int) -> Cells:
     """The cells of a level that boxes touch: item, column and row of each, int64 of shape (E,)."""
-    per_deg = 2**bits / 360
     west, south, east, north = bounds.T
-    column0 = np.floor((west - _PAD_DEG + 180.0) * per_deg).astype(np.int64)
-    column1 = np.floor((east + _PAD_DEG + 180.0) * per_deg).astype(np.int64)
-    column1 = np.minimum(column1, column0 + 2**bits - 1)
-    row0 = np.floor((np.maximum(south - _PAD_DEG, -90.0) + 90.0) * per_deg).astype(np.int64)
-    row1 = np.floor((np.minimum(north + _PAD_DEG, 90.0) + 90.0) * per_deg).astype(np.int64)
-    width = column1 - column0 + 1
+    item, column, row = _cells_between(
+        west - _PAD_DEG,
+        np.maximum(south - _PAD_DEG, -90.0),
+        east + _PAD_DEG,
+        np.minimum(north + _PAD_DEG, 90.0),
+        bits,
+    )
+    return with_seam(item, column & (2**bits - 1), row, bits)
+
+
+def _cells_between(west: Floats, south: Floats, east: Floats, north: Floats, bits: int) -> Cells:
+    """Every cell of boxes, columns not yet wrapped; a box around the globe gets each once."""
+    per_deg = 2**bits / 360
+    column0 = np.floor((west + 180.0) * per_deg).astype(np.int64)
+    column1 = np.floor((east + 180.0) * per_deg).astype(np.int64)
+    row0 = np.floor((south + 90.0) * per_deg).astype(np.int64)
+    row1 = np.floor((north + 90.0) * per_deg).astype(np.int64)
+    width = np.minimum(column1 - column0 + 1, 2**bits)
     item, nth = runs(width * (row1 - row0 + 1))
-    down = nth // width.take(item)
-    column = column0.take(item) + nth - down * width.take(item)
-    return with_seam(item, column & (2**bits - 1), row0.take(item) + down, bits)
+    width = width.take(item)
+    down = nth // width
+    nth -= down * width
+    nth += column0.take(item)
+    down += row0.take(item)
+    return item, nth, down
 
 
 def runs(counts: Longs) -> tuple[Longs, Longs]:

@@ -1,0 +1,154 @@
+"""Ways from one position to another, and which items of a grid they pass.
+
+A way is cut into pieces no longer than a cell, and the cells of each piece's box are looked up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geoengine.core.columns import Bools, Floats, Longs
+from geoengine.core.space.grid import Grid, Level, runs
+
+Indices = NDArray[np.int64]
+Pairs = tuple[Indices, Indices]  # way, item
+BoundsOf = Callable[[Indices], NDArray[np.float64]]  # boxes of items, shape (N, 4)
+
+_PAD_DEG: Final = 1e-9  # rounding
+_FAR_DEG: Final = 90.0  # a way this far round the globe may go over a pole
+_POLAR_DEG: Final = 85.0  # beyond this latitude a way may bend around the pole
+# A way leaves the straight line in longitude and latitude by at most v2 / 16 radians of latitude,
+# v being its difference of longitude: the sagitta of a great circle at 45 degrees.
+_SAGITTA_PER_DEG2: Final = np.pi / 180 / 16 * 1.05
+_CELLS_MAX: Final = 4_096  # a way through more cells than this, and than there are items, scans
+_PIECES_AT_ONCE: Final = 1 << 19  # bounds the memory of a call: about 200 bytes a piece
+_NO_PAIRS: Final = (np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """Ways, S of them, from one position to another; the second longitude may pass 180."""
+
+    lon0_deg: Floats
+    lat0_deg: Floats
+    lon1_deg: Floats
+    lat1_deg: Floats
+
+    @classmethod
+    def of(cls, lon0_deg: Floats, lat0_deg: Floats, lon1_deg: Floats, lat1_deg: Floats) -> Self:
+        """The short way round the globe."""
+        east = lon1_deg - lon0_deg
+        east = east - 360.0 * np.rint(east / 360.0)
+        return cls(lon0_deg, lat0_deg, lon0_deg + east, lat1_deg)
+
+    def __len__(self) -> int:
+        return len(self.lon0_deg)
+
+    def take(self, ix: Indices) -> Segments:
+        """The segments at these positions."""
+        ends = (self.lon0_deg, self.lat0_deg, self.lon1_deg, self.lat1_deg)
+        return Segments(*(end.take(ix) for end in ends))
+
+    @property
+    def extent_deg(self) -> Floats:
+        """The larger difference of coordinates."""
+        return np.maximum(
+            np.abs(self.lon1_deg - self.lon0_deg), np.abs(self.lat1_deg - self.lat0_deg)
+        )
+
+    @property
+    def sagitta_deg(self) -> Floats:
+        """How far at most a way strays from the straight line in longitude and latitude."""
+        return _PAD_DEG + _SAGITTA_PER_DEG2 * (self.lon1_deg - self.lon0_deg) ** 2
+
+    @property
+    def is_polar(self) -> Bools:
+        """Whether an end is so near a pole that the way may bend around it."""
+        return np.maximum(np.abs(self.lat0_deg), np.abs(self.lat1_deg)) > _POLAR_DEG
+
+    def latitudes(self, segment_ix: int) -> tuple[float, float]:
+        """The latitudes, south and north, that a way surely keeps between."""
+        ends = float(self.lat0_deg[segment_ix]), float(self.lat1_deg[segment_ix])
+        if abs(self.lon1_deg[segment_ix] - self.lon0_deg[segment_ix]) > _FAR_DEG:
+            return -90.0, 90.0
+        pad = float(self.sagitta_deg[segment_ix])
+        south, north = min(ends) - pad, max(ends) + pad
+        return (-90.0 if south < -_POLAR_DEG else south), (90.0 if north > _POLAR_DEG else north)
+
+
+def near_pairs(grid: Grid, segments: Segments, bounds_of: BoundsOf) -> Pairs:
+    """Ways and the items of a grid they might cut, with repetitions."""
+    if not grid.levels or len(segments) == 0:
+        return _NO_PAIRS
+    extent_deg, sagitta_deg = segments.extent_deg, segments.sagitta_deg
+    is_polar = segments.is_polar
+    found: list[Pairs] = []
+    for level in grid.levels:
+        per_deg = 2**level.bits / 360
+        pieces = np.ceil(extent_deg * per_deg)
+        np.maximum(pieces, 1.0, out=pieces)
+        is_wild = pieces * (4 + 4 * per_deg * sagitta_deg) > max(_CELLS_MAX, level.mask // 4)
+        is_wild |= is_polar
+        tame = (~is_wild).nonzero()[0]
+        found += _by_pieces(grid, level, segments, tame, pieces.take(tame).astype(np.int64))
+        if len(tame) < len(segments):
+            found += _by_scan(grid, level, segments, is_wild.nonzero()[0], bounds_of)
+    return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+
+
+def _by_pieces(
+    grid: Grid, level: Level, segments: Segments, members: Indices, pieces: Longs
+) -> Iterator[Pairs]:
+    for begin, end in _chunks(pieces):
+        some = members[begin:end]
+        way, nth = runs(pieces[begin:end])
+        boxes = _piece_boxes(segments.take(some), way, nth, pieces[begin:end])
+        piece_ix, item_ix = grid.near_boxes(level, *boxes)
+        yield some.take(way.take(piece_ix)), item_ix.astype(np.int64)
+
+
+def _chunks(pieces: Longs) -> Iterator[tuple[int, int]]:
+    """Runs of ways that have not too many pieces together."""
+    total = pieces.cumsum()
+    if len(total) == 0 or total[-1] <= _PIECES_AT_ONCE:
+        yield 0, len(total)
+        return
+    begins = np.unique(total // _PIECES_AT_ONCE, return_index=True)[1].tolist()
+    yield from pairwise([*begins, len(total)])
+
+
+def _piece_boxes(
+    segments: Segments, way: Longs, nth: Longs, pieces: Longs
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """West, south, east and north of the nth of the pieces of each way, shape (N,) each."""
+    pad = segments.sagitta_deg.take(way)
+    west, east = _spans(segments.lon0_deg, segments.lon1_deg, way, nth, pieces, pad)
+    south, north = _spans(segments.lat0_deg, segments.lat1_deg, way, nth, pieces, pad)
+    return west, south, east, north
+
+
+def _spans(
+    begin: Floats, end: Floats, way: Longs, nth: Longs, pieces: Longs, pad: Floats
+) -> tuple[Floats, Floats]:
+    step = ((end - begin) / pieces).take(way)
+    here = begin.take(way) + step * nth
+    there = here + step
+    return np.minimum(here, there) - pad, np.maximum(here, there) + pad
+
+
+def _by_scan(
+    grid: Grid, level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
+) -> Iterator[Pairs]:
+    """For ways too long, or too near a pole, for cells: every item at their latitudes."""
+    items = grid.items_of(level)
+    bounds = bounds_of(items)
+    for way in members.tolist():
+        south, north = segments.latitudes(way)
+        near = items[(bounds[:, 1] <= north) & (bounds[:, 3] >= south)]
+        yield np.full(len(near), way), near
