@@ -2,9 +2,10 @@
 
 A fix not newer than the last accepted one of its device is *late*. One that would need more than
 70 m/s from there, both accuracies subtracted, is *suspect*: held until the next one agrees with
-it; the third in a row begins a new track. Devices whose fixes are all plausible, nearly all of them,
-are dealt with in columns; the others one fix at a time by `_walk`, which is the definition.
+it; the third in a row begins a new track. Devices whose fixes are all plausible, nearly all of
+them, are dealt with in columns; the others one fix at a time by `_Walker`, the definition.
 """
+
 
 from __future__ import annotations
 
