@@ -200,6 +200,7 @@ CONFIG = """\
 # Made by benchmarks/workload.py
 stores:
   - import: stores.csv
+    defaults: {time_zone: Europe/Paris, country: FR}  # some lie at sea
 campaigns:
   - id: hello
     on: enter
