@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from geoengine.core.record import Consent, Record
+from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex
 from geoengine.state.local import LocalState
 from tests.state.backends import World
 from tests.state.samples import (
@@ -158,3 +159,20 @@ async def test_an_update_larger_than_the_table_leaves_it_whole() -> None:
     await state.commit(commit_of(last=last(2, *names)))
     known = (await state.known(fixes(*names, "stranger"))).fix_ms
     assert (known == 2).sum() == 50 and known[-1] == -1
+
+
+async def test_devices_are_told_apart_through_any_coming_and_going() -> None:
+    rng = np.random.default_rng(5)
+    index, rows_of, free = DeviceIndex(), dict[int, int](), list(range(FIRST_ROW, 3_000))
+    # Keys that collide in their low bits, as an adversary would choose them.
+    keys = np.concatenate([rng.integers(-(2**62), 2**62, 2_000), np.arange(900) * 2**20])
+    for _ in range(200):
+        leaving = rng.choice(
+            list(rows_of) or [0], min(len(rows_of), int(rng.integers(0, 60))), False
+        )
+        index.remove(np.array([rows_of[k] for k in leaving.tolist()], np.intp))
+        free += [rows_of.pop(k) for k in leaving.tolist()]
+        coming = [k for k in rng.choice(keys, 80, False).tolist() if k not in rows_of]
+        rows_of |= {k: free.pop() for k in coming}
+        index.insert(np.array(coming), np.array([rows_of[k] for k in coming], np.intp))
+        assert index.find(keys).tolist() == [rows_of.get(k, UNKNOWN) for k in keys.tolist()]

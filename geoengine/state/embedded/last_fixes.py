@@ -3,20 +3,27 @@
 It exists because late fixes, impossible speeds and crossings need the fix before, also of the many
 devices about which there is nothing else to remember.
 
-Row 0 stands for "never seen", so that a look-up needs no mask. Positions live here only; they
-never reach a disk.
+Row `UNKNOWN` stands for "never seen", so that a look-up needs no mask. Positions live here only;
+they never reach a disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import repeat
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Known, LastFixes, Longs
+from geoengine.state.embedded.device_index import (
+    FIRST_ROW,
+    UNKNOWN,
+    DeviceIndex,
+    Keys,
+    Rows,
+    keys_of,
+)
 from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
 
 _FIRST_ROWS = 1_024
@@ -25,7 +32,6 @@ _FIRST_ROWS = 1_024
 _WINDOW_ROWS = 65_536
 _CHUNK_ROWS = 65_536
 
-Rows = NDArray[np.intp]
 _Suspect = tuple[float, float, float, int]  # lon_deg, lat_deg, accuracy_m, fix_ms
 
 
@@ -34,13 +40,13 @@ class LastFixTable:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self._row_of: dict[str, int] = {}
-        self._ids: list[str | None] = [None]
+        self._index = DeviceIndex()
+        self._ids: list[str | None] = [None] * FIRST_ROW  # by row
         self._free: list[int] = []  # rows whose device left
         self._suspects: dict[int, _Suspect] = {}  # by row; jumps are rare
-        self._hand = 1  # where eviction looks next
+        self._hand = FIRST_ROW  # where eviction looks next
         self._turn = 0  # raised by every update, 32 bits
-        rows = min(capacity, _FIRST_ROWS) + 1
+        rows = min(capacity, _FIRST_ROWS) + FIRST_ROW
         self._lon_deg = np.full(rows, np.nan)
         self._lat_deg = np.full(rows, np.nan)
         self._accuracy_m = np.full(rows, np.nan)
@@ -50,13 +56,14 @@ class LastFixTable:
         self._seen = np.zeros(rows, np.uint32)  # the turn of the latest update
 
     def __len__(self) -> int:
-        return len(self._row_of)
+        return len(self._ids) - FIRST_ROW - len(self._free)
 
     @property
     def column_bytes(self) -> int:
-        """Bytes of all columns, without the ids and their index."""
+        """Bytes of all columns and the index, without the ids."""
         columns = (self._lon_deg, self._lat_deg, self._accuracy_m, self._fix_ms)
-        return sum(c.nbytes for c in (*columns, self._suspect_count, self._flags, self._seen))
+        flags = (self._suspect_count, self._flags, self._seen)
+        return self._index.nbytes + sum(column.nbytes for column in (*columns, *flags))
 
     def known(self, device_ids: list[str], people: People) -> Known:
         """What is known of each sender.
@@ -74,16 +81,16 @@ class LastFixTable:
 
         Notes
         -----
-        One dictionary look-up a fix (two where there are aliases), the rest is numpy. A device
-        that is not in the table but on record still has the time of its last fix there.
+        One hash a fix (and a dictionary look-up where there are aliases), the rest is numpy. A
+        device that is not in the table but on record still has the time of its last fix there.
         """
-        rows = self._find(device_ids)
+        rows = self._index.find(keys_of(device_ids))
         owner_of = people.owner_of
         # A copy also without aliases: the answer must not change with the caller's list.
         persons = list(map(owner_of.get, device_ids, device_ids)) if owner_of else device_ids[:]
         flags, fix_ms = self._flags[rows], self._fix_ms[rows]
         if len(people):
-            for ix in np.flatnonzero(rows == 0).tolist():
+            for ix in np.flatnonzero(rows == UNKNOWN).tolist():
                 flags[ix] = people.flags(persons[ix])
                 fix_ms[ix] = _recorded_ms(people, persons[ix], device_ids[ix])
         count = self._suspect_count[rows].astype(np.int32)
@@ -102,45 +109,43 @@ class LastFixTable:
 
     def update(self, last: LastFixes, flags_of: Callable[[str], int]) -> None:
         """Remember these fixes; ``flags_of`` tells the flags of a device new to the table."""
-        device_ids = last.device_ids
+        keys = keys_of(last.device_ids)
         self._turn = (self._turn + 1) & 0xFFFF_FFFF
-        rows = self._find(device_ids)
+        rows = self._index.find(keys)
         self._seen[rows] = self._turn  # before making room: these must not be what leaves
-        new = np.flatnonzero(rows == 0)
-        for ix in new.tolist():
-            rows[ix] = self._add(device_ids[ix], flags_of)
-        if len(self._row_of) == 0 or not len(rows):
-            return
+        new = np.flatnonzero(rows == UNKNOWN)
+        if len(new):
+            rows[new] = self._add(last.device_ids, keys, new, flags_of)
         self._seen[rows] = self._turn
         self._lon_deg[rows] = last.lon_deg
         self._lat_deg[rows] = last.lat_deg
         self._accuracy_m[rows] = last.accuracy_m
         self._fix_ms[rows] = last.fix_ms
-        self._suspect_count[rows] = np.clip(last.suspect_count, -1, 127)
+        self._suspect_count[rows] = np.minimum(last.suspect_count, 255)
         self._note_suspects(rows, last)
-        self._clear_row_0()
+        self._clear_unknown()
 
     def set_flags(self, device_id: str, flags: int) -> None:
         """What is on record of the device's person has changed."""
-        row = self._row_of.get(device_id)
-        if row is not None:
+        (row,) = self._index.find(keys_of([device_id]))
+        if row != UNKNOWN:
             self._flags[row] = flags
 
     def forget(self, device_id: str) -> bool:
         """Forget a device; whether it was there."""
-        row = self._row_of.pop(device_id, None)
-        if row is None:
+        rows = self._index.find(keys_of([device_id]))
+        if rows[0] == UNKNOWN:
             return False
-        self._vacate(row)
+        self._vacate(rows)
         return True
 
     def times(self) -> Iterator[bytes]:
         """All devices with the time of their last fix, packed in chunks; no positions."""
-        ids = list(self._row_of)
-        rows = np.fromiter(self._row_of.values(), np.intp, len(ids))
-        for start_ix in range(0, len(ids), _CHUNK_ROWS):
-            part = slice(start_ix, start_ix + _CHUNK_ROWS)
-            yield msgspec.msgpack.encode((ids[part], self._fix_ms[rows[part]].tobytes()))
+        for start in range(FIRST_ROW, len(self._ids), _CHUNK_ROWS):
+            part = self._ids[start : start + _CHUNK_ROWS]
+            rows = [start + ix for ix, device_id in enumerate(part) if device_id is not None]
+            ids = [device_id for device_id in part if device_id is not None]
+            yield msgspec.msgpack.encode((ids, self._fix_ms[rows].tobytes()))
 
     def restore(self, chunk: bytes, flags_of: Callable[[str], int]) -> None:
         """Take back one chunk of `times`."""
@@ -149,10 +154,6 @@ class LastFixTable:
         fix_ms: Longs = np.frombuffer(raw, np.int64)
         columns = (ids, blank, blank, blank, fix_ms, none, blank, blank, blank, fix_ms)
         self.update(LastFixes(*columns), flags_of)
-
-    def _find(self, device_ids: list[str]) -> Rows:
-        found = map(self._row_of.get, device_ids, repeat(0))
-        return np.fromiter(found, np.intp, len(device_ids))
 
     def _suspect_columns(self, rows: Rows, count: NDArray[np.int32]) -> dict[str, NDArray]:  # type: ignore[type-arg]
         lon_deg, lat_deg, accuracy_m = np.full((3, len(rows)), np.nan)
@@ -179,37 +180,45 @@ class LastFixTable:
                 int(last.suspect_ms[ix]),
             )
 
-    def _clear_row_0(self) -> None:
-        """Devices that found no room were written to row 0."""
-        self._lon_deg[0] = self._lat_deg[0] = self._accuracy_m[0] = np.nan
-        self._fix_ms[0], self._suspect_count[0] = -1, 0
-        self._suspects.pop(0, None)
+    def _clear_unknown(self) -> None:
+        """Devices that found no room were written to the row of the unknown."""
+        self._lon_deg[UNKNOWN] = self._lat_deg[UNKNOWN] = self._accuracy_m[UNKNOWN] = np.nan
+        self._fix_ms[UNKNOWN], self._suspect_count[UNKNOWN] = -1, 0
+        self._suspects.pop(UNKNOWN, None)
 
-    def _add(self, device_id: str, flags_of: Callable[[str], int]) -> int:
-        """A row for a device; 0 if everybody in the table was seen in this very turn."""
-        known = self._row_of.get(device_id)
-        if known is not None:
-            return known  # twice in one update: the later row of the update wins
-        if not self._free and len(self._ids) > self.capacity and not self._make_room():
-            return 0
-        if self._free:
-            row = self._free.pop()
-            self._ids[row] = device_id
-        else:
-            row = len(self._ids)
-            self._ids.append(device_id)
-            if row >= len(self._seen):
-                self._grow()
-        self._row_of[device_id] = row
-        self._seen[row] = self._turn
-        self._flags[row] = flags_of(device_id)
-        return row
+    def _add(
+        self, device_ids: list[str], keys: Keys, new: Rows, flags_of: Callable[[str], int]
+    ) -> Rows:
+        """A row for each new device; `UNKNOWN` where all rows were seen in this very turn."""
+        distinct, first, which = np.unique(keys[new], return_index=True, return_inverse=True)
+        rows = np.full(len(distinct), UNKNOWN, np.intp)
+        free = self._take_rows(len(distinct))
+        rows[: len(free)] = free
+        self._index.insert(distinct[: len(free)], rows[: len(free)])
+        for row, ix in zip(free, new[first].tolist(), strict=False):
+            self._ids[row] = device_ids[ix]
+            self._flags[row] = flags_of(device_ids[ix])
+        return rows[which]
 
-    def _grow(self) -> None:
-        rows = min(2 * len(self._seen), self.capacity + 1)
-        for name in ("_lon_deg", "_lat_deg", "_accuracy_m"):
+    def _take_rows(self, count: int) -> list[int]:
+        """Up to so many rows that are nobody's: new ones first, then those of who leaves."""
+        unborn = min(count, self.capacity + FIRST_ROW - len(self._ids))
+        rows = list(range(len(self._ids), len(self._ids) + unborn))
+        self._ids.extend([None] * unborn)
+        if len(self._ids) > len(self._seen):
+            self._grow(len(self._ids))
+        self._seen[rows] = self._turn  # or the next sweep would take them away again
+        while len(rows) < count and (self._free or self._make_room()):
+            taken = [self._free.pop() for _ in range(min(count - len(rows), len(self._free)))]
+            self._seen[taken] = self._turn
+            rows += taken
+        return rows
+
+    def _grow(self, rows: int) -> None:
+        rows = min(max(rows, 2 * len(self._seen)), self.capacity + FIRST_ROW)
+        for name in ("_lon_deg", "_lat_deg", "_accuracy_m", "_fix_ms"):
             setattr(self, name, _grown(getattr(self, name), rows))
-        for name in ("_fix_ms", "_suspect_count", "_flags", "_seen"):
+        for name in ("_suspect_count", "_flags", "_seen"):
             setattr(self, name, _grown(getattr(self, name), rows))
 
     def _make_room(self) -> bool:
@@ -218,25 +227,23 @@ class LastFixTable:
         return any(self._sweep() for _ in range(windows + 1))
 
     def _sweep(self) -> bool:
-        start = 1 if self._hand > self.capacity else self._hand
-        stop = min(start + _WINDOW_ROWS, self.capacity + 1)
+        end = self.capacity + FIRST_ROW
+        start = FIRST_ROW if self._hand >= end else self._hand
+        stop = min(start + _WINDOW_ROWS, end)
         self._hand = stop
         age = np.uint32(self._turn) - self._seen[start:stop]  # unsigned: right over the wrap too
         leaving = max(1, len(age) // 8)
         oldest = np.argpartition(age, len(age) - leaving)[len(age) - leaving :]
-        victims = (oldest[age[oldest] > 0] + start).tolist()
-        for row in victims:
-            device_id = self._ids[row]
-            if device_id is not None:
-                del self._row_of[device_id]
-                self._vacate(row)
+        self._vacate(oldest[age[oldest] > 0] + start)
         return bool(self._free)
 
-    def _vacate(self, row: int) -> None:
-        self._ids[row] = None
-        self._suspects.pop(row, None)
-        self._suspect_count[row] = 0
-        self._free.append(row)
+    def _vacate(self, rows: Rows) -> None:
+        self._index.remove(rows)
+        self._suspect_count[rows] = 0
+        for row in rows.tolist():
+            self._ids[row] = None
+            self._suspects.pop(row, None)
+            self._free.append(row)
 
 
 def _grown(column: NDArray, rows: int) -> NDArray:  # type: ignore[type-arg]

@@ -1,0 +1,232 @@
+"""How fast the embedded state commits, what ``known`` costs a fix, and what anybody costs in bytes.
+
+``python benchmarks/bench_state.py [--out benchmarks/results/state.md] [--seconds 2]``
+
+Commits are durable: acknowledged after a sync. The floor to compare with is measured in the same
+run, on the same disk: one ``fdatasync`` after another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import platform
+import random
+import sys
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from geoengine.core.columns import Fixes, LastFixes
+from geoengine.core.record import Consent, Decision, Presence, Record, Send
+from geoengine.state.base import Change, Commit
+from geoengine.state.embedded.last_fixes import LastFixTable
+from geoengine.state.embedded.people import People, flags_of, pack
+from geoengine.state.embedded.writes import PersonRow
+from geoengine.state.local import LocalState
+
+SEED = 20_261_121
+IN_FLIGHT = (1, 32, 256)
+DEVICES = (100_000, 1_000_000)
+BATCHES = (256, 1_024, 4_096)
+PEOPLE = 200_000
+
+
+def floor_per_s(directory: Path, seconds: float) -> float:
+    """Syncs a second of 4 KiB appended each time: what a commit alone cannot beat."""
+    handle = os.open(directory / "floor", os.O_CREAT | os.O_WRONLY)
+    stop, count = time.perf_counter() + seconds, 0
+    while time.perf_counter() < stop:
+        os.write(handle, bytes(4_096))
+        os.fdatasync(handle)
+        count += 1
+    os.close(handle)
+    return count / seconds
+
+
+def sample(person_id: str, number: int) -> Record:
+    """A person as the engine leaves them after an entry: consents, a presence, a trigger."""
+    return Record(
+        person_id,
+        consents={"location": Consent(True, 1, 0), "push": Consent(True, 1, 0)},
+        push_tokens={person_id: ["ios", f"{number:064x}"]},
+        locale="fr",
+        devices={person_id: 1_700_000_000_000 + number},
+        presences={"rivoli": Presence(True, 77, person_id, 1_700_000_000_000, 1_700_000_060_000)},
+        fired_total={"afterwork": 1},
+    )
+
+
+async def commits(path: Path, in_flight: int, seconds: float) -> tuple[float, float, float]:
+    """Commits a second, p50 and p99 milliseconds, with so many callers waiting at a time."""
+    state = LocalState(path)
+    await state.open()
+    waited_s: list[float] = []
+    stop = time.perf_counter() + seconds
+
+    async def caller(number: int) -> None:
+        person_id, turn = f"person-{number}", 0
+        while time.perf_counter() < stop:
+            record = (await state.load([person_id])).get(person_id) or sample(person_id, number)
+            begun = time.perf_counter()
+            await state.commit(_entry(record, f"{number}-{turn}"))
+            waited_s.append(time.perf_counter() - begun)
+            turn += 1
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(caller(number) for number in range(in_flight)))
+    rate = len(waited_s) / (time.perf_counter() - begun)
+    await state.close()
+    p50, p99 = np.percentile(waited_s, (50, 99)) * 1_000
+    return rate, float(p50), float(p99)
+
+
+def _entry(record: Record, op_id: str) -> Commit:
+    """What one entry writes: a record, a send, a decision."""
+    event = {"id": op_id, "type": "geoengine.trigger.fired", "data": {"store_id": "rivoli"}}
+    person_id = record.person_id
+    return Commit(
+        op_id,
+        changes=(Change(record, 1_700_000_000_000),),
+        sends=(Send(op_id, "trigger", person_id, "push", 0, 1, 0, event),),
+        decisions=(Decision(person_id, 0, "afterwork", "rivoli", "rivoli", "v", "fired", ""),),
+    )
+
+
+def last_fixes(device_ids: list[str]) -> LastFixes:
+    """A fix of each device."""
+    blank, none = np.full(len(device_ids), np.nan), np.zeros(len(device_ids), np.int32)
+    rng = np.random.default_rng(SEED)
+    lon_deg, lat_deg = rng.uniform(-5, 50, (2, len(device_ids)))
+    fix_ms = np.full(len(device_ids), 1_700_000_000_000)
+    columns = (lon_deg, lat_deg, np.full(len(device_ids), 12.0), fix_ms, none)
+    return LastFixes(device_ids, *columns, blank, blank, blank, fix_ms)
+
+
+def device_ids(count: int) -> list[str]:
+    """Sixteen characters each, new objects as if they had just been decoded."""
+    return [f"d{number:015x}" for number in range(count)]
+
+
+def measured(work: Callable[[], object]) -> tuple[object, int]:
+    """What the work left behind, and its bytes."""
+    tracemalloc.start()
+    kept = work()
+    now, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return kept, now
+
+
+def filled_table(count: int) -> LastFixTable:
+    """A table with so many devices, in updates of a batch each."""
+    table = LastFixTable(count)
+    for first in range(0, count, 4_096):
+        ids = [f"d{number:015x}" for number in range(first, min(first + 4_096, count))]
+        table.update(last_fixes(ids), lambda _: 0)
+    return table
+
+
+async def known_ns(table: LastFixTable, count: int, batch: int, has_aliases: bool) -> float:
+    """Nanoseconds a fix that ``known`` takes, the ids freshly decoded and in no order."""
+    state = LocalState(None, last_fix_capacity=1_000)
+    state._last = table
+    if has_aliases:
+        for number in range(0, count, 10):
+            state._people.alias(f"d{number:015x}", f"customer-{number}")
+    rng = random.Random(SEED)
+    times = []
+    for _ in range(max(5, 200_000 // batch)):
+        ids = [f"d{rng.randrange(count):015x}" for _ in range(batch)]
+        blank = np.zeros(batch)
+        fixes = Fixes.of(ids, blank, blank, np.zeros(batch, np.int64))
+        begun = time.thread_time_ns()
+        await state.known(fixes)
+        times.append((time.thread_time_ns() - begun) / batch)
+    return float(np.median(times))
+
+
+def update_ns(table: LastFixTable, count: int, batch: int) -> float:
+    """Nanoseconds a fix to remember it, for devices known already."""
+    rng = random.Random(SEED)
+    times = []
+    for _ in range(max(5, 200_000 // batch)):
+        last = last_fixes([f"d{rng.randrange(count):015x}" for _ in range(batch)])
+        begun = time.thread_time_ns()
+        table.update(last, lambda _: 0)
+        times.append((time.thread_time_ns() - begun) / batch)
+    return float(np.median(times))
+
+
+def churn_ns(table: LastFixTable, batch: int) -> tuple[float, float]:
+    """Nanoseconds a device to take in one never seen by a full table; the worst update, in ms."""
+    times = []
+    for turn in range(max(5, 200_000 // batch)):
+        last = last_fixes([f"n{turn}-{number:012x}" for number in range(batch)])
+        begun = time.thread_time_ns()
+        table.update(last, lambda _: 0)
+        times.append(time.thread_time_ns() - begun)
+    return float(np.mean(times)) / batch, max(times) / 1e6
+
+
+def people_of(count: int) -> People:
+    """So many people with a record, a quarter of them with a deadline."""
+    people = People()
+    for number in range(count):
+        record = sample(f"person-{number:09}", number)
+        due_ms = 1_700_000_000_000 + number if number % 4 == 0 else None
+        row = PersonRow(record.person_id, 1, due_ms, flags_of(record), pack(record))
+        people.put(row, is_dirty=False)
+    return people
+
+
+def lines(seconds: float) -> Iterator[str]:
+    """The report, line by line, as it is measured."""
+    now = datetime.now(UTC)
+    yield f"# The embedded state\n\n{now:%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
+    yield f"Python {platform.python_version()}, seed {SEED}.\n\n"
+    with tempfile.TemporaryDirectory(dir=Path.cwd()) as name:
+        floor = floor_per_s(Path(name), seconds)
+        yield "Durable commits (record, send and decision each), every one synced before the "
+        yield f"answer. One `fdatasync` after another: {floor:,.0f}/s.\n\n"
+        yield "| in flight | commits/s | of the floor | p50 ms | p99 ms |\n|--:|--:|--:|--:|--:|\n"
+        for count in IN_FLIGHT:
+            rate, p50, p99 = asyncio.run(commits(Path(name) / f"{count}.db", count, seconds))
+            yield f"| {count} | {rate:,.0f} | {rate / floor:.2f} | {p50:.2f} | {p99:.2f} |\n"
+    yield "\nLast fixes, ids of 16 characters; time is that of the thread, as other work shares the "
+    yield "machine.\n\n"
+    yield "| devices | bytes each | batch | known ns | with aliases ns | update ns | "
+    yield "new device in a full table ns | its worst update ms |\n" + "|--:" * 8 + "|\n"
+    for count in DEVICES:
+        table, size = measured(lambda n=count: filled_table(n))
+        assert isinstance(table, LastFixTable)
+        for batch in BATCHES:
+            plain = asyncio.run(known_ns(table, count, batch, has_aliases=False))
+            aliased = asyncio.run(known_ns(table, count, batch, has_aliases=True))
+            update = update_ns(table, count, batch)
+            yield f"| {count:,} | {size / count:.0f} | {batch:,} | {plain:.0f} | {aliased:.0f} | "
+            churn, worst = churn_ns(filled_table(count), batch)
+            yield f"{update:.0f} | {churn:.0f} | {worst:.1f} |\n"
+    _kept, size = measured(lambda: people_of(PEOPLE))
+    packed = len(pack(sample("person-000000000", 0)))
+    yield f"\nPeople: {size / PEOPLE:.0f} bytes each over {PEOPLE:,} with a record of {packed} "
+    yield "bytes packed (two consents, a push token, a presence), a quarter of them with a deadline.\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/state.md"))
+    parser.add_argument("--seconds", type=float, default=2.0)
+    arguments = parser.parse_args()
+    text = ""
+    for part in lines(arguments.seconds):
+        sys.stdout.write(part)
+        sys.stdout.flush()
+        text += part
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(text)
