@@ -207,6 +207,7 @@ def test_the_zones_counted_are_those_the_book_finds(tmp_path: Path):
         "{}",
         "{tags: [fashion]}",
         "{tags: [fashion, sq], stores: [rivoli]}",
+        "{stores: [opera], tags: [fashion]}",
         "{place: entrance}",
         "{place: [entrance], stores: [opera]}",
         "{zones: [rivoli/entrance, square]}",
