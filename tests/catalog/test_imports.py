@@ -224,7 +224,7 @@ def test_a_column_that_looks_like_a_misspelt_key_is_mentioned(tmp_path: Path):
 
 
 def test_progress_is_told_by_bytes(tmp_path: Path):
-    rows = "".join(f"s{i},Shop,48.85,2.35\n" for i in range(20_000))
+    rows = "".join(f"s{i},Shop,48.85,2.35\n" for i in range(10_000))
     (tmp_path / "a.yaml").write_text(CSV)
     (tmp_path / "s.csv").write_text("id,name,lat,lon\n" + rows)
     heard: list[tuple[int, int]] = []

@@ -50,7 +50,7 @@ def without_parts(places: list[dict[str, Any]]) -> list[dict[str, Any]]:
         found = NUMBERED.match(place["name"])
         if found is None:
             return False
-        return largest.get((place["countrycode"], found[1]), 0) > place["population"]
+        return bool(largest.get((place["countrycode"], found[1]), 0) > place["population"])
 
     return [place for place in places if not is_part(place)]
 

@@ -111,6 +111,7 @@ class Shaper:
         self.file = file
         self.remarks: list[str] = []
         self._flat = FLAT[kind]
+        self._grouped = {key: path for key, path in self._flat.items() if len(path) == 2}
         self._check_keys()
         self._base = self._nest(spec.defaults)
 
@@ -231,17 +232,19 @@ class Shaper:
         return record
 
     def _nest(self, found: dict[str, Any]) -> dict[str, Any]:
+        """Flat keys in the shape of the YAML: `lat` becomes `location.lat`."""
         record: dict[str, Any] = {}
+        grouped = self._grouped
         for key, value in found.items():
-            path = self._flat.get(key, (key,))
-            if len(path) == 2:
+            path = grouped.get(key)
+            if path is not None:
                 record.setdefault(path[0], {})[path[1]] = value
             elif key == "tags" and isinstance(value, str):
                 record[key] = [tag.strip() for tag in _TAGS.split(value) if tag.strip()]
-            elif isinstance(value, dict) and key in record:
-                record[key] = value | record[key]
+            elif isinstance(value, dict):
+                record[key] = value | record.get(key, {})
             else:
-                record[key] = dict(value) if isinstance(value, dict) else value
+                record[key] = value
         return record
 
     def _faults(
