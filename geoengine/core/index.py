@@ -76,7 +76,7 @@ class ZoneIndex:
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The zones one fix lies in, with ``edge_m``, by zone: what `match` says, without numpy.
 
-        Cheaper than `match` for up to some thirty fixes.
+        Cheaper than `match` for up to some two dozen fixes.
         """
         found = self.circles.match_one(lon_deg, lat_deg)
         if self._is_all_circles:
