@@ -198,8 +198,8 @@ def lines(seconds: float) -> Iterator[str]:
         for count in IN_FLIGHT:
             rate, p50, p99 = asyncio.run(commits(Path(name) / f"{count}.db", count, seconds))
             yield f"| {count} | {rate:,.0f} | {rate / floor:.2f} | {p50:.2f} | {p99:.2f} |\n"
-    yield "\nLast fixes, ids of 16 characters; time is that of the thread, as other work shares the "
-    yield "machine.\n\n"
+    yield "\nLast fixes, ids of 16 characters; time is that of the thread, as other work shares "
+    yield "the machine.\n\n"
     yield "| devices | bytes each | batch | known ns | with aliases ns | update ns | "
     yield "new device in a full table ns | its worst update ms |\n" + "|--:" * 8 + "|\n"
     for count in DEVICES:
@@ -215,7 +215,7 @@ def lines(seconds: float) -> Iterator[str]:
     _kept, size = measured(lambda: people_of(PEOPLE))
     packed = len(pack(sample("person-000000000", 0)))
     yield f"\nPeople: {size / PEOPLE:.0f} bytes each over {PEOPLE:,} with a record of {packed} "
-    yield "bytes packed (two consents, a push token, a presence), a quarter of them with a deadline.\n"
+    yield "bytes packed (two consents, a push token, a presence), a quarter with a deadline.\n"
 
 
 if __name__ == "__main__":

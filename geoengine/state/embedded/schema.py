@@ -26,7 +26,6 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_by_age ON decisions (at_ms);
 -- Digests, so that no operation id can name anybody.
 CREATE TABLE ops (seq INTEGER PRIMARY KEY, op BLOB NOT NULL, at_ms INTEGER NOT NULL);
-CREATE INDEX ops_by_age ON ops (at_ms);
 CREATE TABLE last_fixes (chunk INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 """
 
@@ -68,7 +67,10 @@ ERASE = (
 TRIM_SENDS = """
 DELETE FROM sends WHERE seq IN (SELECT seq FROM sends WHERE settled_ms < ? LIMIT ?)
 """
-TRIM_OPS = "DELETE FROM ops WHERE seq IN (SELECT seq FROM ops WHERE at_ms < ? LIMIT ?)"
+# Oldest first by number; no index by age, which every commit would pay for.
+TRIM_OPS = """
+DELETE FROM ops WHERE at_ms < ? AND seq IN (SELECT seq FROM ops ORDER BY seq LIMIT ?)
+"""
 TRIM_OPS_COUNT = "DELETE FROM ops WHERE seq <= (SELECT max(seq) - ? FROM ops)"
 TRIM_DECISIONS = """
 DELETE FROM decisions WHERE (person_id, at_ms, seq) IN

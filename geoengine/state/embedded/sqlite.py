@@ -7,7 +7,6 @@ holds the file exclusively, so a second engine on it is refused.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import apsw
 
 from geoengine.core.errors import StateError, StateLocked, StateUnavailable
 from geoengine.state.embedded import schema
-from geoengine.state.embedded.ballast import Ballast
+from geoengine.state.embedded.files import Ballast, make_file, sync_directory
 from geoengine.state.embedded.scrub import scrub
 from geoengine.state.embedded.writes import (
     DECISIONS_KEPT_COUNT,
@@ -31,6 +30,8 @@ from geoengine.state.embedded.writes import (
     PersonRow,
     SendRow,
     Write,
+    last_words,
+    shares_of,
 )
 
 
@@ -59,7 +60,7 @@ class SqliteShelf:
     def open(self) -> None:
         """Take hold of the file, making it if there is none."""
         try:
-            _make_file(self._path)
+            make_file(self._path)
         except OSError as error:
             raise StateUnavailable(f"cannot write {self._path}: {error.strerror}") from error
         self._connect()
@@ -70,7 +71,7 @@ class SqliteShelf:
         except BaseException:
             self._db.close()
             raise
-        _sync_directory(self._path.parent)
+        sync_directory(self._path.parent)
         self._ballast.restore()
 
     def _connect(self) -> None:
@@ -173,14 +174,17 @@ class SqliteShelf:
 
     def _put_away(self, writes: list[Write]) -> list[set[str]]:
         many = self._db.executemany
-        people = _last_words(writes)
+        people = last_words(writes)
         many(schema.PUT_PERSON, [row for row in people.values() if row is not None])
         many(schema.DROP_PERSON, [(p,) for p, row in people.items() if row is None])
         self._put_aliases([pair for write in writes for pair in write.aliases])
         many(schema.ADD_DECISION, [row for write in writes for row in self._numbered(write)])
         many(schema.ADD_OP, [(write.op, write.now_ms) for write in writes if write.op])
-        # A row may be cancelled and settled within one group: order counts.
-        return [self._put_sends(write) for write in writes]
+        added = many(schema.ADD_SEND, [row for write in writes for row in write.sends])
+        new = {send_id for (send_id,) in added}
+        for write in writes:
+            self._move_sends(write)
+        return shares_of(new, writes)
 
     def _put_aliases(self, pairs: list[tuple[str, str]]) -> None:
         for name, person_id in pairs:
@@ -189,15 +193,14 @@ class SqliteShelf:
             else:
                 self._db.execute(schema.PUT_ALIAS, (name, person_id))
 
-    def _put_sends(self, write: Write) -> set[str]:
-        run = self._db.execute
-        new = {send_id for row in write.sends for (send_id,) in run(schema.ADD_SEND, row)}
+    def _move_sends(self, write: Write) -> None:
+        """A row may be cancelled and settled within one group: order counts."""
         for again in write.postponements:
-            run(schema.POSTPONE, (again.due_ms, again.packed, again.send_id))
+            self._db.execute(schema.POSTPONE, (again.due_ms, again.packed, again.send_id))
         for end in write.ends:
             statement = schema.CANCEL if end.is_cancellation else schema.END
-            run(statement, (end.status, end.reason, end.settled_ms, end.packed, end.send_id))
-        return new
+            values = (end.status, end.reason, end.settled_ms, end.packed, end.send_id)
+            self._db.execute(statement, values)
 
     def _numbered(self, write: Write) -> Iterator[tuple[str, int, int, bytes]]:
         for row in write.decisions:
@@ -339,32 +342,3 @@ class SqliteShelf:
         except apsw.Error as error:
             self._is_broken = True
             raise Broken(f"{self._path} can no longer be trusted: {error}") from error
-
-
-def _last_words(writes: list[Write]) -> dict[str, PersonRow | None]:
-    """What each person's row is to be after all writes, in their order; None to drop it."""
-    people: dict[str, PersonRow | None] = {}
-    for write in writes:
-        people.update((row.person_id, row) for row in write.people)
-        people.update(dict.fromkeys(write.dropped))
-    return people
-
-
-def _make_file(path: Path) -> None:
-    """An empty file only its owner can read: it will hold personal data.
-
-    A file that exists is left alone: closing a second handle on it would drop the locks that this
-    process may hold on it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the file's name durable; SQLite does this for its log only."""
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -112,6 +112,24 @@ class Write:
     is_relief: bool = False  # must get through on a full disk: it withdraws, ends or frees
 
 
+def last_words(writes: list[Write]) -> dict[str, PersonRow | None]:
+    """What each person's row is to be after all writes, in their order; None to drop it."""
+    people: dict[str, PersonRow | None] = {}
+    for write in writes:
+        people.update((row.person_id, row) for row in write.people)
+        people.update(dict.fromkeys(write.dropped))
+    return people
+
+
+def shares_of(new: set[str], writes: list[Write]) -> list[set[str]]:
+    """Which of the new send_ids each write brought; of two with the same, the first did."""
+    shares = []
+    for write in writes:
+        shares.append({row.send_id for row in write.sends if row.send_id in new})
+        new -= shares[-1]
+    return shares
+
+
 class Counts(NamedTuple):
     """What a shelf holds."""
 

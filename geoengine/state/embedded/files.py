@@ -1,15 +1,19 @@
-"""A reserve of disk space: on a full disk even a delete needs room to be written down."""
+"""The files of the embedded state: private ones, durable names, and a reserve of disk space."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 _SIZE_BYTES = 4 * 1024 * 1024  # enough log for thousands of withdrawals and a round of trimming
 
 
 class Ballast:
-    """A file that takes up room until the room is needed."""
+    """A file that takes up room until the room is needed.
+
+    On a full disk even a delete needs room to be written down.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,3 +42,23 @@ class Ballast:
 def _free_bytes(directory: Path) -> int:
     info = os.statvfs(directory)
     return info.f_bavail * info.f_frsize
+
+
+def make_file(path: Path) -> None:
+    """An empty file only its owner can read: it will hold personal data.
+
+    A file that exists is left alone: closing a second handle on it would drop the locks that this
+    process may hold on it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the file's name durable; SQLite does this for its log only."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
