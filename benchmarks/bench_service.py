@@ -46,6 +46,8 @@ class Load:
     events: int = 0
     statuses: dict[int, int] = field(default_factory=dict)
     latencies_ms: list[float] = field(default_factory=list)
+    cpu_s: float = 0.0  # of the service alone
+    others: float = 0.0  # the machine's load average, when the run ended
 
     def percentile(self, share: float) -> float:
         """Latency in milliseconds that this share of the requests did not exceed."""
@@ -59,7 +61,9 @@ class Load:
             f"| {self.name} | {self.requests / self.seconds:,.0f} "
             f"| {self.pings / self.seconds:,.0f} | {self.events:,} "
             f"| {statistics.median(self.latencies_ms):.1f} | {self.percentile(0.99):.1f} "
-            f"| {max(self.latencies_ms):.1f} | {refused} |"
+            f"| {max(self.latencies_ms):.1f} | {refused} "
+            f"| {1e3 * self.cpu_s / self.requests:.2f} | {1e6 * self.cpu_s / self.pings:,.0f} "
+            f"| {self.others:.1f} |"
         )
 
 
@@ -165,6 +169,12 @@ async def _drain(stream: asyncio.StreamReader) -> None:
         pass
 
 
+def cpu_s(pid: int) -> float:
+    """Processor seconds that a process has used: what a noisy machine changes least."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 async def measure(options: argparse.Namespace) -> list[Load]:
     """Every run, one after the other, against one service."""
     with tempfile.TemporaryDirectory() as name:
@@ -179,13 +189,20 @@ async def measure(options: argparse.Namespace) -> list[Load]:
             (f"single pings, {5 * options.rate:g}/s", 5 * options.rate, options.seconds, 1),
             ("posts of 500, 20/s", 20.0, options.seconds, 500),
         ]
-        loads = [
-            await run_load(
-                url, walkers, name=name, rate=rate, seconds=seconds, size=size,
+        loads = []
+        for name, rate, seconds, size in runs:
+            before_s = cpu_s(child.pid)
+            load = await run_load(
+                url,
+                walkers,
+                name=name,
+                rate=rate,
+                seconds=seconds,
+                size=size,
                 lanes=options.connections,
             )
-            for name, rate, seconds, size in runs
-        ]  # fmt: skip
+            load.cpu_s, load.others = cpu_s(child.pid) - before_s, os.getloadavg()[0]
+            loads.append(load)
         child.send_signal(signal.SIGTERM)
         assert await child.wait() == 0
         return loads[1:]
@@ -205,8 +222,9 @@ def report(loads: list[Load], options: argparse.Namespace) -> str:
         f"{options.connections} keep-alive connections, embedded state with every durable commit "
         "synced. Latency counts from when a post was due to when its answer was read.",
         "",
-        "| load | posts/s | pings/s acknowledged | events | p50 ms | p99 ms | max ms | refused |",
-        "|---|---|---|---|---|---|---|---|",
+        "| load | posts/s | pings/s acknowledged | events | p50 ms | p99 ms | max ms | refused "
+        "| service CPU, ms a post | µs a ping | load average |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
         *(load.row() for load in loads),
         "",
     ]

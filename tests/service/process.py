@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.service.serving import CATALOGUE, KEYS, written
 
+START_S = 60.0  # a start takes one or two; a machine that others use may take its time
 SECRETS = {
     "GEOENGINE_APP_KEYS": KEYS["app"],
     "GEOENGINE_SERVER_KEYS": KEYS["server"],
@@ -27,12 +28,17 @@ class Process:
     child: asyncio.subprocess.Process
     url: str
     lines: list[str] = field(default_factory=list)
+    listening: asyncio.Event = field(default_factory=asyncio.Event)  # or it has ended
 
     async def read(self) -> None:
         """Collect what it says until it ends."""
         assert self.child.stderr is not None
         async for line in self.child.stderr:
             self.lines.append(line.decode())
+            if b'"serving"' in line:
+                self.url = f"http://127.0.0.1:{json.loads(line)['port']}"
+                self.listening.set()
+        self.listening.set()
 
     @property
     def said(self) -> str:
@@ -65,17 +71,12 @@ async def process(
     child = await asyncio.create_subprocess_exec(
         *command(tmp_path), stderr=subprocess.PIPE, env=environment(keys)
     )
-    assert child.stderr is not None
     running = Process(child, "")
-    async with asyncio.timeout(20):
-        while not running.url:
-            line = (await child.stderr.readline()).decode()
-            assert line, running.said
-            running.lines.append(line)
-            if '"serving"' in line:
-                running.url = f"http://127.0.0.1:{json.loads(line)['port']}"
     reading = asyncio.create_task(running.read())
     try:
+        async with asyncio.timeout(START_S):
+            await running.listening.wait()
+        assert running.url, f"it did not start: {running.said}"
         yield running
     finally:
         if child.returncode is None:
