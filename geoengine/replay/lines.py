@@ -53,8 +53,9 @@ def read_lines(file: BinaryIO, path: Path, options: TraceOptions) -> Iterator[Bl
         if line == 1:
             body = body.removeprefix(b"\xef\xbb\xbf")
             device = device or _only_device(body, path, options)
-        yield _block(body, line, path, options, device)
-        line += body.count(b"\n")
+        block, line_count = _block(body, line, path, options, device)
+        yield block
+        line += line_count
 
 
 def read_array(file: BinaryIO, path: Path, options: TraceOptions) -> Iterator[Block]:
@@ -89,21 +90,26 @@ def _lacking(pings: Sequence[Ping], path: Path, options: TraceOptions) -> str | 
     return device_of(path, options) if is_lacking else None
 
 
-def _block(body: bytes, line: int, path: Path, options: TraceOptions, device: str | None) -> Block:
+def _block(
+    body: bytes, line: int, path: Path, options: TraceOptions, device: str | None
+) -> tuple[Block, int]:
+    """The rows of a body that begins at a line, and how many lines it has."""
     if _MARK not in body:
         rows = _PINGS.lines(body)
-        return _pings_block(rows, _numbers(body, line, rows), path, options, device)
+        block = _pings_block(rows, _numbers(body, line, rows), path, options, device)
+        # Where no row was left out there was no blank line either: no need to count again.
+        return block, rows.count if rows.row_ix is None else body.count(b"\n")
     lines = body.split(b"\n")
     pings = [b"" if _MARK in text else text for text in lines]
     sightings = [text if _MARK in text else b"" for text in lines]
-    block = _block(b"\n".join(pings), line, path, options, device)
+    block, _ = _block(b"\n".join(pings), line, path, options, device)
     _hear(block, b"\n".join(sightings), line, path, options)
-    return block
+    return block, len(lines) - 1
 
 
 def _numbers(body: bytes, first: int, rows: Rows[TracePing] | Rows[TraceSighting]) -> Sequence[int]:
     """The line number of each row of a body; blank lines are no rows."""
-    if rows.count == body.count(b"\n") + (not body.endswith(b"\n")):
+    if rows.row_ix is None:
         return range(first, first + rows.count)
     return [ix for ix, text in enumerate(body.split(b"\n"), first) if text.strip()]
 
