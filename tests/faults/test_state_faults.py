@@ -17,7 +17,7 @@ from geoengine.state.base import Commit, Settlement
 from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults import kills
-from tests.faults.disks import Disk, FailingSync, Quota
+from tests.faults.disks import Countdown, Disk, FailingSync, Quota
 from tests.faults.power_cuts import MODES, Mode, cut
 from tests.state.samples import change, commit_of, decision, one, present, send, write
 
@@ -200,3 +200,30 @@ async def test_nothing_works_before_opening_or_after_closing(tmp_path: Path) -> 
     await state.close()
     with pytest.raises(StateUnavailable, match="not open"):
         await write(state, Record("ann"))
+
+
+# SQLite shrugs off some of the failures of a file it is giving up; apsw then has nobody to tell.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("operations", range(0, 40, 3))
+async def test_a_disk_that_fails_while_the_state_is_made_is_told_and_does_no_harm(
+    tmp_path: Path, plug: list[Disk], operations: int
+) -> None:
+    path = tmp_path / "state.db"
+    plug.append(Disk(f"early-{next(_names)}", Countdown(operations)))
+    with pytest.raises(StateUnavailable):
+        await run_until_it_fails_loudly(LocalState(path, tuning=Tuning(vfs=plug[0].name)))
+    state = LocalState(path)
+    await state.open()
+    await write(state, Record("bob"))
+    assert "bob" in await state.people()
+    await state.close()
+
+
+async def run_until_it_fails_loudly(state: LocalState) -> None:
+    """Open a state and commit for as long as the disk lets it."""
+    await state.open()
+    try:
+        for number in range(1_000):
+            await write(state, Record(f"p{number}"))
+    finally:
+        await asyncio.gather(state.close(), return_exceptions=True)

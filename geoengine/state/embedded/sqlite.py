@@ -69,7 +69,7 @@ class SqliteShelf:
                 self._check_format()
                 self._read_counts()
         except BaseException:
-            self._db.close()
+            self._abandon()
             raise
         sync_directory(self._path.parent)
         self._ballast.restore()
@@ -81,8 +81,13 @@ class SqliteShelf:
             with self._translated():
                 self._take_hold()
         except BaseException:
-            self._db.close()
+            self._abandon()
             raise
+
+    def _abandon(self) -> None:
+        """Close a file that could not be opened properly; why it could not is told already."""
+        with suppress(apsw.Error):
+            self._db.close()
 
     def _take_hold(self) -> None:
         run = self._db.execute
