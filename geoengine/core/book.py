@@ -136,6 +136,27 @@ class Book:
         """The presence policy of a zone."""
         return self._policy_of[zone_ix]
 
+    @cached_property
+    def _radii(self) -> list[float]:
+        return self.zones.radius_m.tolist()
+
+    @cached_property
+    def _places_by_zone(self) -> dict[int, frozenset[int]]:
+        return {
+            zone_ix: frozenset(ix for ix in members if self.is_place(ix))
+            for store_ix, members in self._zones_of_store.items()
+            if store_ix >= 0 and any(self.is_place(ix) for ix in members)
+            for zone_ix in members
+        }
+
+    def radius_m(self, zone_ix: int) -> float:
+        """The radius of a zone; of a polygon that of the circle of its area."""
+        return self._radii[zone_ix]
+
+    def places_beside(self, zone_ix: int) -> frozenset[int]:
+        """The beacon places of the store that a zone belongs to."""
+        return self._places_by_zone.get(zone_ix, frozenset())
+
     def is_place(self, zone_ix: int) -> bool:
         """Whether the zone is a beacon place."""
         return self._kinds[zone_ix] == PLACE

@@ -119,8 +119,6 @@ class _Told:
 
     def moment(self, record: Record, transitions: list[Transition]) -> None:
         """Transitions at one moment: tell them, and ask the campaigns."""
-        if not transitions:
-            return
         self.is_durable = True
         for transition in transitions:
             self.outcome.counts[transition.kind] += 1
@@ -172,7 +170,8 @@ def _in_time(fixes: list[Fix], sightings: list[Sighting]) -> list[Fix | Sighting
     def key(report: Fix | Sighting) -> tuple[int, int]:
         return report.post_ix, _at_ms(report)
 
-    return sorted([*fixes, *sightings], key=key)
+    reports: list[Fix | Sighting] = [*fixes, *sightings]
+    return sorted(reports, key=key) if len(reports) > 1 else reports
 
 
 def _at_ms(report: Fix | Sighting) -> int:
@@ -207,9 +206,11 @@ def _moments(
             post_ix=report.post_ix,
         )
         if isinstance(report, Fix):
-            yield observe_fix(record, report, book)
+            found = observe_fix(record, report, book)
         else:
-            yield observe_sighting(record, report, book)
+            found = observe_sighting(record, report, book)
+        if found:
+            yield found
     until_ms = batch.now_ms - record.lag_ms
     yield from pass_deadlines(record, book, until_ms, batch.now_ms, is_virtual=batch.is_virtual)
 

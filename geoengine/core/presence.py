@@ -87,9 +87,12 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
         return []
     record.lag_ms = max(0, fix.recv_ms - fix.fix_ms)
     record.devices[fix.device_id] = fix.fix_ms
-    found = [_judge_zone(record, fix, zone_ix, book) for zone_ix in _zones_of(record, fix, book)]
-    transitions = [transition for transition in found if transition is not None]
-    return [*transitions, *_crossed(record, fix, book)]
+    transitions = []
+    for zone_ix in _zones_of(record, fix, book):
+        transition = _judge_zone(record, fix, zone_ix, book)
+        if transition is not None:
+            transitions.append(transition)
+    return transitions + _crossed(record, fix, book) if fix.crossed else transitions
 
 
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:
@@ -142,7 +145,7 @@ def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> 
         edge_m = book.index.edge_m_one(zone_ix, fix.lon_deg, fix.lat_deg)
     return weigh(
         edge_m,
-        float(book.zones.radius_m[zone_ix]),
+        book.radius_m(zone_ix),
         fix.accuracy_m,
         book.policy(zone_ix),
         is_circle=book.is_circle(zone_ix),
@@ -152,11 +155,9 @@ def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> 
 
 def _is_held_by_beacon(record: Record, zone_ix: int, book: Book) -> bool:
     """Whether a beacon of the zone's store says that the person is there: beacons outrank GPS."""
-    store_ix = book.zones.store_ix[zone_ix]
-    return store_ix >= 0 and any(
-        presence.is_inside
-        and book.is_place(place_ix := book.zone_ix_of[zone_id])
-        and book.zones.store_ix[place_ix] == store_ix
+    places = book.places_beside(zone_ix)
+    return bool(places) and any(
+        presence.is_inside and book.zone_ix_of[zone_id] in places
         for zone_id, presence in record.presences.items()
     )
 
@@ -214,7 +215,7 @@ def _repair(record: Record, fix: Fix, book: Book) -> None:
             continue
         sign = weigh(
             edge_m,
-            float(book.zones.radius_m[zone_ix]),
+            book.radius_m(zone_ix),
             fix.accuracy_m,
             book.policy(zone_ix),
             is_circle=book.is_circle(zone_ix),

@@ -34,6 +34,11 @@ DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need 
 SEGMENT_MAX_M = 10_000.0  # a longer way between two fixes says nothing of what it passed
 
 
+NO_CROSSINGS = Crossings(
+    np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0)
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Scan:
     """What the columns gave: fixes by person for those worth a look, and the last fixes of all."""
@@ -161,6 +166,8 @@ def _crossings(track: Track, lon: Floats, lat: Floats, accuracy: Floats, book: B
         & (track.at_ms - track.previous_ms <= gap_ms)
     )
     rows = rows[_is_segment(track, rows, lon, lat, least_m)]
+    if not len(rows):
+        return NO_CROSSINGS
     found = book.index.crossings(
         track.previous_lon_deg[rows], track.previous_lat_deg[rows], lon[rows], lat[rows], least_m
     )
