@@ -138,7 +138,8 @@ class Book:
 
     @cached_property
     def _radii(self) -> list[float]:
-        return self.zones.radius_m.tolist()
+        radii: list[float] = self.zones.radius_m.tolist()
+        return radii
 
     @cached_property
     def _places_by_zone(self) -> dict[int, frozenset[int]]:

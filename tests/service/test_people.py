@@ -104,6 +104,14 @@ async def test_a_consent_is_kept_with_its_evidence_and_counts_its_changes(tmp_pa
         assert consents["sms"]["evidence"] == GRANTED
 
 
+async def test_a_consent_without_evidence_says_who_recorded_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for body in (None, {}):
+            assert (await client.ok("PUT", "/v1/people/ann/consents/sms", body))["granted"]
+            consents = (await client.ok("GET", "/v1/people/ann"))["consents"]
+            assert consents["sms"]["evidence"] == {"source": "api:server"}
+
+
 async def test_withdrawing_location_closes_visits_and_forgets_where_one_was(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await client.ok("POST", "/v1/pings", walk_in("phone"))

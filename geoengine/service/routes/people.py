@@ -65,11 +65,10 @@ async def delete_person(context: Context, call: Call) -> Erased:
 
 
 async def put_consent(context: Context, call: Call) -> ConsentOut:
-    """Record a consent, with what proves it."""
+    """Record a consent, with what proves it: at the least, that a server key said so."""
     person_id, purpose = await _person(context, call), _purpose(call)
-    evidence = call.read(dict[str, Any])
-    if not evidence:
-        raise Problem("malformed", "A consent needs evidence, such as source and text_version.")
+    given = call.read(dict[str, Any]) if call.body else {}
+    evidence: Json = _recorded_by(call) | given
     now_ms = context.clock()
 
     await loop.grant(context.state, context.book, person_id, purpose, evidence, now_ms)
@@ -80,11 +79,15 @@ async def delete_consent(context: Context, call: Call) -> ConsentOut:
     """Withdraw a consent; once this has answered, no message starts that needed it."""
     person_id, purpose = await _person(context, call), _purpose(call)
     now_ms = context.clock()
-    evidence: Json = {"source": f"api:{call.caller.kind}"}
-
-    await loop.withdraw(context.state, context.book, person_id, purpose, evidence, now_ms)
+    await loop.withdraw(
+        context.state, context.book, person_id, purpose, _recorded_by(call), now_ms
+    )
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return _consent_out(await _record(context, person_id), purpose)
+
+
+def _recorded_by(call: Call) -> Json:
+    return {"source": f"api:{call.caller.kind}"}
 
 
 async def get_decisions(context: Context, call: Call) -> DecisionsOut:
