@@ -104,7 +104,8 @@ def machine() -> str:
     """When and on what."""
     day = time.strftime("%Y-%m-%d")
     load = f"load {os.getloadavg()[0]:.1f} before"
-    return f"{day}, {platform.machine()}, {os.cpu_count()} cores, {load}, Python {platform.python_version()}"
+    python = f"Python {platform.python_version()}"
+    return f"{day}, {platform.machine()}, {os.cpu_count()} cores, {load}, {python}"
 
 
 if __name__ == "__main__":

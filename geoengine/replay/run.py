@@ -16,7 +16,7 @@ from geoengine.replay.gather import Trace, cut
 from geoengine.state.base import State
 from geoengine.state.loop import advance
 
-BATCH_ROWS: Final = 16_384
+BATCH_ROWS: Final = 65_536
 _ALL: Final = 1 << 30
 # The clock runs on after the last row until nothing can be pending: no policy waits for longer.
 _AFTERMATH_MS: Final = 3_650 * DAY_MS

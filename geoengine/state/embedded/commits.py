@@ -72,8 +72,7 @@ class Memory:
             self.last.update(commit.last, self.flags_of_device)
         for device_id in commit.forget_devices:
             self.last.forget(device_id)
-        for device_id in stale:
-            self.last.set_flags(device_id, self.flags_of_device(device_id))
+        self.last.set_flags(stale, [self.flags_of_device(device_id) for device_id in stale])
         self.outbox.land(write)
         for row in write.sends:
             if row.send_id in new_sends:
@@ -95,7 +94,7 @@ class Memory:
         return was_known or any(gone)
 
     def _apply_people(self, commit: Commit, write: Write) -> list[str]:
-        """Records and aliases; the devices about which something else is now on record."""
+        """Records and aliases; devices, once each, about which something else is now on record."""
         stale: list[str] = list(commit.aliases)
         flags_of = {row.person_id: row.flags for row in write.people}
         for change in commit.changes:
@@ -110,7 +109,7 @@ class Memory:
             self.people.drop(person_id, is_dirty=not commit.is_durable)
         for name, person_id in commit.aliases.items():
             self.people.alias(name, person_id)
-        return stale
+        return list(dict.fromkeys(stale))
 
 
 def _person_row(change: Change) -> PersonRow:

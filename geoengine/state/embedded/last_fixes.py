@@ -121,15 +121,15 @@ class LastFixTable:
         self._lat_deg[rows] = last.lat_deg
         self._accuracy_m[rows] = last.accuracy_m
         self._fix_ms[rows] = last.fix_ms
-        self._suspect_count[rows] = np.minimum(last.suspect_count, 255)
+        self._suspect_count[rows] = last.suspect_count
         self._note_suspects(rows, last)
         self._clear_unknown()
 
-    def set_flags(self, device_id: str, flags: int) -> None:
-        """What is on record of the device's person has changed."""
-        (row,) = self._index.find(keys_of([device_id]))
-        if row != UNKNOWN:
-            self._flags[row] = flags
+    def set_flags(self, device_ids: list[str], flags: list[int]) -> None:
+        """What is on record of these devices' people has changed."""
+        rows = self._index.find(keys_of(device_ids))
+        self._flags[rows] = flags
+        self._clear_unknown()
 
     def forget(self, device_id: str) -> bool:
         """Forget a device; whether it was there."""
@@ -183,7 +183,7 @@ class LastFixTable:
     def _clear_unknown(self) -> None:
         """Devices that found no room were written to the row of the unknown."""
         self._lon_deg[UNKNOWN] = self._lat_deg[UNKNOWN] = self._accuracy_m[UNKNOWN] = np.nan
-        self._fix_ms[UNKNOWN], self._suspect_count[UNKNOWN] = -1, 0
+        self._fix_ms[UNKNOWN], self._suspect_count[UNKNOWN], self._flags[UNKNOWN] = -1, 0, 0
         self._suspects.pop(UNKNOWN, None)
 
     def _add(
