@@ -6,9 +6,10 @@ import asyncio
 import gc
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfoNotFoundError
@@ -19,7 +20,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from geoengine.catalog import load
-from geoengine.core.book import Book
 from geoengine.core.calendar import time_zone
 from geoengine.core.errors import GeoengineError
 from geoengine.core.events import encode_event
@@ -91,6 +91,11 @@ def _start(_: click.Context, __: click.Parameter, text: str | None) -> int | Non
 @click.option("--consents", type=_FILE, help="CSV or NDJSON: person_id, purpose, address.")
 @click.option("--attributes", type=_FILE, help="NDJSON: person_id and what audiences ask about.")
 @click.option("--explain", "device_id", metavar="DEVICE", help="Show why, fix by fix.")
+@click.option(
+    "--until-silent",
+    is_flag=True,
+    help="Let time run on after the last row until silence has closed every visit.",
+)
 @click.option("--as-posted", is_flag=True, help="Keep the file's order; recv_time is the clock.")
 @click.option(
     "--columns",
@@ -119,6 +124,7 @@ def command(
     consents: Path | None,
     attributes: Path | None,
     device_id: str | None,
+    until_silent: bool,
     as_posted: bool,
     columns: dict[str, str],
     device: str | None,
@@ -139,8 +145,16 @@ def command(
         people = read_people(consents, attributes)
         with _progress() as progress, _sink(out) as sink, _rare_collection():
             trace = _read(traces, options, progress)
-            run = _run(book, trace, people, assumed, batch_rows, _writer(sink, kept), progress)
-            counts = asyncio.run(run)
+            play = partial(
+                replay,
+                book=book,
+                trace=trace,
+                tell=_writer(sink, kept),
+                assumed=assumed,
+                batch_rows=batch_rows,
+                until_silent=until_silent,
+            )
+            counts = asyncio.run(_run(play, trace, people, progress))
     except (GeoengineError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for line in [*rejects_shown(trace), *summary(trace, counts)]:
@@ -204,12 +218,9 @@ def _writer(sink: BinaryIO, kept: list[Event] | None) -> Callable[[list[Event]],
 
 
 async def _run(
-    book: Book,
+    play: Callable[..., Awaitable[Counter[str]]],
     trace: Trace,
     people: dict[str, Record],
-    assumed: frozenset[str],
-    batch_rows: int,
-    tell: Callable[[list[Event]], None],
     progress: Progress,
 ) -> Counter[str]:
     """The replay, on a state of its own in memory."""
@@ -219,15 +230,7 @@ async def _run(
     await state.open()
     try:
         await settle_in(state, people)
-        return await replay(
-            state,
-            book,
-            trace,
-            tell,
-            assumed=assumed,
-            batch_rows=batch_rows,
-            on_rows=lambda row_count: progress.advance(task, row_count),
-        )
+        return await play(state, on_rows=lambda row_count: progress.advance(task, row_count))
     finally:
         await state.close()
 

@@ -4,15 +4,15 @@ The language is rule-engine's: comparisons, ``and``, ``or``, ``not``, ``in``, li
 no way to reach Python. It is compiled when the catalogue is read, and asked about a person's
 attributes; an attribute that is missing is null, and an expression that cannot be answered (null
 compared with a number) means no.
+
+The library builds its parser's tables when it is imported, most of a second: it is imported with
+the first expression, and a catalogue without any never waits for it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import rule_engine
-
-_CONTEXT = rule_engine.Context(default_value=None)
 # The library's own clock is out of bounds: the same trace must always give the same answer.
 _CLOCK_WORDS = ("$now", "$today")
 
@@ -24,16 +24,20 @@ class AudienceError(ValueError):
 class Audience:
     """A compiled expression."""
 
-    __slots__ = ("_rule", "text")
+    __slots__ = ("_fault", "_rule", "text")
 
     def __init__(self, text: str) -> None:
+        import rule_engine
+
         for word in _CLOCK_WORDS:
             if word in text:
                 raise AudienceError(f"{word} is not available: use live_from, window or attributes")
         try:
-            self._rule = rule_engine.Rule(text, context=_CONTEXT)
+            context = rule_engine.Context(default_value=None)
+            self._rule = rule_engine.Rule(text, context=context)
         except rule_engine.errors.EngineError as error:
             raise AudienceError(str(error.message)) from error
+        self._fault = rule_engine.errors.EngineError
         self.text = text
 
     def includes(self, attributes: dict[str, Any]) -> bool:
@@ -44,5 +48,5 @@ class Audience:
         """
         try:
             return bool(self._rule.matches(attributes))
-        except (rule_engine.errors.EngineError, TypeError, ValueError):
+        except (self._fault, TypeError, ValueError):
             return False

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import blake2b
 from string import Formatter
 from typing import Any
@@ -67,7 +68,12 @@ def in_language(texts: dict[str, str], locale: str) -> tuple[str, str]:
 
 def directions_url(store: Store, mode: str | None) -> str:
     """A link that opens the way to the store in whatever map the phone has."""
-    query = {"api": "1", "destination": f"{store.location.lat:.6f},{store.location.lon:.6f}"}
+    return _directions_url(store.location.lat, store.location.lon, mode)
+
+
+@lru_cache(maxsize=65_536)
+def _directions_url(lat: float, lon: float, mode: str | None) -> str:
+    query = {"api": "1", "destination": f"{lat:.6f},{lon:.6f}"}
     if mode in _TRAVEL_MODES:
         query["travelmode"] = _TRAVEL_MODES[mode]
     return "https://www.google.com/maps/dir/?" + urlencode(query)

@@ -39,6 +39,7 @@ Invariants
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
 
 from geoengine.core.book import Book
@@ -82,9 +83,12 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
 
     Deadlines that passed before the fix must have been dealt with (`pass_deadlines`).
     """
-    if fix.is_late or fix.fix_ms <= record.devices.get(fix.device_id, -1):
+    known_ms = record.devices.get(fix.device_id, -1)
+    if fix.is_late or fix.fix_ms <= known_ms:
         _repair(record, fix, book)
         return []
+    if 0 <= fix.previous_ms < known_ms:  # its silence was noted after the fix before
+        fix = replace(fix, previous_ms=known_ms)
     record.lag_ms = max(0, fix.recv_ms - fix.fix_ms)
     record.devices[fix.device_id] = fix.fix_ms
     transitions = []

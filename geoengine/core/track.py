@@ -6,7 +6,6 @@ it; the third in a row begins a new track. Devices whose fixes are all plausible
 them, are dealt with in columns; the others one fix at a time by `_Walker`, the definition.
 """
 
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -18,7 +18,7 @@ from geoengine.state.loop import advance
 
 BATCH_ROWS: Final = 65_536
 _ALL: Final = 1 << 30
-# The clock runs on after the last row until nothing can be pending: no policy waits for longer.
+# Told to wait, the clock runs on after the last row for longer than any policy waits.
 _AFTERMATH_MS: Final = 3_650 * DAY_MS
 
 
@@ -30,13 +30,15 @@ async def replay(
     *,
     assumed: frozenset[str] = frozenset(),
     batch_rows: int = BATCH_ROWS,
+    until_silent: bool = False,
     on_rows: Callable[[int], None] = lambda row_count: None,
 ) -> Counter[str]:
     """Run a trace through the engine and tell its events in order of time.
 
     The same trace tells the same events whatever ``batch_rows``. Location is assumed, as are the
-    purposes in ``assumed``; after the last row time goes on until the last visit is closed by
-    silence. ``on_rows`` hears how many rows are done. Returns the step's counts, added up.
+    purposes in ``assumed``. The clock stands still with the last row; with ``until_silent`` it
+    runs on until silence has closed the last visit. ``on_rows`` hears how many rows are done.
+    Returns the step's counts, added up.
     """
     counts: Counter[str] = Counter()
     held: list[Event] = []
@@ -55,6 +57,7 @@ async def replay(
     for fixes, sightings, end_ms in cut(trace, batch_rows):
         await go(fixes, sightings, end_ms)
         on_rows(len(fixes) + len(sightings))
-    await go(Fixes.empty(), Sightings.empty(), end_ms + _AFTERMATH_MS)
+    if until_silent:
+        await go(Fixes.empty(), Sightings.empty(), end_ms + _AFTERMATH_MS)
     tell(in_order(held))
     return counts

@@ -67,6 +67,7 @@ def run(
     batch_rows: int = 4_096,
     people: dict[str, Record] | None = None,
     assumed: frozenset[str] = frozenset(),
+    until_silent: bool = True,
 ) -> tuple[list[Event], Counter[str]]:
     events: list[Event] = []
 
@@ -75,7 +76,13 @@ def run(
         await state.open()
         await settle_in(state, people or {})
         counts = await replay(
-            state, book, trace, events.extend, assumed=assumed, batch_rows=batch_rows
+            state,
+            book,
+            trace,
+            events.extend,
+            assumed=assumed,
+            batch_rows=batch_rows,
+            until_silent=until_silent,
         )
         await state.close()
         return counts
@@ -105,6 +112,11 @@ def test_a_visit_is_entered_dwelled_and_closed_by_the_silence_after_the_trace(
         ("zone.exited", "one", 180 + 1800),
     ]
     assert (counts["enter"], counts["dwell"], counts["exit"]) == (1, 1, 1)
+
+
+def test_the_clock_stands_still_with_the_last_row_unless_told_to_run_on(tmp_path: Path) -> None:
+    trace = read(tmp_path, [line(step) for step in VISIT])
+    assert kinds(run(trace, until_silent=False)[0]) == [("zone.entered", "one", 120)]
 
 
 def test_rows_count_in_order_of_time_wherever_they_stand(tmp_path: Path) -> None:

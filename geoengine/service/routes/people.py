@@ -79,9 +79,7 @@ async def delete_consent(context: Context, call: Call) -> ConsentOut:
     """Withdraw a consent; once this has answered, no message starts that needed it."""
     person_id, purpose = await _person(context, call), _purpose(call)
     now_ms = context.clock()
-    await loop.withdraw(
-        context.state, context.book, person_id, purpose, _recorded_by(call), now_ms
-    )
+    await loop.withdraw(context.state, context.book, person_id, purpose, _recorded_by(call), now_ms)
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return _consent_out(await _record(context, person_id), purpose)
 
