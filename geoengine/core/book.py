@@ -15,6 +15,7 @@ from geoengine.core import caps
 from geoengine.core.audience import Audience
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, EngineSpec, Gateway, Mode, Store
+from geoengine.core.units import SECOND_MS
 from geoengine.core.zones import CIRCLE as CIRCLE
 from geoengine.core.zones import PLACE as PLACE
 from geoengine.core.zones import POLYGON as POLYGON
@@ -44,6 +45,14 @@ class Policy:
     beacon_margin_db: float = 3.0  # a place must be this much louder to take over; leaving near
     beacon_near_dbm: float = -127.0  # the weakest mean that counts as there; by default any
     beacon_silence_s: float = 30.0  # out, so long after the last sighting
+
+    silence_ms: int = field(init=False)
+    beacon_silence_ms: int = field(init=False)
+    fresh_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("silence", "beacon_silence", "fresh"):
+            object.__setattr__(self, f"{name}_ms", round(getattr(self, f"{name}_s") * SECOND_MS))
 
 
 @dataclass(frozen=True, slots=True)

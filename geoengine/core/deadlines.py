@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from geoengine.core.book import Book, Policy
 from geoengine.core.record import Presence, Record, Transition
-from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import close, dwell, leave
 
 HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
@@ -20,12 +19,11 @@ Deadline = tuple[int, str, str]  # when, in the time of the fixes; what; of whic
 
 def _deadline(presence: Presence, policy: Policy, is_place: bool) -> tuple[int, str]:
     """What falls due next for one presence: its dwell, its closing, or its being forgotten."""
-    silence_s = policy.beacon_silence_s if is_place else policy.silence_s
-    silence_ms = presence.seen_ms + round(silence_s * SECOND_MS)
+    silence_ms = presence.seen_ms + (policy.beacon_silence_ms if is_place else policy.silence_ms)
     if not presence.is_inside:
         return silence_ms, "forget"
     # A dwell waits for a sign of life when the person was last heard of long before it.
-    is_fresh = presence.dwell_ms - presence.seen_ms <= policy.fresh_s * SECOND_MS
+    is_fresh = presence.dwell_ms - presence.seen_ms <= policy.fresh_ms
     if 0 <= presence.dwell_ms <= silence_ms and is_fresh:
         return presence.dwell_ms, "dwell"
     return silence_ms, "silence"

@@ -39,8 +39,9 @@ Invariants
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
+
+from msgspec import structs
 
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
@@ -88,7 +89,7 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
         _repair(record, fix, book)
         return []
     if 0 <= fix.previous_ms < known_ms:  # its silence was noted after the fix before
-        fix = replace(fix, previous_ms=known_ms)
+        fix = structs.replace(fix, previous_ms=known_ms)
     record.lag_ms = max(0, fix.recv_ms - fix.fix_ms)
     record.devices[fix.device_id] = fix.fix_ms
     transitions = []
@@ -101,9 +102,12 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
 
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:
     """Zones this fix may change: those it lies in, and those its device stands in."""
-    known = (book.zone_ix_of[zone_id] for zone_id in record.presences)
-    areas = (zone_ix for zone_ix in known if not book.is_place(zone_ix))
-    return sorted({*fix.edges, *areas})
+    zones = set(fix.edges)
+    for zone_id in record.presences:
+        zone_ix = book.zone_ix_of[zone_id]
+        if not book.is_place(zone_ix):
+            zones.add(zone_ix)
+    return sorted(zones)
 
 
 def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transition | None:

@@ -34,6 +34,7 @@ DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need 
 SEGMENT_MAX_M = 10_000.0  # a longer way between two fixes says nothing of what it passed
 
 
+NO_EDGES: dict[int, float] = {}
 NO_CROSSINGS = Crossings(
     np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0)
 )
@@ -105,33 +106,47 @@ class _Look:
     def timelines(self) -> dict[str, list[Fix]]:
         """The fixes of the wanted people, in order within each post."""
         people: dict[str, list[Fix]] = {}
-        for row, fix in self._wanted_fixes():
-            person_id = self.known.person_ids[self.track.row_ix[row]]
-            people.setdefault(person_id, []).append(fix)
+        for source, fix in self._wanted_fixes():
+            people.setdefault(self.known.person_ids[source], []).append(fix)
         return people
 
     def _wanted_fixes(self) -> Iterator[tuple[int, Fix]]:
+        """Each wanted fix with its row in the columns given."""
         rows = np.flatnonzero(self._spread(self.is_wanted) & (self.track.fate != SUSPECT))
-        edge_bounds = _bounds(self.evidence.fix_ix, rows)
-        cross_bounds = _bounds(self.crossings.segment_ix, rows)
-        fixes, track = self.fixes, self.track
-        for row, edges, crosses in zip(rows.tolist(), edge_bounds, cross_bounds, strict=True):
-            source = int(track.row_ix[row])
+        fixes, track, sources = self.fixes, self.track, self.track.row_ix[rows]
+        edges = _edges(self.evidence)
+        cuts = _cuts(self.crossings)
+        columns = (
+            sources,
+            rows,
+            fixes.lon_deg[sources],
+            fixes.lat_deg[sources],
+            fixes.accuracy_m[sources],
+            fixes.fix_ms[sources],
+            fixes.recv_ms[sources],
+            fixes.is_mocked[sources],
+            track.previous_ms[rows],
+            fixes.post_ix[sources],
+            track.fate[rows] == LATE,
+        )
+        for source, row, lon, lat, accuracy, at, recv, mocked, previous, post, late in zip(
+            *(column.tolist() for column in columns), strict=True
+        ):
             yield (
-                row,
+                source,
                 Fix(
                     device_id=fixes.device_ids[source],
-                    lon_deg=float(fixes.lon_deg[source]),
-                    lat_deg=float(fixes.lat_deg[source]),
-                    accuracy_m=float(fixes.accuracy_m[source]),
-                    fix_ms=int(fixes.fix_ms[source]),
-                    recv_ms=int(fixes.recv_ms[source]),
-                    is_mocked=bool(fixes.is_mocked[source]),
-                    previous_ms=int(track.previous_ms[row]),
-                    post_ix=int(fixes.post_ix[source]),
-                    is_late=bool(track.fate[row] == LATE),
-                    edges=_edges(self.evidence, *edges),
-                    crossed=_cuts(self.crossings, *crosses),
+                    lon_deg=lon,
+                    lat_deg=lat,
+                    accuracy_m=accuracy,
+                    fix_ms=at,
+                    recv_ms=recv,
+                    is_mocked=mocked,
+                    previous_ms=previous,
+                    post_ix=post,
+                    is_late=late,
+                    edges=edges.get(row, NO_EDGES),
+                    crossed=cuts.get(row, ()),
                 ),
             )
 
@@ -192,22 +207,19 @@ def _is_segment(track: Track, rows: Longs, lon: Floats, lat: Floats, least_m: fl
     return is_segment
 
 
-def _bounds(column: np.ndarray, rows: Longs) -> list[tuple[int, int]]:
-    """Where each row's entries begin and end in a sorted column."""
-    starts = np.searchsorted(column, rows, "left").tolist()
-    ends = np.searchsorted(column, rows, "right").tolist()
-    return list(zip(starts, ends, strict=True))
+def _edges(evidence: Evidence) -> dict[int, dict[int, float]]:
+    """By row of the track: zone_ix to edge_m."""
+    found: dict[int, dict[int, float]] = {}
+    columns = (evidence.fix_ix, evidence.zone_ix, evidence.edge_m)
+    for row, zone_ix, edge_m in zip(*(column.tolist() for column in columns), strict=True):
+        found.setdefault(row, {})[zone_ix] = edge_m
+    return found
 
 
-def _edges(evidence: Evidence, start: int, end: int) -> dict[int, float]:
-    if start == end:
-        return {}
-    zones, edges = evidence.zone_ix[start:end].tolist(), evidence.edge_m[start:end].tolist()
-    return dict(zip(zones, edges, strict=True))
-
-
-def _cuts(crossings: Crossings, start: int, end: int) -> tuple[tuple[int, float, float], ...]:
-    return tuple(
-        (int(crossings.zone_ix[i]), float(crossings.into[i]), float(crossings.out_of[i]))
-        for i in range(start, end)
-    )
+def _cuts(crossings: Crossings) -> dict[int, tuple[tuple[int, float, float], ...]]:
+    """By row of the track: zone_ix and the fractions of the way into and out of it."""
+    found: dict[int, tuple[tuple[int, float, float], ...]] = {}
+    columns = (crossings.segment_ix, crossings.zone_ix, crossings.into, crossings.out_of)
+    for row, *cut in zip(*(column.tolist() for column in columns), strict=True):
+        found[row] = (*found.get(row, ()), tuple(cut))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
@@ -10,8 +10,7 @@ from geoengine.core.record import Group, Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """One accepted fix of somebody worth a closer look, and what the index says of it."""
 
     device_id: str
@@ -24,7 +23,7 @@ class Fix:
     previous_ms: int = -1  # the device's fix before; -1 for a device that first appears
     post_ix: int = -1
     is_late: bool = False
-    edges: dict[int, float] = field(default_factory=dict)  # zone_ix -> edge_m, where inside
+    edges: dict[int, float] = {}  # zone_ix -> edge_m, where inside
     crossed: tuple[tuple[int, float, float], ...] = ()  # zone_ix, fractions into and out of it
 
 

@@ -11,7 +11,7 @@ from geoengine.catalog.reading.report import Items
 from geoengine.core.book import Policy
 from geoengine.core.model import PresenceSpec
 
-POLICY_KEYS = tuple(Policy.__dataclass_fields__)
+POLICY_KEYS = PresenceSpec.__struct_fields__
 
 
 @dataclass(slots=True)
