@@ -96,7 +96,7 @@ def test_the_remembered_answer_changes_when_the_answer_does():
 def test_every_minute_of_the_odd_nights_is_answered_as_if_asked_alone():
     for night in ("2026-03-28T20:00:00+00:00", "2026-10-24T20:00:00+00:00"):
         walked = hours("Sa 22:00-03:30; Su 05:00-06:00", "Europe/Paris", "FR")
-        for minute in range(0, 12 * 60):
+        for minute in range(12 * 60):
             at = datetime.fromtimestamp(ms(night) / 1000 + 60 * minute, UTC).isoformat()
             hours.cache_clear()
             assert walked.is_open(ms(at)) == is_open("Sa 22:00-03:30; Su 05:00-06:00", at)
