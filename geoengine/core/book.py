@@ -216,21 +216,23 @@ class Book:
             and (target.tags is None or any(tag in target.tags for tag in tags))
         )
 
-    def succeeding(self, previous: Book, now_ms: int) -> Book:
-        """This book, taking over from another: zones not in force there are born now."""
-        before = previous.zones
-        known = {
-            (zone_id, zone_print): born
-            for zone_id, zone_print, born in zip(
-                before.ids, before.prints.tolist(), before.born_ms.tolist(), strict=True
-            )
-        }
-        born_ms = np.fromiter(
-            (
-                known.get(key, now_ms)
-                for key in zip(self.zones.ids, self.zones.prints.tolist(), strict=True)
-            ),
-            np.int64,
-            len(self.zones),
-        )
+    def births(self) -> dict[str, tuple[int, int]]:
+        """By zone: the fingerprint of its shape, and since when that is in force."""
+        zones = self.zones
+        facts = zip(zones.prints.tolist(), zones.born_ms.tolist(), strict=True)
+        return dict(zip(zones.ids, facts, strict=True))
+
+    def succeeding(self, births: Mapping[str, tuple[int, int]], now_ms: int) -> Book:
+        """This book, taking over from one with these births; zones new to it are born now."""
+        born_ms = np.full(len(self.zones), now_ms, np.int64)
+        shapes = zip(self.zones.ids, self.zones.prints.tolist(), strict=True)
+        for zone_ix, (zone_id, zone_print) in enumerate(shapes):
+            before = births.get(zone_id)
+            if before is not None and before[0] == zone_print:
+                born_ms[zone_ix] = before[1]
         return replace(self, zones=replace(self.zones, born_ms=born_ms))
+
+    def loses(self, births: Mapping[str, tuple[int, int]]) -> bool:
+        """Whether a zone of those births is gone here, or has another shape."""
+        prints = dict(zip(self.zones.ids, self.zones.prints.tolist(), strict=True))
+        return any(prints.get(zone_id) != shape for zone_id, (shape, _) in births.items())

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,9 @@ from watchfiles import awatch
 
 from geoengine.catalog import Reading, read
 from geoengine.core.book import Book
-from geoengine.core.errors import ConfigurationError
+from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.service.context import Context
+from geoengine.service.heritage import leave
 from geoengine.service.logs import logger
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
@@ -70,10 +73,10 @@ class Reloader:
                 _LOG.error("catalogue_unreadable", exc_info=error)
                 self._refuse([f"{self._directory}: {type(error).__name__}"])
                 return False
-            self._accept(reading)
+            await self._accept(reading)
             return True
 
-    def _accept(self, reading: Reading) -> None:
+    async def _accept(self, reading: Reading) -> None:
         context = self._context
         context.reload_error = ""
         context.metrics.reload_failed.set(0)
@@ -81,10 +84,13 @@ class Reloader:
         before = context.book
         if reading.book.version == before.version:
             return
-        book = reading.book.succeeding(before, context.clock())
+        book = reading.book.succeeding(before.births(), context.clock())
+        book = replace(book, coupon_key=before.coupon_key)
         context.worker.adopt(book)
         context.metrics.shows_book(book.version)
         self.on_book(book)
+        with suppress(StateUnavailable):  # only a later start misses it, and then plays safe
+            await leave(context.state, book)
         _LOG.info("catalogue_changed", version=book.version, warnings=len(reading.warnings))
 
     def _refuse(self, faults: list[str]) -> None:

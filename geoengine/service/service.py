@@ -30,6 +30,7 @@ from geoengine.service.app import make_app
 from geoengine.service.auth import Keys
 from geoengine.service.context import Context
 from geoengine.service.dispatcher import Dispatcher, Hooks
+from geoengine.service.heritage import inherit, leave
 from geoengine.service.intake import Intake
 from geoengine.service.listener import Listener
 from geoengine.service.logs import logger
@@ -60,8 +61,12 @@ class Service:
 
     async def start(self) -> None:
         """Open the state, then the socket; neither, where one of them fails."""
-        await self.context.state.open()
-        self.context.metrics.shows_book(self.context.book.version)
+        context = self.context
+        await context.state.open()
+        book, has_lost = await inherit(context.state, context.book, context.clock())
+        context.worker.begin(book, is_sweep=has_lost)
+        await leave(context.state, context.book)
+        context.metrics.shows_book(context.book.version)
         try:
             await self.runner.setup()
             self.port = await self._listen()

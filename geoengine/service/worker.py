@@ -55,8 +55,14 @@ class Worker:
 
     def adopt(self, book: Book) -> None:
         """Put a Book in force with the next batch; presences in zones that went are closed."""
+        if book.loses(self.book.births()):
+            self._sweep_after = ""
         self.book = book
-        self._sweep_after = ""
+
+    def begin(self, book: Book, *, is_sweep: bool) -> None:
+        """The Book of a start; ``is_sweep`` when zones went since the last one."""
+        self.book = book
+        self._sweep_after = "" if is_sweep else None
 
     async def run(self) -> None:
         """Serve until the intake is closed and empty. Raises what cannot be recovered from."""

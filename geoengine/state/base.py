@@ -185,6 +185,14 @@ class Archive(Protocol):
         """The decisions about a person, newest first."""
         ...
 
+    async def note(self, name: str, value: bytes) -> None:
+        """Keep something of the service's own under a name; durable on return."""
+        ...
+
+    async def noted(self, name: str) -> bytes | None:
+        """What is kept under a name; None for nothing."""
+        ...
+
     async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
         """Ids of people with a record, in order, from the one after ``after``."""
         ...

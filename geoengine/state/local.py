@@ -281,6 +281,16 @@ class LocalState:
         packed = await self._writer.call(self._shelf.decisions, person_id, limit)
         return [_unpack_decision(row) for row in packed]
 
+    async def note(self, name: str, value: bytes) -> None:
+        """Keep something of the service's own under a name; durable on return."""
+        self._require_usable()
+        await self._writer.call(self._shelf.leave_note, name, value)
+
+    async def noted(self, name: str) -> bytes | None:
+        """What is kept under a name; None for nothing."""
+        self._require_usable()
+        return await self._writer.call(self._shelf.read_note, name)
+
     async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
         """Ids of people with a record, in order, from the one after ``after``."""
         return self._people.page(after, limit)

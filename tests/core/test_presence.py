@@ -86,7 +86,7 @@ async def test_a_device_that_first_appears_inside_is_initial():
 async def test_a_zone_that_first_appears_around_somebody_is_initial():
     ann = walk()
     await ann.post((0, 500))
-    ann.book = World(radius_m=800).book().succeeding(ann.book, NOON_MS + 30_000)
+    ann.book = World(radius_m=800).book().succeeding(ann.book.births(), NOON_MS + 30_000)
     await ann.post((60, 500))
     assert [e.data["initial"] for e in ann.events] == [True]
 
@@ -272,7 +272,7 @@ async def test_the_tablet_at_home_does_not_end_the_visit_of_the_phone():
 async def test_a_zone_that_changes_shape_closes_its_visits():
     ann = walk()
     await ann.post(FAR, (60, 0))
-    ann.book = World(radius_m=150).book().succeeding(ann.book, NOON_MS + 90_000)
+    ann.book = World(radius_m=150).book().succeeding(ann.book.births(), NOON_MS + 90_000)
     await ann.run(now_ms=NOON_MS + 90_000)
     await ann.post((120, 0))
     told = [(e.type, e.data.get("reason"), e.data.get("initial")) for e in ann.events]

@@ -135,3 +135,17 @@ def _on_disk(directory: Path) -> list[str]:
     names = [row[0] for row in connection.execute("SELECT person_id FROM people ORDER BY 1")]
     connection.close()
     return names
+
+
+async def test_a_note_is_there_again_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "geoengine.db"
+    state = LocalState(path)
+    await state.open()
+    assert await state.noted("zones") is None
+    await state.note("zones", b"first")
+    await state.note("zones", b"second")
+    await state.close()
+    again = LocalState(path)
+    await again.open()
+    assert await again.noted("zones") == b"second"
+    await again.close()

@@ -25,6 +25,7 @@ class MemoryShelf:
     def __init__(self) -> None:
         self._sends: dict[str, SendRow] = {}
         self._decisions: deque[DecisionRow] = deque(maxlen=_DECISIONS_KEPT_COUNT)
+        self._notes: dict[str, bytes] = {}
 
     def open(self) -> None:
         """Nothing to take hold of."""
@@ -51,6 +52,14 @@ class MemoryShelf:
 
     def leave_last_fixes(self, chunks: Iterable[bytes]) -> None:
         """There is no next start."""
+
+    def read_note(self, name: str) -> bytes | None:
+        """What was left under a name."""
+        return self._notes.get(name)
+
+    def leave_note(self, name: str, value: bytes) -> None:
+        """Leave something under a name, in place of what was there."""
+        self._notes[name] = value
 
     def write(self, writes: list[Write]) -> list[set[str]]:
         """Keep sends and decisions; cannot fail."""

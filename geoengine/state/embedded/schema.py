@@ -26,6 +26,7 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_by_age ON decisions (at_ms);
 -- Digests, so that no operation id can name anybody.
 CREATE TABLE ops (seq INTEGER PRIMARY KEY, op BLOB NOT NULL, at_ms INTEGER NOT NULL);
+CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE last_fixes (chunk INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 """
 
@@ -48,6 +49,7 @@ WHERE send_id = ?
 """
 CANCEL = END + " AND status = 'pending'"
 ADD_DECISION = "INSERT INTO decisions (person_id, at_ms, seq, packed) VALUES (?, ?, ?, ?)"
+PUT_NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
 ADD_OP = "INSERT INTO ops (op, at_ms) VALUES (?, ?)"
 
 SEND_COLUMNS = "send_id, person_id, lever, due_ms, packed, status, reason, settled_ms"

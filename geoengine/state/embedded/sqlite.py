@@ -161,6 +161,15 @@ class SqliteShelf:
                 "INSERT INTO last_fixes (packed) VALUES (?)", ((c,) for c in chunks)
             )
 
+    def read_note(self, name: str) -> bytes | None:
+        """What was left under a name."""
+        query = "SELECT value FROM notes WHERE name = ?"
+        return next(self._rows(lambda value: value, query, (name,)), None)
+
+    def leave_note(self, name: str, value: bytes) -> None:
+        """Leave something under a name, in place of what was there."""
+        self._alter(schema.PUT_NOTE, (name, value))
+
     def write(self, writes: list[Write]) -> list[set[str]]:
         """One transaction for all of them; returns once it is on the disk."""
         with self._translated(), self._transaction():

@@ -169,6 +169,14 @@ class Shelf(Protocol):
         """Leave times for the next start."""
         ...
 
+    def read_note(self, name: str) -> bytes | None:
+        """What was left under a name."""
+        ...
+
+    def leave_note(self, name: str, value: bytes) -> None:
+        """Leave something under a name, in place of what was there."""
+        ...
+
     def write(self, writes: list[Write]) -> list[set[str]]:
         """Put all of them away or none; for each, the send_ids that were new."""
         ...
