@@ -340,8 +340,15 @@ def test_an_engine_key_in_two_files_names_both(tmp_path: Path):
 
 def test_engine_keys_of_several_files_make_one_engine(tmp_path: Path):
     write(tmp_path, {"b.yaml": "engine: {visit_group: 1h}\n"})
-    engine = reading(tmp_path, "engine: {max_age: 10m}\n").book.engine
+    engine = reading(tmp_path, f"{STORES}engine: {{max_age: 10m}}\n").book.engine
     assert (engine.max_age_ms, engine.visit_group_ms) == (600_000, 3_600_000)
+
+
+@pytest.mark.parametrize("text", ["", "stores: []\n", "engine: {max_age: 10m}\n"])
+def test_a_catalogue_without_a_store_or_zone_is_a_fault(tmp_path: Path, text: str):
+    write(tmp_path, {"half-written.yaml": text})
+    with pytest.raises(ConfigurationError, match=r"half-written.yaml:1:1: nothing to be near"):
+        load(tmp_path)
 
 
 def test_a_directory_without_yaml_is_a_fault(tmp_path: Path):

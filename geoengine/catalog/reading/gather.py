@@ -55,6 +55,13 @@ def gather(directory: Path, tell: Progress) -> Gathered:
     for path in files:
         _merge(found, path, tell)
     _read_engine(found)
+    report = found.report
+    if files and not (
+        found.stores.values or found.zones.values or report.errors or report.skipped_count
+    ):
+        # Also what a file looks like that an editor has emptied and not yet written again.
+        what = "nothing to be near: expected at least one store or zone"
+        report.errors.append(Fault(str(files[0]), 1, 1, what))
     return found
 
 
