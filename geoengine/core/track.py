@@ -18,9 +18,11 @@ from geoengine.core.units import SECOND_MS, SPEED_MAX_MPS, SUSPECTS_TO_RESET, WG
 ACCEPTED, LATE, SUSPECT = 0, 1, 2
 # A device that first appears with a fix this coarse has not shown where it is: the next one still
 # counts as its first, so that a cold start inside a zone does not look like somebody walking in.
-# The same goes for the fix that begins a new track after a row of impossible ones.
+# The same goes for the fix that begins a new track after a row of impossible ones. A phone that
+# never gets better is taken at its word after a few.
 APPEARS_WITHIN_M = 100.0
-APPEARED_VAGUELY = -1  # in place of a count of suspects
+VAGUE_FIXES_MAX = 5
+APPEARED_VAGUELY = -1  # in place of a count of suspects: -2 after the second vague fix, and so on
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +224,11 @@ class _Walker:
         if fix.at_ms <= last.at_ms:
             return LATE, last
         if last.at_ms < 0:
-            coarse = fix.accuracy > APPEARS_WITHIN_M
-            return self._accept(fix, _NOWHERE, APPEARED_VAGUELY if coarse else 0)
+            return self._accept(fix, _NOWHERE, self._vagueness(fix))
         if _is_plausible(last, fix):
-            return self._accept(fix, _NOWHERE if self.suspect_count < 0 else last)
+            if self.suspect_count < 0:
+                return self._accept(fix, _NOWHERE, self._vagueness(fix))
+            return self._accept(fix, last)
         if self.suspect_count > 0:
             if fix.at_ms == self.suspect.at_ms:
                 return LATE, last  # the suspect itself, posted again, agrees with nothing
@@ -238,6 +241,10 @@ class _Walker:
             return SUSPECT, last
         self.suspect = fix
         return SUSPECT, last
+
+    def _vagueness(self, fix: _Spot) -> int:
+        is_vague = fix.accuracy > APPEARS_WITHIN_M and self.suspect_count > -VAGUE_FIXES_MAX
+        return min(self.suspect_count, 0) + APPEARED_VAGUELY if is_vague else 0
 
     def _accept(self, fix: _Spot, previous: _Spot, count: int = 0) -> tuple[int, _Spot]:
         self.last, self.suspect, self.suspect_count = fix, _NOWHERE, count

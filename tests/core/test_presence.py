@@ -77,6 +77,12 @@ async def test_a_cold_start_inside_a_zone_is_initial():
     assert entered.data["initial"] is True
 
 
+async def test_a_phone_that_never_gets_better_is_taken_at_its_word():
+    ann = walk(stores=[a_store()], radius_m=1000)
+    await ann.post(*[(10 * i, 5000, 300) for i in range(6)], (200, 0, 300))
+    assert [e.data["initial"] for e in ann.events] == [False]
+
+
 async def test_a_device_that_first_appears_inside_is_initial():
     ann = walk()
     await ann.post((0, 0))

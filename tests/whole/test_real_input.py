@@ -116,7 +116,9 @@ def test_every_visit_of_the_liverpool_buses_is_where_the_bus_was():
 
 def test_no_bus_that_stood_well_inside_a_zone_was_missed():
     book, trace = british_stores(), liverpool()
-    told = {(e.data["device_id"], e.data["store_id"]) for e in play(book, trace).kinds("zone.entered")}
+    told = {
+        (e.data["device_id"], e.data["store_id"]) for e in play(book, trace).kinds("zone.entered")
+    }
     fixes = trace.fixes
     found = book.index.match(fixes.lon_deg, fixes.lat_deg)
     deep = np.flatnonzero(found.edge_m < -60)
