@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import random
+import tempfile
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -31,8 +32,6 @@ CHAINS = ("tesco", "greggs", "sainsburys")
 @cache
 def british_stores() -> Book:
     """The 6,404 stores of three chains, five minutes on foot around each."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as made:
         imports = "\n".join(
             f"  - import: {DATA}/stores/uk_{chain}.json\n    defaults: {{setting: city}}"
