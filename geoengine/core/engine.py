@@ -18,7 +18,7 @@ from geoengine.core.events import PREFIX, cloud_event, in_order, transition_even
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Decision, Event, Record, Send, Transition
-from geoengine.core.rules import Verdict, judge
+from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
 from geoengine.core.visits import Fix, drop_closed_groups
@@ -130,6 +130,11 @@ class _Told:
             self._decide(record, verdict)
         drop_closed_groups(record)
 
+    def coarse(self, record: Record, fix: Fix) -> None:
+        """Say why a fix that lies in a zone is no entry: it is too coarse."""
+        for verdict in too_coarse(record, fix, self.book):
+            self._decide(record, verdict)
+
     def _decide(self, record: Record, verdict: Verdict) -> None:
         decision = verdict.decision
         self.outcome.decisions.append(decision)
@@ -184,18 +189,19 @@ def _live(
     """Run a person's time through the reports up to now."""
     for closed in close_strange(record, book, batch.now_ms):
         told.moment(record, [closed])
-    for moment in _moments(record, reports, batch, book):
+    for moment in _moments(record, reports, batch, told):
         told.moment(record, moment)
 
 
 def _moments(
-    record: Record, reports: list[Fix | Sighting], batch: Batch, book: Book
+    record: Record, reports: list[Fix | Sighting], batch: Batch, told: _Told
 ) -> Iterator[list[Transition]]:
     """Every moment at which something happened: what fell due before each report, then it.
 
     Before it means by its own time, or by our clock when it reached us: what had fallen due by
     then was told, and an older report must not find it undone just because both share a batch.
     """
+    book = told.book
     for report in reports:
         yield from pass_deadlines(
             record,
@@ -206,6 +212,7 @@ def _moments(
             post_ix=report.post_ix,
         )
         if isinstance(report, Fix):
+            told.coarse(record, report)
             found = observe_fix(record, report, book)
         else:
             found = observe_sighting(record, report, book)

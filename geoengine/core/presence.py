@@ -48,7 +48,7 @@ from geoengine.core.ids import digest
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import Fix, dwell, enter, leave
-from geoengine.core.weigh import Sign, weigh
+from geoengine.core.weigh import Sign, is_coarse, weigh
 
 
 class Stand(IntEnum):
@@ -98,6 +98,22 @@ def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
         if transition is not None:
             transitions.append(transition)
     return transitions + _crossed(record, fix, book) if fix.crossed else transitions
+
+
+def newly_coarse(record: Record, fix: Fix, book: Book) -> list[int]:
+    """Zones the fix lies in, too coarsely to let its person in, where the fix before was not.
+
+    Nothing happens there, and somebody may ask why: once for a run of coarse fixes.
+    """
+    if fix.is_late:
+        return []
+    return [
+        zone_ix
+        for zone_ix in fix.edges
+        if is_coarse(book.radius_m(zone_ix), fix.accuracy_m)
+        and not is_coarse(book.radius_m(zone_ix), fix.previous_accuracy_m)
+        and book.zones.ids[zone_ix] not in record.presences
+    ]
 
 
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:

@@ -11,11 +11,12 @@ passes them all competes: at most one message per person and visit group, the hi
 first, then the order of the catalogue. The winner takes its place under the caps at once, in the
 record that is committed together with the outbox row: there is no moment between the two.
 
-Reasons are stable strings: ``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``,
-``store_closing``, ``window``, ``audience``, ``holdout``, ``no_consent:LEVER``,
-``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``, ``cap:WINDOW n/max``
-(``cap:all:...`` for all campaigns together, ``cap:person:...`` for the person's own choice),
-``arbitration:CAMPAIGN``; before a send also ``expired`` and ``consent_withdrawn:PURPOSE``.
+Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
+``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
+``audience``, ``holdout``, ``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``,
+``quiet_hours``, ``cooldown``, ``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together,
+``cap:person:...`` for the person's own choice), ``arbitration:CAMPAIGN``; before a send also
+``expired`` and ``consent_withdrawn:PURPOSE``.
 
 Invariants
 ----------
@@ -34,8 +35,10 @@ from geoengine.core.events import cloud_event, decision_event
 from geoengine.core.ids import digest
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
+from geoengine.core.presence import newly_coarse
 from geoengine.core.questions import QUESTIONS, Question, Spot, unlawful
 from geoengine.core.record import Decision, Event, Fired, Record, Send, Transition
+from geoengine.core.visits import Fix, not_an_entry
 
 FIRED_REASON = "ok"
 
@@ -74,6 +77,19 @@ def judge(
         if group.group_id == transition.group_id and group.campaign_id
     }
     return [_answer(question, spoken) for question in questions]
+
+
+def too_coarse(record: Record, fix: Fix, book: Book) -> list[Verdict]:
+    """What is said of campaigns that wait for an entry which the fix is too coarse to be."""
+    told = []
+    for zone_ix in newly_coarse(record, fix, book):
+        plans = [plan for plan in book.plans(zone_ix) if plan.spec.on == "enter"]
+        entry = not_an_entry(record, fix, zone_ix, book)
+        for plan in plans:
+            question = Question(plan, entry, record, book, frozenset())
+            decision = _decision(question, "suppressed", "accuracy")
+            told.append(Verdict(decision, decision_event(decision, entry)))
+    return told
 
 
 def _answer(q: Question, spoken: dict[str, str]) -> Verdict:

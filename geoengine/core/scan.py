@@ -93,7 +93,8 @@ class _Look:
         rows = asked[found.fix_ix]
         lets_in, is_coarse = _lets_in(found, accuracy[rows], book)
         counts["coarse"] = int(np.count_nonzero(is_coarse))
-        matters = lets_in | remembered[rows]
+        was_coarse = _is_coarse(found, track.previous_accuracy_m[rows], book)
+        matters = lets_in | remembered[rows] | (is_coarse & ~was_coarse)
         evidence = Evidence(
             rows[matters].astype(np.int32), found.zone_ix[matters], found.edge_m[matters]
         )
@@ -126,10 +127,11 @@ class _Look:
             fixes.recv_ms[sources],
             fixes.is_mocked[sources],
             track.previous_ms[rows],
+            track.previous_accuracy_m[rows],
             fixes.post_ix[sources],
             track.fate[rows] == LATE,
         )
-        for source, row, lon, lat, accuracy, at, recv, mocked, previous, post, late in zip(
+        for source, row, lon, lat, accuracy, at, recv, mocked, before, was, post, late in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             yield (
@@ -142,7 +144,8 @@ class _Look:
                     fix_ms=at,
                     recv_ms=recv,
                     is_mocked=mocked,
-                    previous_ms=previous,
+                    previous_ms=before,
+                    previous_accuracy_m=was,
                     post_ix=post,
                     is_late=late,
                     edges=edges.get(row, NO_EDGES),
@@ -167,8 +170,15 @@ def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bo
     z_circle = (radius - np.sqrt(distance * distance + sigma * sigma)) / sigma
     z = np.where(zones.kind[found.zone_ix] == CIRCLE, z_circle, -found.edge_m / sigma)
     least = np.array([quantile(policy.confirm_enter_p) for policy in book.policies])
-    is_coarse = radius < COARSE_SIGMAS * sigma
+    is_coarse = _is_coarse(found, accuracy_m, book)
     return ~is_coarse & (z >= least[zones.policy_ix[found.zone_ix]]), is_coarse
+
+
+def _is_coarse(found: Evidence, accuracy_m: Floats, book: Book) -> Bools:
+    """Which pairs come of a fix too coarse for the zone; not where the accuracy is NaN. M rows."""
+    sigma = np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+    is_coarse: Bools = book.zones.radius_m[found.zone_ix] < COARSE_SIGMAS * sigma
+    return is_coarse
 
 
 def _crossings(track: Track, lon: Floats, lat: Floats, accuracy: Floats, book: Book) -> Crossings:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import nan
+
 from msgspec import Struct
 
 from geoengine.core.book import Book
@@ -21,6 +23,7 @@ class Fix(Struct, frozen=True):
     recv_ms: int
     is_mocked: bool = False
     previous_ms: int = -1  # the device's fix before; -1 for a device that first appears
+    previous_accuracy_m: float = nan  # of that fix, where known
     post_ix: int = -1
     is_late: bool = False
     edges: dict[int, float] = {}  # zone_ix -> edge_m, where inside
@@ -64,6 +67,24 @@ def enter(
         is_initial=presence.is_initial,
         is_mocked=fix.is_mocked,
         is_beacon=book.is_place(zone_ix),
+        post_ix=fix.post_ix,
+    )
+
+
+def not_an_entry(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transition:
+    """What an entry with this fix would have been, for telling why it was none."""
+    zone_id = book.zones.ids[zone_ix]
+    return Transition(
+        kind="enter",
+        person_id=record.person_id,
+        device_id=fix.device_id,
+        zone_id=zone_id,
+        zone_ix=zone_ix,
+        visit_id=digest("visit", record.person_id, zone_id, fix.device_id, fix.fix_ms),
+        group_id="",
+        at_ms=fix.fix_ms,
+        now_ms=fix.recv_ms,
+        is_mocked=fix.is_mocked,
         post_ix=fix.post_ix,
     )
 

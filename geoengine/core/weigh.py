@@ -43,6 +43,11 @@ def z_inside(edge_m: float, radius_m: float, sigma: float, is_circle: bool) -> f
     return (radius_m - sqrt(distance_m * distance_m + sigma * sigma)) / sigma
 
 
+def is_coarse(radius_m: float, accuracy_m: float) -> bool:
+    """Whether a fix is too coarse to let anybody into a zone of this radius."""
+    return radius_m < COARSE_SIGMAS * sigma_m(accuracy_m)
+
+
 def weigh(
     edge_m: float,
     radius_m: float,
@@ -55,7 +60,7 @@ def weigh(
     """The sign of a fix for a zone, towards somebody inside or outside of it."""
     sigma = sigma_m(accuracy_m)
     if not is_inside:
-        if radius_m < COARSE_SIGMAS * sigma:
+        if is_coarse(radius_m, accuracy_m):
             return Sign.EDGE
         z = z_inside(edge_m, radius_m, sigma, is_circle)
         if z >= quantile(policy.enter_p):

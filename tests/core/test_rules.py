@@ -35,6 +35,18 @@ async def leave_and_enter(ann: Walk, at_s: float) -> list[str]:
     return await enter(ann, at_s)
 
 
+async def test_a_fix_too_coarse_to_be_an_entry_is_told_once_a_run():
+    ann = walk({}, {"on": "dwell"})
+    await ann.post(FAR, (60, 0, 200), (75, 0, 200), (90, 5, 200))
+    assert ann.reasons() == ["accuracy"]
+    await ann.post((200, 0, 10))
+    assert ann.reasons() == ["accuracy", "ok"]
+    await ann.post((300, 0, 200), (1000, 3000, 10), (1100, 0, 300))
+    assert ann.reasons() == ["accuracy", "ok", "arbitration:c0", "accuracy"]
+    newest, *_ = await ann.state.decisions("ann")
+    assert (newest.reason, newest.campaign_id, newest.outcome) == ("accuracy", "c0", "suppressed")
+
+
 async def test_a_campaign_fires_once_for_an_entry():
     ann = walk({})
     assert await enter(ann) == ["ok"]
