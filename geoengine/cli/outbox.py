@@ -21,8 +21,8 @@ from geoengine.catalog import read
 from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import GeoengineError, StateLocked
 from geoengine.service.clock import now_ms
+from geoengine.service.http.wire import OutboxOut, RetryOut, SendOut
 from geoengine.service.routes.operate import REVIVED_FOR_MS
-from geoengine.service.wire import OutboxOut, RetryOut, SendOut
 from geoengine.state import State, open_state
 from geoengine.state.base import SentRow
 

@@ -14,13 +14,13 @@ import click
 import uvloop
 
 from geoengine.catalog import Reading
+from geoengine.cli.demo import demo_command
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, GeoengineError
 from geoengine.service.auth import Keys, keys_from
-from geoengine.service.demo import demo_command
 from geoengine.service.logs import configure, logger
 from geoengine.service.reload import build
-from geoengine.service.senders import SECRET_VARIABLE, unsent
+from geoengine.service.sending.senders import SECRET_VARIABLE, unsent
 from geoengine.service.service import Service, assemble
 from geoengine.service.settings import Settings, SettingsError, from_environment, is_loopback
 from geoengine.state import open_state

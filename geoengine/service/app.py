@@ -12,10 +12,10 @@ from aiohttp import web
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import ANYONE, demand
 from geoengine.service.context import JSON, Answer, Call, Context
-from geoengine.service.listener import response_of
+from geoengine.service.http.listener import response_of
+from geoengine.service.http.openapi import document
+from geoengine.service.http.problems import KIND_OF_STATUS, Problem
 from geoengine.service.logs import logger
-from geoengine.service.openapi import document
-from geoengine.service.problems import KIND_OF_STATUS, Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.table import Route
 

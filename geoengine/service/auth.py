@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from geoengine.service.problems import Problem
+from geoengine.service.http.problems import Problem
 from geoengine.service.settings import SettingsError
 
 Kind = Literal["app", "gateway", "server"]

@@ -13,9 +13,9 @@ from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.record import Event
 from geoengine.service.auth import Caller, Keys
+from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, Post
 from geoengine.service.metrics import Metrics
-from geoengine.service.problems import Problem
 from geoengine.service.settings import Settings
 from geoengine.service.worker import Worker
 from geoengine.state.base import State

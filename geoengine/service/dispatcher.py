@@ -33,9 +33,9 @@ from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.base import Lever, Receipt
-from geoengine.service.gate import Gate
-from geoengine.service.settler import SETTLE_AGAIN_S, Ended, Hooks, Settler
-from geoengine.service.settling import (
+from geoengine.service.sending.gate import Gate
+from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Settler
+from geoengine.service.sending.settling import (
     MaySend,
     attempted,
     next_lawful_ms,

@@ -15,7 +15,7 @@ import numpy as np
 
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.record import Event
-from geoengine.service.problems import Problem
+from geoengine.service.http.problems import Problem
 
 Rows = TypeVar("Rows", Fixes, Sightings)
 

@@ -31,13 +31,13 @@ from geoengine.service.auth import Keys
 from geoengine.service.context import Context
 from geoengine.service.dispatcher import Dispatcher, Hooks
 from geoengine.service.heritage import inherit, leave
+from geoengine.service.http.listener import Listener
+from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake
-from geoengine.service.listener import Listener
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
-from geoengine.service.problems import Problem
 from geoengine.service.reload import Reloader
-from geoengine.service.senders import senders, unsent
+from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.worker import Worker
 from geoengine.state.base import Commit, Settlement, State

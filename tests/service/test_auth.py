@@ -8,7 +8,7 @@ import pytest
 
 from geoengine.cli.serve import refuse_open_door
 from geoengine.service.auth import ANYONE, Caller, Keys, keys_from
-from geoengine.service.problems import Problem
+from geoengine.service.http.problems import Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.table import Route
 from geoengine.service.settings import Settings, SettingsError, is_loopback

@@ -18,7 +18,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from geoengine.service.openapi import NDJSON, document
+from geoengine.service.http.openapi import NDJSON, document
 from geoengine.service.routes import ROUTES
 from tests.service.serving import KEYS, Client, served
 

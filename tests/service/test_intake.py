@@ -9,8 +9,8 @@ import pytest
 
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.record import Event
+from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, Post, joined
-from geoengine.service.problems import Problem
 from geoengine.service.worker import answer
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from geoengine.service.openapi import document
+from geoengine.service.http.openapi import document
 from geoengine.service.routes import ROUTES
 from tests.service.serving import CATALOGUE, Client, served, until, walk_in
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from geoengine.service import wire
+from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
 from geoengine.service.routes import catalogue, ingest, operate, people
 from geoengine.service.routes.catalogue import GEOJSON

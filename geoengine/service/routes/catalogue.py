@@ -11,7 +11,7 @@ import msgspec
 from geoengine.catalog import stores_geojson, zones_geojson
 from geoengine.core.book import Book
 from geoengine.service.context import Answer, Call, Context
-from geoengine.service.wire import CampaignsOut
+from geoengine.service.http.wire import CampaignsOut
 
 GEOJSON = "application/geo+json"
 

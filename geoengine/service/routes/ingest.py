@@ -14,9 +14,9 @@ from geoengine.ingest.sightings import Heard, decode_sightings
 from geoengine.ingest.wire import Malformed, Reject
 from geoengine.service.auth import Caller
 from geoengine.service.context import Call, Context
+from geoengine.service.http.problems import Problem
+from geoengine.service.http.wire import Rejected, Taken
 from geoengine.service.metrics import Metrics
-from geoengine.service.problems import Problem
-from geoengine.service.wire import Rejected, Taken
 
 FORBIDDEN = "gateway_forbidden"  # this key may not speak for that gateway, or for a phone
 _GATEWAYS_OWN = "A gateway's key sends what gateways of its own store heard, and nothing else."

@@ -10,7 +10,7 @@ import msgspec
 from geoengine.core.calendar import rfc3339
 from geoengine.service import metrics as metrics_page
 from geoengine.service.context import Answer, Call, Context
-from geoengine.service.wire import (
+from geoengine.service.http.wire import (
     Health,
     OutboxOut,
     OutboxQuery,

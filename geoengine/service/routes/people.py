@@ -10,9 +10,8 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.record import Decision, Json, Record
 from geoengine.ingest.names import is_name
 from geoengine.service.context import Call, Context
-from geoengine.service.facts import Change, registered, told
-from geoengine.service.problems import Problem
-from geoengine.service.wire import (
+from geoengine.service.http.problems import Problem
+from geoengine.service.http.wire import (
     ConsentOut,
     DecisionOut,
     DecisionsOut,
@@ -24,6 +23,7 @@ from geoengine.service.wire import (
     PersonOut,
     Purpose,
 )
+from geoengine.service.routes.facts import Change, registered, told
 from geoengine.state import loop
 
 EXPORTED_DECISIONS = 1_000

@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from geoengine.service import wire
 from geoengine.service.context import JSON
-from geoengine.service.problems import CONTENT_TYPE, KINDS, ProblemDocument
+from geoengine.service.http import wire
+from geoengine.service.http.problems import CONTENT_TYPE, KINDS, ProblemDocument
 from geoengine.service.routes.table import Route
 
 Document = dict[str, Any]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.record import Event, Send
-from geoengine.service.settling import is_over, is_unsent, lifecycle
+from geoengine.service.sending.settling import is_over, is_unsent, lifecycle
 from geoengine.state.base import Leased, Outbox, Settlement
 
 SETTLE_AGAIN_S = 0.5  # between two tries to settle while the state is not to be had

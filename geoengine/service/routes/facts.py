@@ -11,8 +11,8 @@ from opening_hours import ParserError  # type: ignore[attr-defined]
 
 from geoengine.core import calendar
 from geoengine.core.record import Record
-from geoengine.service.problems import Problem
-from geoengine.service.wire import DeviceBody, PersonBody
+from geoengine.service.http.problems import Problem
+from geoengine.service.http.wire import DeviceBody, PersonBody
 from geoengine.state.loop import Amended
 
 Change = Callable[[Record], Amended | None]

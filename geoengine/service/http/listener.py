@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from aiohttp import web
 
-from geoengine.service.problems import CONTENT_TYPE, KIND_OF_STATUS, Problem
+from geoengine.service.http.problems import CONTENT_TYPE, KIND_OF_STATUS, Problem
 
 BACKLOG = 1_024
 
