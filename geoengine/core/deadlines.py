@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from geoengine.core.book import Book, Policy
 from geoengine.core.record import Presence, Record, Transition
-from geoengine.core.visits import close, dwell, leave
+from geoengine.core.visits import When, close, dwell, leave
 
 HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
 
@@ -59,35 +59,22 @@ def pass_deadlines(
     """
     while (due := _next_deadline(record, book)) is not None and due[0] <= until_ms:
         at_ms, what, zone_id = due
-        known_ms = at_ms + record.lag_ms if is_virtual else now_ms
+        when = When(at_ms, at_ms + record.lag_ms if is_virtual else now_ms, post_ix)
         if what in ("forget", "unhear"):
             del (record.presences if what == "forget" else record.heard)[zone_id]
         elif what == "dwell":
-            presence = record.presences[zone_id]
-            yield [dwell(record, presence, zone_id, book, at_ms, known_ms, post_ix)]
+            yield [dwell(record, zone_id, book, when)]
         else:
-            yield [_fall_silent(record, zone_id, book, at_ms, known_ms, post_ix)]
+            yield [_fall_silent(record, zone_id, book, when)]
 
 
-def _fall_silent(
-    record: Record, zone_id: str, book: Book, at_ms: int, now_ms: int, post_ix: int
-) -> Transition:
+def _fall_silent(record: Record, zone_id: str, book: Book, when: When) -> Transition:
     """Close a visit of which nothing was heard for so long: it lasted until the last sign."""
-    presence, zone_ix = record.presences[zone_id], book.zone_ix_of[zone_id]
-    is_place = book.is_place(zone_ix)
+    presence = record.presences[zone_id]
+    is_place = book.is_place(book.zone_ix_of[zone_id])
     if not is_place and presence.device_id in record.devices:
-        record.devices[presence.device_id] = at_ms  # what comes from before can only repair
-    return leave(
-        record,
-        zone_id,
-        zone_ix,
-        at_ms=at_ms,
-        until_ms=presence.seen_ms,
-        now_ms=now_ms,
-        reason="silence",
-        post_ix=post_ix,
-        is_beacon=is_place,
-    )
+        record.devices[presence.device_id] = when.at_ms  # what comes from before can only repair
+    return leave(record, zone_id, book, when, until_ms=presence.seen_ms, reason="silence")
 
 
 def close_strange(record: Record, book: Book, now_ms: int) -> list[Transition]:
@@ -100,5 +87,5 @@ def close_strange(record: Record, book: Book, now_ms: int) -> list[Transition]:
         if not presence.is_inside:
             del record.presences[zone_id]
             continue
-        moments.append(close(record, zone_id, zone_ix, now_ms, "zone_changed"))
+        moments.append(close(record, zone_id, book, now_ms, "zone_changed"))
     return moments

@@ -57,8 +57,7 @@ def close_all(record: Record, book: Book, now_ms: int, reason: str) -> list[Even
     told: list[Event] = []
     for zone_id, presence in list(record.presences.items()):
         if presence.is_inside:
-            zone_ix = book.zone_ix_of.get(zone_id, -1)
-            told += transition_events(close(record, zone_id, zone_ix, now_ms, reason), book)
+            told += transition_events(close(record, zone_id, book, now_ms, reason), book)
         else:
             del record.presences[zone_id]
     return told

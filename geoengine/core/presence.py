@@ -139,7 +139,7 @@ def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transitio
     before = stand_of(presence)
     after = NEXT[before][_sign(record, fix, zone_ix, before, book)]
     if after is Stand.OUTSIDE:
-        return _to_outside(record, presence, fix, zone_ix, before)
+        return _to_outside(record, fix, zone_id, before, book)
     if after is Stand.ENTERING:
         record.presences[zone_id] = Presence(
             is_inside=False,
@@ -156,7 +156,7 @@ def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transitio
     presence.seen_ms = fix.fix_ms
     presence.pending_ms = fix.fix_ms if after is Stand.LEAVING else -1
     if after is Stand.INSIDE and 0 <= presence.dwell_ms < fix.fix_ms:
-        return dwell(record, presence, zone_id, book, fix.fix_ms, fix.recv_ms, fix.post_ix)
+        return dwell(record, zone_id, book, fix.when)
     return None
 
 
@@ -187,24 +187,14 @@ def _is_held_by_beacon(record: Record, zone_ix: int, book: Book) -> bool:
 
 
 def _to_outside(
-    record: Record, presence: Presence | None, fix: Fix, zone_ix: int, before: Stand
+    record: Record, fix: Fix, zone_id: str, before: Stand, book: Book
 ) -> Transition | None:
-    if presence is None:
+    if before is Stand.OUTSIDE:
         return None
-    zone_id = next(key for key, value in record.presences.items() if value is presence)
     if before is Stand.ENTERING:
         del record.presences[zone_id]
         return None
-    return leave(
-        record,
-        zone_id,
-        zone_ix,
-        at_ms=fix.fix_ms,
-        until_ms=fix.fix_ms,
-        now_ms=fix.recv_ms,
-        reason="left",
-        post_ix=fix.post_ix,
-    )
+    return leave(record, zone_id, book, fix.when, until_ms=fix.fix_ms, reason="left")
 
 
 def _crossed(record: Record, fix: Fix, book: Book) -> list[Transition]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from geoengine.core.book import Book, Policy
 from geoengine.core.record import Heard, Record, Transition
 from geoengine.core.units import SECOND_MS
-from geoengine.core.visits import Fix, enter, leave
+from geoengine.core.visits import Fix, When, enter, leave
 
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
 SAMPLES_MAX = 64
@@ -117,17 +117,9 @@ def _as_fix(sighting: Sighting, previous_ms: int) -> Fix:
 
 def _leave_place(record: Record, zone_ix: int, sighting: Sighting, book: Book) -> Transition:
     zone_id = book.zones.ids[zone_ix]
-    return leave(
-        record,
-        zone_id,
-        zone_ix,
-        at_ms=sighting.seen_ms,
-        until_ms=record.presences[zone_id].seen_ms,
-        now_ms=sighting.recv_ms,
-        reason="left",
-        post_ix=sighting.post_ix,
-        is_beacon=True,
-    )
+    when = When(sighting.seen_ms, sighting.recv_ms, sighting.post_ix)
+    until_ms = record.presences[zone_id].seen_ms
+    return leave(record, zone_id, book, when, until_ms=until_ms, reason="left")
 
 
 def _arrive(record: Record, sighting: Sighting, book: Book) -> list[Transition]:

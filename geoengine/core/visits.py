@@ -8,8 +8,16 @@ from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
-from geoengine.core.record import Group, Presence, Record, Transition
+from geoengine.core.record import Group, Kind, Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
+
+
+class When(Struct, frozen=True):
+    """When something happened: by the fixes' time, by our clock, and in which post."""
+
+    at_ms: int
+    now_ms: int
+    post_ix: int = -1  # -1 for a deadline
 
 
 class Fix(Struct, frozen=True):
@@ -29,6 +37,11 @@ class Fix(Struct, frozen=True):
     edges: dict[int, float] = {}  # zone_ix -> edge_m, where inside
     crossed: tuple[tuple[int, float, float], ...] = ()  # zone_ix, fractions into and out of it
 
+    @property
+    def when(self) -> When:
+        """When the fix was, and when it became known."""
+        return When(self.fix_ms, self.recv_ms, self.post_ix)
+
 
 def enter(
     record: Record, fix: Fix, zone_ix: int, book: Book, *, is_initial: bool | None = None
@@ -36,7 +49,8 @@ def enter(
     """Open a visit at the time of the fix."""
     zone_id, policy = book.zones.ids[zone_ix], book.policy(zone_ix)
     pending = record.presences.get(zone_id)
-    after_ms = fix.previous_ms if pending is None else pending.after_ms
+    is_ours = pending is not None and pending.device_id == fix.device_id
+    after_ms = pending.after_ms if pending is not None and is_ours else fix.previous_ms
     if is_initial is None:
         is_initial = after_ms < book.zones.born_ms[zone_ix] or after_ms < 0
     visit_id = digest("visit", record.person_id, zone_id, fix.device_id, fix.fix_ms)
@@ -54,39 +68,13 @@ def enter(
         after_ms=after_ms,
     )
     record.presences[zone_id] = presence
-    return Transition(
-        kind="enter",
-        person_id=record.person_id,
-        device_id=fix.device_id,
-        zone_id=zone_id,
-        zone_ix=zone_ix,
-        visit_id=visit_id,
-        group_id=presence.group_id,
-        at_ms=fix.fix_ms,
-        now_ms=fix.recv_ms,
-        is_initial=presence.is_initial,
-        is_mocked=fix.is_mocked,
-        is_beacon=book.is_place(zone_ix),
-        post_ix=fix.post_ix,
-    )
+    return _told("enter", record, presence, zone_id, book, fix.when)
 
 
 def not_an_entry(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transition:
     """What an entry with this fix would have been, for telling why it was none."""
-    zone_id = book.zones.ids[zone_ix]
-    return Transition(
-        kind="enter",
-        person_id=record.person_id,
-        device_id=fix.device_id,
-        zone_id=zone_id,
-        zone_ix=zone_ix,
-        visit_id=digest("visit", record.person_id, zone_id, fix.device_id, fix.fix_ms),
-        group_id="",
-        at_ms=fix.fix_ms,
-        now_ms=fix.recv_ms,
-        is_mocked=fix.is_mocked,
-        post_ix=fix.post_ix,
-    )
+    imagined = Record(record.person_id)
+    return enter(imagined, fix, zone_ix, book)
 
 
 def _join_group(record: Record, visit_id: str, at_ms: int, book: Book) -> str:
@@ -106,79 +94,58 @@ def drop_closed_groups(record: Record) -> None:
     record.groups = [group for group in record.groups if group.group_id in open_ids]
 
 
-def dwell(
+def dwell(record: Record, zone_id: str, book: Book, when: When) -> Transition:
+    """Note that a visit has lasted; once a visit."""
+    presence = record.presences[zone_id]
+    presence.is_dwelled = True
+    presence.dwell_ms = -1
+    lasted_ms = when.at_ms - presence.since_ms
+    return _told("dwell", record, presence, zone_id, book, when, lasted_ms=lasted_ms)
+
+
+def leave(
+    record: Record, zone_id: str, book: Book, when: When, *, until_ms: int, reason: str
+) -> Transition:
+    """Close a visit: it lasted until ``until_ms`` and is known to have ended at ``when``."""
+    presence = record.presences.pop(zone_id)
+    lasted_ms = max(0, until_ms - presence.since_ms)
+    return _told("exit", record, presence, zone_id, book, when, lasted_ms=lasted_ms, reason=reason)
+
+
+def close(record: Record, zone_id: str, book: Book, now_ms: int, reason: str) -> Transition:
+    """Close a visit from outside the flow of fixes, now; it lasted until last heard of."""
+    seen_ms = record.presences[zone_id].seen_ms
+    when = When(max(seen_ms, now_ms - record.lag_ms), now_ms)
+    return leave(record, zone_id, book, when, until_ms=seen_ms, reason=reason)
+
+
+def _told(
+    kind: Kind,
     record: Record,
     presence: Presence,
     zone_id: str,
     book: Book,
-    at_ms: int,
-    now_ms: int,
-    post_ix: int,
-) -> Transition:
-    presence.is_dwelled = True
-    presence.dwell_ms = -1
-    zone_ix = book.zone_ix_of[zone_id]
-    return Transition(
-        kind="dwell",
-        person_id=record.person_id,
-        device_id=presence.device_id,
-        zone_id=zone_id,
-        zone_ix=zone_ix,
-        visit_id=presence.visit_id,
-        group_id=presence.group_id,
-        at_ms=at_ms,
-        now_ms=now_ms,
-        is_initial=presence.is_initial,
-        is_mocked=presence.is_mocked,
-        is_beacon=book.is_place(zone_ix),
-        duration_s=(at_ms - presence.since_ms) / SECOND_MS,
-        post_ix=post_ix,
-    )
-
-
-def leave(
-    record: Record,
-    zone_id: str,
-    zone_ix: int,
+    when: When,
     *,
-    at_ms: int,
-    until_ms: int,
-    now_ms: int,
-    reason: str,
-    post_ix: int = -1,
-    is_beacon: bool = False,
+    lasted_ms: int = 0,
+    reason: str = "",
 ) -> Transition:
-    """Close a visit: it lasted until ``until_ms`` and is known to have ended at ``at_ms``."""
-    presence = record.presences.pop(zone_id)
+    zone_ix = book.zone_ix_of.get(zone_id, -1)
     return Transition(
-        kind="exit",
+        kind=kind,
         person_id=record.person_id,
         device_id=presence.device_id,
         zone_id=zone_id,
         zone_ix=zone_ix,
         visit_id=presence.visit_id,
         group_id=presence.group_id,
-        at_ms=at_ms,
-        now_ms=now_ms,
+        at_ms=when.at_ms,
+        now_ms=when.now_ms,
         is_initial=presence.is_initial,
         is_mocked=presence.is_mocked,
-        is_beacon=is_beacon,
-        duration_s=max(0, until_ms - presence.since_ms) / SECOND_MS,
+        # Of a zone that is gone its name tells: only places, STORE/PLACE, have a stroke in theirs.
+        is_beacon=book.is_place(zone_ix) if zone_ix >= 0 else "/" in zone_id,
+        duration_s=lasted_ms / SECOND_MS,
         reason=reason,
-        post_ix=post_ix,
-    )
-
-
-def close(record: Record, zone_id: str, zone_ix: int, now_ms: int, reason: str) -> Transition:
-    """Close a visit from outside the flow of fixes, now; it lasted until last heard of."""
-    presence = record.presences[zone_id]
-    at_ms = max(presence.seen_ms, now_ms - record.lag_ms)
-    return leave(
-        record,
-        zone_id,
-        zone_ix,
-        at_ms=at_ms,
-        until_ms=presence.seen_ms,
-        now_ms=now_ms,
-        reason=reason,
+        post_ix=when.post_ix,
     )
