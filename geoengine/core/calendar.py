@@ -50,7 +50,12 @@ def rfc3339(at_ms: int) -> str:
     '2026-01-26T15:57:02.000Z'
     """
     seconds, milliseconds = divmod(at_ms, SECOND_MS)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{milliseconds:03d}Z"
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4_096)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()[:19]
 
 
 class Hours:

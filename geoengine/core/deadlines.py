@@ -43,6 +43,11 @@ def _next_deadline(record: Record, book: Book) -> Deadline | None:
     return soonest
 
 
+def has_deadlines(record: Record) -> bool:
+    """Whether time alone can change anything about the person."""
+    return bool(record.presences or record.heard)
+
+
 def next_due_ms(record: Record, book: Book) -> int | None:
     """When, on our clock, the person's next deadline falls due; None for none."""
     deadline = _next_deadline(record, book)

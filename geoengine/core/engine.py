@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Sightings
-from geoengine.core.deadlines import close_strange, next_due_ms, pass_deadlines
+from geoengine.core.deadlines import close_strange, has_deadlines, next_due_ms, pass_deadlines
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
@@ -203,23 +203,26 @@ def _moments(
     """
     book = told.book
     for report in reports:
-        yield from pass_deadlines(
-            record,
-            book,
-            max(_at_ms(report), report.recv_ms - record.lag_ms) - 1,
-            report.recv_ms,
-            is_virtual=batch.is_virtual,
-            post_ix=report.post_ix,
-        )
+        if has_deadlines(record):
+            yield from pass_deadlines(
+                record,
+                book,
+                max(_at_ms(report), report.recv_ms - record.lag_ms) - 1,
+                report.recv_ms,
+                is_virtual=batch.is_virtual,
+                post_ix=report.post_ix,
+            )
         if isinstance(report, Fix):
-            told.coarse(record, report)
+            if report.edges:
+                told.coarse(record, report)
             found = observe_fix(record, report, book)
         else:
             found = observe_sighting(record, report, book)
         if found:
             yield found
-    until_ms = batch.now_ms - record.lag_ms
-    yield from pass_deadlines(record, book, until_ms, batch.now_ms, is_virtual=batch.is_virtual)
+    if has_deadlines(record):
+        until_ms = batch.now_ms - record.lag_ms
+        yield from pass_deadlines(record, book, until_ms, batch.now_ms, is_virtual=batch.is_virtual)
 
 
 def _keep(

@@ -110,9 +110,9 @@ def newly_coarse(record: Record, fix: Fix, book: Book) -> list[int]:
     return [
         zone_ix
         for zone_ix in fix.edges
-        if is_coarse(book.radius_m(zone_ix), fix.accuracy_m)
+        if book.zones.ids[zone_ix] not in record.presences
+        and is_coarse(book.radius_m(zone_ix), fix.accuracy_m)
         and not is_coarse(book.radius_m(zone_ix), fix.previous_accuracy_m)
-        and book.zones.ids[zone_ix] not in record.presences
     ]
 
 

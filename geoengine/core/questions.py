@@ -192,6 +192,14 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
 )
 
 
+def first_no(q: Question) -> str:
+    """The first reason that stops it; "" when nothing does."""
+    for ask in QUESTIONS:
+        if why := ask(q):
+            return why
+    return ""
+
+
 def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) -> str:
     """Why this lever must not speak to the person at this hour; "" when it may.
 

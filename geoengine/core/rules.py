@@ -36,7 +36,7 @@ from geoengine.core.ids import digest
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.presence import newly_coarse
-from geoengine.core.questions import QUESTIONS, Question, Spot, unlawful
+from geoengine.core.questions import Question, Spot, first_no, unlawful
 from geoengine.core.record import Decision, Event, Fired, Record, Send, Transition
 from geoengine.core.visits import Fix, not_an_entry
 
@@ -69,6 +69,8 @@ def judge(
         for plan in book.plans(transition.zone_ix)
         if plan.spec.on == transition.kind
     ]
+    if not questions:
+        return []
     questions.sort(key=lambda q: (-q.plan.spec.priority, q.plan.rank, q.transition.zone_ix))
     spoken = {
         transition.group_id: group.campaign_id
@@ -94,7 +96,7 @@ def too_coarse(record: Record, fix: Fix, book: Book) -> list[Verdict]:
 
 def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
     """The verdict on one question; ``spoken`` tells which campaign each visit group has heard."""
-    reason = next((why for ask in QUESTIONS if (why := ask(q))), "")
+    reason = first_no(q)
     if not reason and (winner := spoken.get(q.transition.group_id)):
         reason = f"arbitration:{winner}"
     if reason:

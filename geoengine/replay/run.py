@@ -16,7 +16,7 @@ from geoengine.replay.gather import Trace, cut
 from geoengine.state.base import State
 from geoengine.state.loop import advance
 
-BATCH_ROWS: Final = 65_536
+BATCH_ROWS: Final = 262_144
 _ALL: Final = 1 << 30
 # Told to wait, the clock runs on after the last row for longer than any policy waits.
 _AFTERMATH_MS: Final = 3_650 * DAY_MS
