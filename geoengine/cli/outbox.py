@@ -18,13 +18,11 @@ import click
 import msgspec
 
 from geoengine.catalog import read
-from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import GeoengineError, StateLocked
 from geoengine.service.clock import now_ms
 from geoengine.service.http.wire import OutboxOut, RetryOut, SendOut
-from geoengine.service.routes.operate import REVIVED_FOR_MS
+from geoengine.service.routes.operate import REVIVED_FOR_MS, shown
 from geoengine.state import State, open_state
-from geoengine.state.base import SentRow
 
 STATUSES = ("pending", "leased", "delivered", "expired", "refused", "dead")
 LIMIT_MAX = 1_000  # what the service gives at once
@@ -100,26 +98,6 @@ def _detail(body: bytes) -> str:
     except ValueError:
         return "not a geoengine service"
     return str(problem.get("detail") or problem.get("title") or "no reason given")
-
-
-def shown(row: SentRow) -> SendOut:
-    """A row as operators see it: without the address it goes to."""
-    send = row.send
-    return SendOut(
-        send_id=send.send_id,
-        kind=send.kind,
-        person_id=send.person_id,
-        lever=send.lever,
-        status=row.status,
-        reason=row.reason,
-        campaign_id=send.campaign_id,
-        created=rfc3339(send.created_ms),
-        due=rfc3339(send.due_ms),
-        expires=rfc3339(send.expires_ms),
-        settled=None if row.settled_ms is None else rfc3339(row.settled_ms),
-        attempts=send.attempts,
-        last_error=send.last_error,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ async def get_outbox(context: Context, call: Call) -> OutboxOut:
     """Messages waiting, and how others ended."""
     query = call.ask(OutboxQuery)
     rows = await context.state.sends(query.status, query.limit)
-    return OutboxOut([_send_out(row) for row in rows])
+    return OutboxOut([shown(row) for row in rows])
 
 
 async def post_retry(context: Context, call: Call) -> RetryOut:
@@ -103,7 +103,8 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
 
 
-def _send_out(row: SentRow) -> SendOut:
+def shown(row: SentRow) -> SendOut:
+    """A row as operators see it: without the address it goes to."""
     send = row.send
     return SendOut(
         send_id=send.send_id,
