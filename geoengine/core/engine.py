@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Sightings
 from geoengine.core.deadlines import close_strange, has_deadlines, next_due_ms, pass_deadlines
@@ -94,17 +96,26 @@ def step(
         record = Record(person_id) if record is None else record
         told = _Told(book, assumed, outcome)
         reports = _in_time(seen.timelines.get(person_id, []), heard.get(person_id, []))
-        if "location" not in assumed and not record.allows("location"):
+        if not record.agrees("location", assumed):
             outcome.counts["no_consent"] += len(heard.get(person_id, []))
             reports = []
         _live(record, reports, batch, book, told)
         _keep(record, reports, book, told, outcome)
         silenced |= {d: ms for d, ms in told.silenced.items() if record.devices.get(d) == ms}
-    if silenced:
-        rows = [LastFixes.up_to(silenced)]
-        outcome.last = LastFixes.concat(rows if outcome.last is None else [outcome.last, *rows])
+    outcome.last = _with_silenced(outcome.last, silenced)
     outcome.events = in_order(outcome.events)
     return outcome
+
+
+def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixes | None:
+    """The last fixes, each device once; of one that fell silent only up to when it is known."""
+    if not silenced:
+        return last
+    quiet = LastFixes.up_to(silenced)
+    if last is None:
+        return quiet
+    heard_ix = [ix for ix, device_id in enumerate(last.device_ids) if device_id not in silenced]
+    return LastFixes.concat([last.take(np.array(heard_ix, np.intp)), quiet])
 
 
 @dataclass(slots=True)

@@ -74,7 +74,7 @@ class Question:
         """What is missing to reach the person by this lever; "" for nothing."""
         if lever not in PERSON_LEVERS:
             return ""
-        if not _allows(self.record, lever, self.assumed):
+        if not self.record.agrees(lever, self.assumed):
             return f"no_consent:{lever}"
         return "" if self.address(lever) else f"no_address:{lever}"
 
@@ -88,11 +88,6 @@ class Question:
                 return ":".join(token)
         known = self.record.addresses.get(lever, "")
         return known or ("assumed" if lever in self.assumed else "")
-
-
-def _allows(record: Record, purpose: str, assumed: frozenset[str]) -> bool:
-    """Consent on record, or taken for granted where nothing is on record."""
-    return record.allows(purpose) or (purpose in assumed and purpose not in record.consents)
 
 
 def sound_zone(name: str) -> str:

@@ -97,6 +97,10 @@ class Record(Packed):
         consent = self.consents.get(purpose)
         return consent is not None and consent.is_granted
 
+    def agrees(self, purpose: str, assumed: frozenset[str]) -> bool:
+        """Consent on record, or taken for granted where nothing is on record."""
+        return self.allows(purpose) or (purpose in assumed and purpose not in self.consents)
+
     def epoch(self, purpose: str) -> int:
         """How many times the consent for the purpose has changed."""
         consent = self.consents.get(purpose)

@@ -139,6 +139,16 @@ async def test_silence_closes_the_visit_and_its_length_is_what_was_heard():
     assert (closed.data["reason"], closed.data["duration_s"]) == ("silence", 300)
 
 
+async def test_a_device_that_comes_and_falls_silent_within_one_batch_is_remembered_once():
+    ann = walk()
+    await ann.post(("ann", 0, 2000), ("ann", 60, 0), ("bob", 5000, 9000))
+    last = ann.outcomes[-1].last
+    assert last is not None and sorted(last.device_ids) == ["ann", "bob"]
+    assert (await ann.state.stats()).device_count == 2
+    await ann.post(("ann", 600, 0))
+    assert ann.told("zone.entered") == [("zone.entered", 60)]
+
+
 async def test_what_arrives_from_before_a_closing_by_silence_opens_nothing():
     ann = walk()
     await ann.post(FAR, (60, 0))

@@ -3,7 +3,8 @@
 from geoengine.core.model import Gateway
 from geoengine.core.record import Record
 from geoengine.state.base import Commit
-from tests.core.world import UUID, Walk, World, a_store
+from geoengine.state.loop import withdraw
+from tests.core.world import NOON_MS, UUID, Walk, World, a_store
 
 PLACES = [("shop", "entrance"), ("shop", "shoes")]
 
@@ -106,6 +107,15 @@ async def test_sightings_of_those_who_did_not_agree_are_dropped():
     assert ann.events == []
     assert ann.outcomes[-1].counts["no_consent"] == 3
     assert await ann.state.load(["ann"]) == {}
+
+
+async def test_a_refusal_holds_for_sightings_where_consent_is_assumed():
+    ann = walk()
+    await ann.open()
+    await withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS)
+    await ann.hear((0, 1, -60), (1, 1, -60), (2, 1, -60))
+    assert ann.events == []
+    assert ann.outcomes[-1].counts["no_consent"] == 3
 
 
 async def test_faint_strengths_are_forgotten():
