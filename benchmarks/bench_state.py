@@ -18,6 +18,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -101,12 +102,11 @@ def _entry(record: Record, op_id: str) -> Commit:
 
 def last_fixes(device_ids: list[str]) -> LastFixes:
     """A fix of each device."""
-    blank, none = np.full(len(device_ids), np.nan), np.zeros(len(device_ids), np.int32)
     rng = np.random.default_rng(SEED)
     lon_deg, lat_deg = rng.uniform(-5, 50, (2, len(device_ids)))
-    fix_ms = np.full(len(device_ids), 1_700_000_000_000)
-    columns = (lon_deg, lat_deg, np.full(len(device_ids), 12.0), fix_ms, none)
-    return LastFixes(device_ids, *columns, blank, blank, blank, fix_ms)
+    times_only = LastFixes.up_to(device_ids, np.full(len(device_ids), 1_700_000_000_000))
+    accuracy_m = np.full(len(device_ids), 12.0)
+    return replace(times_only, lon_deg=lon_deg, lat_deg=lat_deg, accuracy_m=accuracy_m)
 
 
 def device_ids(count: int) -> list[str]:

@@ -164,69 +164,75 @@ class Crossings(Columns):
         return len(self.segment_ix)
 
 
-@dataclass(frozen=True, slots=True)
-class Known(Columns):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts(Columns):
+    """Where devices were last: the last accepted fix, and the suspect one after it if there is one.
+
+    ``fix_ms`` is -1 for a device never seen; positions are NaN where only the time is known, as
+    after a restart. ``suspect_count`` above zero says that the last report was an impossible jump,
+    and the ``suspect_*`` columns hold it; below zero, that the device has only just appeared,
+    vaguely.
+    """
+
+    lon_deg: Floats
+    lat_deg: Floats
+    accuracy_m: Floats
+    fix_ms: Longs
+    suspect_count: Ints
+    suspect_lon_deg: Floats
+    suspect_lat_deg: Floats
+    suspect_accuracy_m: Floats
+    suspect_ms: Longs
+
+    def __len__(self) -> int:
+        return len(self.fix_ms)
+
+
+def nowhere(fix_ms: Longs) -> dict[str, Floats | Longs | Ints]:
+    """The columns of `Whereabouts` for devices of which no more is known than a time, or -1."""
+    n = len(fix_ms)
+    unknown = ("lon_deg", "lat_deg", "accuracy_m")
+    suspects = ("suspect_lon_deg", "suspect_lat_deg", "suspect_accuracy_m")
+    # Each column an array of its own: a row may be written into one of them.
+    return {name: np.full(n, np.nan) for name in (*unknown, *suspects)} | {
+        "fix_ms": fix_ms,
+        "suspect_count": np.zeros(n, np.int32),
+        "suspect_ms": np.full(n, -1, np.int64),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known(Whereabouts):
     """What the state knows of the sender of each fix of a batch, before it is looked at.
 
-    Rows go with the rows of the `Fixes` asked for. ``fix_ms`` is -1 for a device never seen;
-    positions are NaN where only the time is known, as after a restart. ``suspect_count`` above zero
-    says that the last report was an impossible jump, and the ``suspect_*`` columns hold it; below
-    zero, that the device has only just appeared, vaguely.
+    Rows go with the rows of the `Fixes` asked for.
     """
 
     person_ids: list[str]  # whoever caps and consents belong to; the device itself if unknown
     is_located: Bools  # consent to being located is on record
     has_refused: Bools  # such a consent was given or asked for, and withdrawn: never assume it
     has_record: Bools  # there is something remembered: a presence, a half-confirmed entry ...
-    lon_deg: Floats
-    lat_deg: Floats
-    accuracy_m: Floats
-    fix_ms: Longs
-    suspect_count: Ints
-    suspect_lon_deg: Floats
-    suspect_lat_deg: Floats
-    suspect_accuracy_m: Floats
-    suspect_ms: Longs
-
-    def __len__(self) -> int:
-        return len(self.person_ids)
-
-
-@dataclass(frozen=True, slots=True)
-class LastFixes(Columns):
-    """The last accepted fix of each of D devices, and the suspect one after it if there is one.
-
-    Columns as in `Known`.
-    """
-
-    device_ids: list[str]
-    lon_deg: Floats
-    lat_deg: Floats
-    accuracy_m: Floats
-    fix_ms: Longs
-    suspect_count: Ints
-    suspect_lon_deg: Floats
-    suspect_lat_deg: Floats
-    suspect_accuracy_m: Floats
-    suspect_ms: Longs
-
-    def __len__(self) -> int:
-        return len(self.device_ids)
 
     @classmethod
-    def up_to(cls, known_ms: dict[str, int]) -> LastFixes:
-        """Rows that say up to when we know of each device, and forget where it was."""
-        n = len(known_ms)
-        nowhere, never = np.full(n, np.nan), np.full(n, -1, np.int64)
+    def nothing(cls, device_ids: list[str]) -> Known:
+        """Devices never heard of, whose people agreed to be located."""
+        n = len(device_ids)
         return cls(
-            device_ids=list(known_ms),
-            lon_deg=nowhere,
-            lat_deg=nowhere,
-            accuracy_m=nowhere,
-            fix_ms=np.fromiter(known_ms.values(), np.int64, n),
-            suspect_count=np.zeros(n, np.int32),
-            suspect_lon_deg=nowhere,
-            suspect_lat_deg=nowhere,
-            suspect_accuracy_m=nowhere,
-            suspect_ms=never,
+            person_ids=list(device_ids),
+            is_located=np.ones(n, bool),
+            has_refused=np.zeros(n, bool),
+            has_record=np.zeros(n, bool),
+            **nowhere(np.full(n, -1, np.int64)),  # type: ignore[arg-type]
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastFixes(Whereabouts):
+    """The whereabouts of each of D devices, as a step leaves them."""
+
+    device_ids: list[str]
+
+    @classmethod
+    def up_to(cls, device_ids: list[str], fix_ms: Longs) -> LastFixes:
+        """Rows that say up to when we know of each device, and forget where it was."""
+        return cls(device_ids=device_ids, **nowhere(fix_ms))  # type: ignore[arg-type]

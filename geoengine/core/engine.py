@@ -111,7 +111,7 @@ def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixe
     """The last fixes, each device once; of one that fell silent only up to when it is known."""
     if not silenced:
         return last
-    quiet = LastFixes.up_to(silenced)
+    quiet = LastFixes.up_to(list(silenced), np.fromiter(silenced.values(), np.int64, len(silenced)))
     if last is None:
         return quiet
     heard_ix = [ix for ix, device_id in enumerate(last.device_ids) if device_id not in silenced]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from geoengine.core.columns import Bools, Fixes, Floats, Ints, Known, LastFixes, Longs
+from geoengine.core.columns import Bools, Fixes, Floats, Ints, Known, LastFixes, Longs, nowhere
 from geoengine.core.units import SECOND_MS, SPEED_MAX_MPS, SUSPECTS_TO_RESET, WGS84_A_M
 
 ACCEPTED, LATE, SUSPECT = 0, 1, 2
@@ -163,18 +163,14 @@ class _Run:
     def last_fixes(self, device_ids: list[str], strange: Bools) -> LastFixes:
         """What each device leaves behind."""
         final = self.ends - 1
-        n = len(device_ids)
         last = LastFixes(
             device_ids=device_ids,
-            lon_deg=self.lon[final],
-            lat_deg=self.lat[final],
-            accuracy_m=self.accuracy[final],
-            fix_ms=self.at_ms[final],
-            suspect_count=np.zeros(n, np.int32),
-            suspect_lon_deg=np.full(n, np.nan),
-            suspect_lat_deg=np.full(n, np.nan),
-            suspect_accuracy_m=np.full(n, np.nan),
-            suspect_ms=np.full(n, -1, np.int64),
+            **nowhere(self.at_ms[final])  # type: ignore[arg-type]
+            | {
+                "lon_deg": self.lon[final],
+                "lat_deg": self.lat[final],
+                "accuracy_m": self.accuracy[final],
+            },
         )
         for device in np.flatnonzero(strange).tolist():
             self.walked[int(self.starts[device])].write(last, device)

@@ -143,25 +143,9 @@ def _said(event: Event) -> str:
 def _fates(fixes: Fixes) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
     """What became of each fix of a device of whom nothing was known before."""
     count = len(fixes)
-    nowhere, never, none = np.full(count, np.nan), np.full(count, -1), np.zeros(count, np.int32)
-    known = Known(
-        person_ids=list(fixes.device_ids),
-        is_located=np.ones(count, bool),
-        has_refused=np.zeros(count, bool),
-        has_record=np.zeros(count, bool),
-        lon_deg=nowhere,
-        lat_deg=nowhere,
-        accuracy_m=nowhere,
-        fix_ms=never,
-        suspect_count=none,
-        suspect_lon_deg=nowhere,
-        suspect_lat_deg=nowhere,
-        suspect_accuracy_m=nowhere,
-        suspect_ms=never,
-    )
     fate = np.zeros(count, np.int32)
     if count:
-        track = follow(fixes, known)
+        track = follow(fixes, Known.nothing(fixes.device_ids))
         fate[track.row_ix] = track.fate
     return fate
 

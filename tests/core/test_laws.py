@@ -171,12 +171,7 @@ def test_columns_and_one_fix_at_a_time_agree_on_what_counts(rows: list[tuple[str
         np.array([lat for _, lat in places]),
         np.array([seconds * 5_000 + 1_700_000_000_000 for _, seconds, _ in rows]),
     )
-    n, nan = len(rows), np.full(len(rows), np.nan)
-    none = np.full(n, -1, np.int64)
-    known = Known(
-        fixes.device_ids, np.ones(n, bool), np.zeros(n, bool), np.zeros(n, bool),
-        nan, nan, nan, none, np.zeros(n, np.int32), nan, nan, nan, none,
-    )  # fmt: skip
+    known = Known.nothing(fixes.device_ids)
     track = follow(fixes, known)
     walkers: dict[str, _Walker] = {}
     for row, source in enumerate(track.row_ix.tolist()):

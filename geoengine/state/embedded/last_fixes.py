@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Known, LastFixes, Longs
+from geoengine.core.columns import Known, LastFixes
 from geoengine.state.embedded.device_index import (
     FIRST_ROW,
     UNKNOWN,
@@ -150,10 +150,7 @@ class LastFixTable:
     def restore(self, chunk: bytes, flags_of: Callable[[str], int]) -> None:
         """Take back one chunk of `times`."""
         ids, raw = msgspec.msgpack.decode(chunk, type=tuple[list[str], bytes])
-        blank, none = np.full(len(ids), np.nan), np.zeros(len(ids), np.int32)
-        fix_ms: Longs = np.frombuffer(raw, np.int64)
-        columns = (ids, blank, blank, blank, fix_ms, none, blank, blank, blank, fix_ms)
-        self.update(LastFixes(*columns), flags_of)
+        self.update(LastFixes.up_to(ids, np.frombuffer(raw, np.int64)), flags_of)
 
     def _suspect_columns(self, rows: Rows, count: NDArray[np.int32]) -> dict[str, NDArray]:  # type: ignore[type-arg]
         lon_deg, lat_deg, accuracy_m = np.full((3, len(rows)), np.nan)
