@@ -25,10 +25,10 @@ kills: $(VENV)/.tested
 	$(BIN)/python -m tests.faults.kill_service --rounds 200
 
 bench: $(VENV)/.tested
-	$(BIN)/python -m benchmarks.bench_match
-	$(BIN)/python -m benchmarks.bench_state
-	$(BIN)/python -m benchmarks.bench_replay
-	$(BIN)/python -m benchmarks.bench_service
+	$(BIN)/python benchmarks/bench_match.py
+	$(BIN)/python benchmarks/bench_state.py
+	$(BIN)/python benchmarks/bench_replay.py
+	$(BIN)/python benchmarks/bench_service.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

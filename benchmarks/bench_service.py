@@ -1,6 +1,6 @@
 """The service under load: acknowledged single pings at a steady rate, and posts of 500.
 
-    python -m benchmarks.bench_service [--rate 200] [--seconds 20] [--connections 50]
+    python benchmarks/bench_service.py [--rate 200] [--seconds 20] [--connections 50]
 
 The service is a process of its own with the embedded state on disk, every durable commit synced.
 The load generator is another: it sends on schedule, whatever the answers do (no coordinated
@@ -215,7 +215,7 @@ def report(loads: list[Load], options: argparse.Namespace) -> str:
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores shared with "
         f"the load generator and others, Python {platform.python_version()}; "
-        f"`python -m benchmarks.bench_service --rate {options.rate:g} --seconds "
+        f"`python benchmarks/bench_service.py --rate {options.rate:g} --seconds "
         f"{options.seconds:g} --seed {options.seed}`.",
         "",
         f"{STORES:,} stores, 20,000 devices, a tenth of the pings inside a zone, "
