@@ -196,7 +196,13 @@ class Cap(Spec, frozen=True, kw_only=True):
     """At most `max` triggers per window; `hour`, `day`, `week` are calendar, `24h` slides."""
 
     max: Annotated[int, Meta(ge=1, le=10_000)]
-    per: Annotated[str, Meta(pattern=r"^(hour|day|week|total|[0-9]+(\.[0-9]+)?(s|m|h|d))$")]
+    per: Annotated[
+        str,
+        Meta(
+            pattern=r"^(hour|day|week|total|[0-9]+(\.[0-9]+)?(s|m|h|d))$",
+            description="hour, day, week, total, or a span that slides, such as 24h.",
+        ),
+    ]
 
 
 class Coupon(Spec, frozen=True, kw_only=True):

@@ -326,6 +326,36 @@ def test_all_faults_of_all_files_are_told_at_once(tmp_path: Path):
     assert raised.value.faults == sorted(raised.value.faults)
 
 
+def test_what_stands_beside_a_fault_is_checked_as_well(tmp_path: Path):
+    told = faults(
+        tmp_path,
+        "stores:\n"
+        "  - id: one\n"
+        "    nam: One\n"
+        '    hours: "Mo-Fr 8-20"\n'
+        "  - {id: one, name: Two, location: {lat: 48.8, lon: 2.3}}\n"
+        "campaigns:\n"
+        "  - id: c\n"
+        "    on: entr\n"
+        "    zones: {tags: [nope], stores: [one]}\n"
+        "    levers: [psh]\n"
+        "    audience: 'status = 3'\n"
+        '    message: {fr: "{stor}"}\n',
+    )
+    assert [(int(f.split(":")[0]), f.split(": ", 1)[1].split(" ")[0]) for f in told] == [
+        (2, "store"),
+        (2, "store"),
+        (3, "`nam`"),
+        (4, "hours"),
+        (5, "id"),
+        (8, "on"),
+        (9, "tag"),
+        (10, "levers"),
+        (11, "audience"),
+        (12, "placeholder"),
+    ]
+
+
 def test_a_fault_of_a_store_is_not_told_again_of_those_who_name_it(tmp_path: Path):
     text = store("hours: 8-20") + CAMPAIGN + "    zones: {stores: [opera]}\n"
     assert len(faults(tmp_path, text)) == 1

@@ -11,7 +11,7 @@ from msgspec import Struct
 from geoengine.catalog.reading.document import Node, Refused, read_document
 from geoengine.catalog.reading.imports import Progress, load_rows
 from geoengine.catalog.reading.report import Items, Report, suggestion
-from geoengine.catalog.reading.shape import convert, keys_of, types_of
+from geoengine.catalog.reading.shape import convert, keys_of, mend, types_of
 from geoengine.core.errors import Fault
 from geoengine.core.model import (
     Campaign,
@@ -114,10 +114,12 @@ def _read_items(found: Gathered, path: Path, key: str, node: Node, tell: Progres
             _read_import(found, path, items, importable, item, tell)
             continue
         outcome = convert(item, kind, str(path))
-        if isinstance(outcome, list):
-            found.report.errors += outcome
-        else:
+        if not isinstance(outcome, list):
             items.add(str(path), item, outcome)
+            continue
+        found.report.errors += outcome
+        if mended := mend(item, kind):
+            items.add(str(path), item, mended[0], mended_keys=mended[1])
 
 
 def _read_import(

@@ -70,6 +70,7 @@ class Items(Generic[T]):
         self.values: list[T] = []
         self.left_out: set[int] = set()  # positions of rows and items that have a fault
         self.report = report
+        self.mended: dict[int, frozenset[str]] = {}  # keys at fault, told of and left out
         self._segments: list[Segment] = []
         self._starts: list[int] = []
 
@@ -81,8 +82,12 @@ class Items(Generic[T]):
         left_out = self.left_out
         return (pair for pair in enumerate(self.values) if pair[0] not in left_out)
 
-    def add(self, file: str, node: Node, value: T) -> None:
-        """An item of a YAML file."""
+    def add(
+        self, file: str, node: Node, value: T, *, mended_keys: frozenset[str] | None = None
+    ) -> None:
+        """An item of a YAML file; ``mended_keys`` of it were at fault and are told of already."""
+        if mended_keys is not None:
+            self.mended[len(self.values)] = mended_keys
         if not self._segments or self._segments[-1].is_import or self._segments[-1].file != file:
             self._open(Segment(file))
         self._segments[-1].nodes.append(node)
@@ -112,6 +117,8 @@ class Items(Generic[T]):
 
     def wrong(self, ix: int, what: str, *path: str | int) -> None:
         """Report a fault: an error of a YAML item, a warning and a skipped row of an import."""
+        if self._is_told(ix, path):
+            return
         fault = self.place(ix, what, *path)
         if not self.is_row(ix):
             self.report.errors.append(fault)
@@ -123,7 +130,13 @@ class Items(Generic[T]):
 
     def doubtful(self, ix: int, what: str, *path: str | int) -> None:
         """Report something that is allowed but probably not meant."""
+        if self._is_told(ix, path):
+            return
         self.report.warn(self.place(ix, what, *path))
+
+    def _is_told(self, ix: int, path: tuple[str | int, ...]) -> bool:
+        """Whether the key at fault has been told of when the item was read."""
+        return bool(path) and path[0] in self.mended.get(ix, ())
 
     def _open(self, segment: Segment) -> None:
         self._segments.append(segment)

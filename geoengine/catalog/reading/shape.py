@@ -21,6 +21,12 @@ from geoengine.core.model import Location
 
 S = TypeVar("S", bound=Struct)
 _WORDS = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+_HARMLESS: dict[str, Any] = {
+    "location": {"lat": 0.0, "lon": 0.0},
+    "on": "enter",
+    "levers": ["log"],
+    "message": {"en": "unreadable"},
+}
 SHOWN_MAX = 60  # characters of a wrong value worth repeating
 
 
@@ -38,6 +44,26 @@ def convert(
         name = name or kind.__name__.removesuffix("Spec").lower()
         faults = list(_Walk(file, strict).explain(node, kind, name))
         return faults or [Fault(file, node.line, node.column, str(error))]
+
+
+def mend(node: Node, kind: type[S]) -> tuple[S, frozenset[str]] | None:
+    """The struct without the keys at fault, and which these are; None for no mapping at all.
+
+    So that what stands beside a fault is checked as well. Keys that must be there are filled in
+    with something harmless: a catalogue with a fault is never put in force.
+    """
+    if not isinstance(node.value, dict):
+        return None
+    types, walk = types_of(kind), _Walk("", strict=True)
+    sound = {
+        key: child.plain()
+        for key, child in node.value.items()
+        if key in types and walk._converts(child, types[key])
+    }
+    needed = {info.encode_name for info in msgspec.structs.fields(kind) if info.required}
+    filled = {key: _HARMLESS.get(key, "unreadable") for key in needed - sound.keys()}
+    at_fault = (node.value.keys() | needed) - sound.keys()
+    return msgspec.convert(sound | filled, kind), frozenset(at_fault)
 
 
 def keys_of(kind: type[Struct]) -> tuple[str, ...]:
