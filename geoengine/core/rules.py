@@ -185,13 +185,17 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
 
 
 def _withdrawn(send: Send, record: Record) -> str:
-    """The purpose whose consent is not the one the message was decided under."""
+    """The purpose whose consent is not the one the message was decided under.
+
+    News for the retailer's own systems needs no standing consent, or the withdrawal itself could
+    not be told; but what was queued before a withdrawal dies with it.
+    """
     purposes = [("location", send.location_epoch)]
     if send.lever in PERSON_LEVERS:
         purposes.append((send.lever, send.consent_epoch))
     for purpose, epoch in purposes:
         is_refused = purpose in record.consents and not record.allows(purpose)
-        if is_refused or record.epoch(purpose) != epoch:
+        if (is_refused and send.kind == "trigger") or record.epoch(purpose) != epoch:
             return f"consent_withdrawn:{purpose}"
     return ""
 

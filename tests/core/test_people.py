@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from geoengine.core.columns import Fixes
-from geoengine.core.model import Cap
+from geoengine.core.model import Cap, EngineSpec, WebhookSpec
 from geoengine.core.people import merge
 from geoengine.core.record import Consent, Fired, Presence, Record
+from geoengine.core.rules import may_send
 from geoengine.state.loop import grant, identify, withdraw
 from tests.core.world import NOON_MS, Walk, World, a_campaign, spot
 
@@ -50,6 +51,24 @@ async def test_location_withdrawn_empties_the_whole_outbox():
     await ann.post(FAR, (60, 0))
     await withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 70_000)
     assert [row.status for row in await ann.state.sends()] == ["refused"]
+
+
+async def test_the_retailers_systems_hear_of_the_withdrawal_and_of_nothing_queued_before():
+    hook = WebhookSpec(
+        url="https://crm.example", events=["geoengine.zone.entered", "geoengine.consent.changed"]
+    )
+    ann = walk(engine=EngineSpec(webhook=hook))
+    await ann.post(FAR, (60, 0))
+    await withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 70_000)
+    rows = {row.send.event["type"]: row for row in await ann.state.sends()}
+    assert rows["geoengine.zone.entered"].status == "refused"
+    news = rows["geoengine.consent.changed"]
+    record = (await ann.state.load(["ann"]))["ann"]
+    assert news.status == "pending"
+    assert may_send(news.send, record, ann.book, NOON_MS + 80_000) == ""
+    await grant(ann.state, ann.book, "ann", "location", {}, NOON_MS + 90_000)
+    record = (await ann.state.load(["ann"]))["ann"]
+    assert may_send(news.send, record, ann.book, NOON_MS + 95_000) != ""
 
 
 async def test_the_last_fix_is_forgotten_with_the_consent():
