@@ -29,7 +29,7 @@ from geoengine.service import clock
 from geoengine.service.app import make_app
 from geoengine.service.auth import Keys
 from geoengine.service.context import Context
-from geoengine.service.dispatcher import Dispatcher, Hooks
+from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
 from geoengine.service.heritage import inherit, leave
 from geoengine.service.http.listener import Listener
 from geoengine.service.http.problems import Problem
@@ -175,7 +175,8 @@ class Service:
 async def _retire(lever: Lever) -> None:
     """Close a lever that was replaced, once what started on it has had its time."""
     try:
-        await asyncio.sleep(lever.timeout_s + 1)
+        # The dispatcher cuts a send off after one overrun: by the second it has let go.
+        await asyncio.sleep(lever.timeout_s + 2 * OVERRUN_S)
     finally:
         await lever.close()
 
