@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +58,29 @@ def test_every_verb_that_the_readme_names_has_help(tmp_path: Path):
 def test_every_file_that_the_readme_links_to_is_there():
     for target in re.findall(r"\]\(((?!http)[^)]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+def test_the_tours_service_answers_why_nothing_was_said(tmp_path: Path):
+    run(block("cat > tour/shop.yaml"), tmp_path)
+    script = block("geoengine serve --config tour") + "kill -TERM $!\nwait $!\n"
+    port = free_port()
+    done = run(script.replace("8081", str(port)).replace("sleep 5", up(port)), tmp_path)
+    assert done.returncode == 0, done.stderr
+    answer, decisions = (
+        json.loads(line) for line in done.stdout.replace("}{", "}\n{").splitlines()
+    )
+    assert answer["accepted"] == 2
+    assert answer["events"][0]["type"] == "geoengine.zone.entered"
+    assert decisions["decisions"][0]["campaign_id"] == "afterwork"
+
+
+def up(port: int) -> str:
+    """A shell loop that waits until the service answers, two minutes at most."""
+    asks = f"curl -sf http://127.0.0.1:{port}/readyz >/dev/null"
+    return f"for i in $(seq 240); do {asks} && break; sleep 0.5; done"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
