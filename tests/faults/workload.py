@@ -17,6 +17,9 @@ from geoengine.state.local import LocalState
 
 CLERKS = 6
 LEASE_MS = 1_000_000
+# A loop that spins keeps the interpreter's lock, and the writer thread, whose disk is Python here,
+# would get it for a moment every few milliseconds only.
+PAUSE_S = 0.0005
 
 
 class Acknowledged:
@@ -75,7 +78,7 @@ async def _settle(state: LocalState, acknowledge: Callable[[str], None]) -> None
         ends = [Settlement(row.send.send_id, "delivered") for row in leased]
         for send_id in await state.settle(ends, "worker", 1):
             acknowledge(f"settled {send_id}")
-        await asyncio.sleep(0)
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _murmur(state: LocalState) -> None:
@@ -84,7 +87,7 @@ async def _murmur(state: LocalState) -> None:
         for name in ("soft-1", "soft-2"):
             record = (await state.load([name])).get(name) or Record(name)
             await state.commit(Commit("", changes=(Change(record, None, is_durable=False),)))
-            await asyncio.sleep(0)
+            await asyncio.sleep(PAUSE_S)
 
 
 async def faults_of(state: LocalState, said: Acknowledged) -> list[str]:
