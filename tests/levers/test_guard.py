@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-from itertools import count
-
 import aiohttp
 import pytest
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from geoengine.levers.guard import EndpointError, address_fault, endpoint, socket_factory
+from tests.levers.names import Names
 from tests.levers.receivers import listening
 from tests.levers.sending import NOW_MS, a_send, lever_for
 
@@ -43,34 +40,6 @@ INSIDE_HOSTS = [
     "metadata.google.internal",
 ]
 OTHER_SCHEMES = ["file:///etc/passwd", "gopher://127.0.0.1:{port}/", "FILE:///etc/passwd"]
-
-
-class Names(AbstractResolver):
-    """A name server that answers each question with the next of its answers."""
-
-    def __init__(self, *answers: list[str]) -> None:
-        self._answers = answers
-        self._turn = count()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """The addresses of any name."""
-        addresses = self._answers[min(next(self._turn), len(self._answers) - 1)]
-        return [
-            ResolveResult(
-                hostname=host,
-                host=address,
-                port=port,
-                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
-
-    async def close(self) -> None:
-        """Nothing is held."""
 
 
 @pytest.mark.parametrize("host", INSIDE_HOSTS)

@@ -35,9 +35,11 @@ class Image:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        python = Path(sys.executable).resolve().parent
+        # The base image calls its interpreter `python`; a Debian machine has python3 only.
+        (root / "base").mkdir()
+        (root / "base" / "python").symlink_to(Path(sys.executable).resolve())
         self.environment = {
-            "PATH": f"{root}/opt/bin:{python}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{root}/opt/bin:{root}/base:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(root),
         }
 
