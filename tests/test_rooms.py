@@ -51,22 +51,7 @@ def imports(path: Path) -> set[str]:
 
 
 MODULES = modules()
-
-
-def dependencies(name: str) -> set[str]:
-    """The modules of ours that a module imports; one taken from a package is not the package."""
-    found = imports(MODULES[name]) & MODULES.keys() - {name}
-    packages = {other.rpartition(".")[0] for other in found}
-    taken_whole = {
-        node.module
-        for node in ast.walk(ast.parse(MODULES[name].read_text()))
-        if isinstance(node, ast.ImportFrom)
-        and any(f"{node.module}.{alias.name}" not in MODULES for alias in node.names)
-    }
-    return {other for other in found if other not in packages or other in taken_whole}
-
-
-DEPENDENCIES = {name: dependencies(name) for name in MODULES}
+DEPENDENCIES = {name: imports(path) & MODULES.keys() - {name} for name, path in MODULES.items()}
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from geoengine.catalog import hours
+import geoengine.catalog.hours as hours
 from geoengine.catalog.building.stores import Shops, check_ids
 from geoengine.catalog.building.targets import Members, Names, check_target
 from geoengine.catalog.building.words import check_words

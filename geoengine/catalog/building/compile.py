@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from geoengine.catalog import hours
+import geoengine.catalog.hours as hours
 from geoengine.catalog.building import beacons, policies, targets, zone_rows, zones
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.stores import Shops, complete

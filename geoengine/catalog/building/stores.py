@@ -12,7 +12,9 @@ from typing import TypeVar
 import numpy as np
 from msgspec.structs import replace
 
-from geoengine.catalog import hours, places, polygons
+import geoengine.catalog.hours as hours
+import geoengine.catalog.places as places
+import geoengine.catalog.polygons as polygons
 from geoengine.catalog.reach import Extent, reach
 from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.catalog.setting import Decided, reason, settings

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from geoengine.catalog import polygons
+import geoengine.catalog.polygons as polygons
 from geoengine.core.book import CIRCLE, Zones
 from geoengine.core.columns import Floats, Longs
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from geoengine.catalog import places, polygons
+import geoengine.catalog.places as places
+import geoengine.catalog.polygons as polygons
 from geoengine.catalog.building.policies import Policies
 from geoengine.catalog.building.stores import (
     RADIUS_DOUBTFUL_M,
