@@ -167,6 +167,10 @@ def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> 
     edge_m = fix.edges.get(zone_ix)
     if edge_m is None:
         edge_m = book.index.edge_m_one(zone_ix, fix.lon_deg, fix.lat_deg)
+    return _weighed(fix, zone_ix, edge_m, book, is_inside=is_inside)
+
+
+def _weighed(fix: Fix, zone_ix: int, edge_m: float, book: Book, *, is_inside: bool) -> Sign:
     return weigh(
         edge_m,
         book.radius_m(zone_ix),
@@ -227,13 +231,6 @@ def _repair(record: Record, fix: Fix, book: Book) -> None:
         presence = record.presences.get(book.zones.ids[zone_ix])
         if presence is None or not presence.is_inside or presence.device_id != fix.device_id:
             continue
-        sign = weigh(
-            edge_m,
-            book.radius_m(zone_ix),
-            fix.accuracy_m,
-            book.policy(zone_ix),
-            is_circle=book.is_circle(zone_ix),
-            is_inside=False,
-        )
+        sign = _weighed(fix, zone_ix, edge_m, book, is_inside=False)
         if sign is Sign.SURE_IN and presence.after_ms < fix.fix_ms < presence.since_ms:
             presence.since_ms = fix.fix_ms
