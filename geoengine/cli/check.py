@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from geoengine.catalog import Reading, read
-from geoengine.core.book import PLACE, Book
+from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
+from geoengine.core.zones import PLACE
 
 LISTED_MAX = 50  # stores shown one by one unless asked for all
 WARNINGS_SHOWN = 200

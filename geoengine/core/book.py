@@ -16,10 +16,7 @@ from geoengine.core.audience import Audience
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, EngineSpec, Gateway, Mode, Store
 from geoengine.core.units import SECOND_MS
-from geoengine.core.zones import CIRCLE as CIRCLE
-from geoengine.core.zones import PLACE as PLACE
-from geoengine.core.zones import POLYGON as POLYGON
-from geoengine.core.zones import Zones as Zones
+from geoengine.core.zones import CIRCLE, PLACE, Zones
 
 MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
 

@@ -6,7 +6,7 @@ Everything takes the instant as an argument; nothing here looks at a clock.
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -36,11 +36,6 @@ def time_zone(name: str) -> ZoneInfo:
 def local_time(at_ms: int, zone: ZoneInfo) -> datetime:
     """The wall clock of a time zone at an instant."""
     return datetime.fromtimestamp(at_ms / SECOND_MS, zone)
-
-
-def local_date(at_ms: int, zone: ZoneInfo) -> date:
-    """The calendar day of a time zone at an instant."""
-    return local_time(at_ms, zone).date()
 
 
 def rfc3339(at_ms: int) -> str:

@@ -19,6 +19,7 @@ from geoengine.core.columns import (
     Evidence,
     Fixes,
     Floats,
+    Ints,
     Known,
     LastFixes,
     Longs,
@@ -93,7 +94,7 @@ class _Look:
         rows = asked[found.fix_ix]
         lets_in, is_coarse = _lets_in(found, accuracy[rows], book)
         counts["coarse"] = int(np.count_nonzero(is_coarse))
-        was_coarse = _is_coarse(found, track.previous_accuracy_m[rows], book)
+        was_coarse = _is_coarse(found.zone_ix, track.previous_accuracy_m[rows], book)
         matters = lets_in | remembered[rows] | (is_coarse & ~was_coarse)
         evidence = Evidence(
             rows[matters].astype(np.int32), found.zone_ix[matters], found.edge_m[matters]
@@ -164,20 +165,24 @@ class _Look:
 def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bools]:
     """Which pairs would count towards letting somebody in; which are too coarse to. M rows."""
     zones = book.zones
-    sigma = np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+    sigma = _sigma_m(accuracy_m)
     radius = zones.radius_m[found.zone_ix]
     distance = radius + found.edge_m
     z_circle = (radius - np.sqrt(distance * distance + sigma * sigma)) / sigma
     z = np.where(zones.kind[found.zone_ix] == CIRCLE, z_circle, -found.edge_m / sigma)
     least = np.array([quantile(policy.confirm_enter_p) for policy in book.policies])
-    is_coarse = _is_coarse(found, accuracy_m, book)
+    is_coarse = _is_coarse(found.zone_ix, accuracy_m, book)
     return ~is_coarse & (z >= least[zones.policy_ix[found.zone_ix]]), is_coarse
 
 
-def _is_coarse(found: Evidence, accuracy_m: Floats, book: Book) -> Bools:
-    """Which pairs come of a fix too coarse for the zone; not where the accuracy is NaN. M rows."""
-    sigma = np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
-    is_coarse: Bools = book.zones.radius_m[found.zone_ix] < COARSE_SIGMAS * sigma
+def _sigma_m(accuracy_m: Floats) -> Floats:
+    """`units.sigma_m`, in columns."""
+    return np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+
+
+def _is_coarse(zone_ix: Ints, accuracy_m: Floats, book: Book) -> Bools:
+    """Which fixes are too coarse for their zone; not those whose accuracy is NaN. M rows."""
+    is_coarse: Bools = book.zones.radius_m[zone_ix] < COARSE_SIGMAS * _sigma_m(accuracy_m)
     return is_coarse
 
 
@@ -198,12 +203,9 @@ def _crossings(track: Track, lon: Floats, lat: Floats, accuracy: Floats, book: B
     )
     at = rows[found.segment_ix]
     worst = np.maximum(accuracy[at], track.previous_accuracy_m[at])
-    sigma = np.maximum(worst, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
     policy_ix = book.zones.policy_ix[found.zone_ix]
     deep = np.array([policy.cross_m for policy in book.policies])
-    keep = (book.zones.radius_m[found.zone_ix] >= COARSE_SIGMAS * sigma) & (
-        found.chord_m >= deep[policy_ix]
-    )
+    keep = ~_is_coarse(found.zone_ix, worst, book) & (found.chord_m >= deep[policy_ix])
     kept = found.take(np.flatnonzero(keep))
     return Crossings(at[keep].astype(np.int32), kept.zone_ix, kept.chord_m, kept.into, kept.out_of)
 

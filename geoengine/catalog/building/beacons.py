@@ -6,8 +6,9 @@ from geoengine.catalog.building.policies import Policies
 from geoengine.catalog.building.stores import Shops
 from geoengine.catalog.building.zone_rows import BeaconKey, Rows
 from geoengine.catalog.reading.report import Items
-from geoengine.core.book import MODES, PLACE
+from geoengine.core.book import MODES
 from geoengine.core.model import Beacon, Store
+from geoengine.core.zones import PLACE
 
 
 def add_places(

@@ -19,10 +19,11 @@ from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.imports import Progress
 from geoengine.catalog.reading.report import suggestion
-from geoengine.core.book import Book, CampaignPlan, EnginePlan, Zones
+from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault
 from geoengine.core.model import Gateway
+from geoengine.core.zones import Zones
 
 SCHEMES = ("http", "https")
 

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 import geoengine.catalog.polygons as polygons
-from geoengine.core.book import CIRCLE, Zones
 from geoengine.core.columns import Floats, Longs
+from geoengine.core.zones import CIRCLE, Zones
 
 BeaconKey = tuple[str, int, int]
 

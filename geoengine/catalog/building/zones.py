@@ -16,8 +16,9 @@ from geoengine.catalog.building.stores import (
 )
 from geoengine.catalog.building.zone_rows import Rows
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.core.book import CIRCLE, MODES, POLYGON
+from geoengine.core.book import MODES
 from geoengine.core.model import Store, Zone
+from geoengine.core.zones import CIRCLE, POLYGON
 
 
 def check_zones(items: Items[Zone], shops: Items[Store]) -> dict[int, polygons.Area]:

@@ -37,14 +37,11 @@ class Report:
     errors: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     skipped_count: int = 0
-    unlisted_count: int = 0  # warnings beyond `WARNINGS_MAX`
 
     def warn(self, fault: Fault) -> None:
         """Add a warning, unless there are too many to read."""
         if len(self.warnings) < WARNINGS_MAX:
             self.warnings.append(fault)
-        else:
-            self.unlisted_count += 1
 
     def skip(self, faults: list[Fault]) -> None:
         """A row of an import is left out, for these reasons."""

@@ -55,17 +55,6 @@ class Rejected(Struct):
     reason: str
 
 
-class CloudEvent(Struct):
-    """CloudEvents 1.0, JSON."""
-
-    specversion: str
-    id: str
-    source: str
-    type: str
-    time: str
-    data: dict[str, Any]
-
-
 class Taken(Struct):
     """How a post fared; the events are those its own rows caused, durably."""
 

@@ -47,10 +47,7 @@ class Memory:
             op=op,
             now_ms=commit.now_ms,
             people=[_person_row(change) for change in commit.changes if not change.is_gone],
-            dropped=[
-                *(c.record.person_id for c in commit.changes if c.is_gone),
-                *commit.drop_people,
-            ],
+            dropped=self._dropped(commit),
             aliases=list(commit.aliases.items()),
             sends=[
                 SendRow(s.send_id, s.person_id, s.lever, s.due_ms, pack_send(s))

@@ -35,11 +35,6 @@ class DeviceIndex:
         self._keys = np.zeros(FIRST_ROW, np.int64)  # by row
         self._used = 0  # slots that are not empty
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the table."""
-        return self._slots.nbytes + self._keys.nbytes
-
     def find(self, keys: Keys) -> Rows:
         """The row of each key, shape as ``keys``; `UNKNOWN` where there is none."""
         return self._locate(keys)[1]

@@ -58,13 +58,6 @@ class LastFixTable:
     def __len__(self) -> int:
         return len(self._ids) - FIRST_ROW - len(self._free)
 
-    @property
-    def column_bytes(self) -> int:
-        """Bytes of all columns and the index, without the ids."""
-        columns = (self._lon_deg, self._lat_deg, self._accuracy_m, self._fix_ms)
-        flags = (self._suspect_count, self._flags, self._seen)
-        return self._index.nbytes + sum(column.nbytes for column in (*columns, *flags))
-
     def known(self, device_ids: list[str], people: People) -> Known:
         """What is known of each sender.
 
