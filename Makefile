@@ -2,7 +2,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check bench powercuts kills clean
+# What `make load` sends, and for how long.
+RUN_S ?= 120
+PHONES ?= 2000
+GATEWAYS ?= 20
+CRMS ?= 5
+TILLS ?= 5
+PACE ?= 1
+
+.PHONY: run test check bench load rival powercuts kills clean
 
 run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
@@ -30,6 +38,15 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_replay.py
 	$(BIN)/python benchmarks/bench_service.py
 
+# Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
+load: $(VENV)/.loaded
+	$(BIN)/python benchmarks/load.py --seconds $(RUN_S) --pace $(PACE) \
+		--phones $(PHONES) --gateways $(GATEWAYS) --crms $(CRMS) --tills $(TILLS)
+
+# The same workload through us and through the tile38-server on the PATH, in alternation.
+rival: $(VENV)/.installed
+	$(BIN)/python benchmarks/bench_tile38.py
+
 clean:
 	rm -rf $(VENV) build dist *.egg-info
 
@@ -41,4 +58,9 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/.tested: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.loaded: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[load]'
 	@touch $@ $(VENV)/.installed
