@@ -1,0 +1,111 @@
+"""The crowd's counts beside the service's own: two books of one load that must agree to the ping.
+
+Pings, sightings, rejects and refusals are equal. So are entries and crossings, which only a post
+can cause. Stays and departures also come of deadlines, which answer no post: there the service
+may know more than the crowd was told, never less. Rows whose answer got lost may have been taken
+or not; they widen what counts as equal, and are shown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+PREFIX = "geoengine_"
+FATES = ("accepted", "late", "suspect", "no_consent")  # of a ping that was taken in
+HEARD = ("sightings", "unknown_beacon")  # of a sighting that was taken in
+VERBS = {"enter": "entered", "dwell": "dwelled", "exit": "exited", "crossed": "crossed"}
+OF_DEADLINES = frozenset({"dwell", "exit", "fired", "suppressed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One count in both books."""
+
+    name: str
+    crowd: int
+    service: int
+    lost: int = 0  # rows that the service may have taken without the crowd's hearing of it
+    is_open: bool = False  # the service may know of more
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two can be true of one load."""
+        if self.is_open:
+            return self.crowd <= self.service
+        return self.crowd <= self.service <= self.crowd + self.lost
+
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        more = self.service - self.crowd
+        if not self.agrees:
+            return f"DIFFERS by {more:+,}"
+        if more:
+            return f"{more:,} more, {'of deadlines' if self.is_open else 'answers lost'}"
+        return "agrees"
+
+
+def samples(page: str) -> Counter[str]:
+    """The series of a page of Prometheus' text format, whole numbers, by name and labels.
+
+    >>> samples('# HELP a b\\na_total{reason="x y"} 3.0\\n')
+    Counter({'a_total{reason="x y"}': 3})
+    """
+    found: Counter[str] = Counter()
+    for line in page.splitlines():
+        if line and not line.startswith("#"):
+            name, _, value = line.rpartition(" ")
+            found[name] = int(float(value))
+    return found
+
+
+def compare(crowd: Mapping[str, int], service: Mapping[str, int]) -> list[Line]:
+    """Every count that both sides keep; of the service, the growth since before the load."""
+    told: Counter[str] = Counter(crowd)
+    lost = {kind: told[f"lost:{kind}"] for kind in ("pings", "sightings")}
+    own = Counter({name.removeprefix(PREFIX): count for name, count in service.items()})
+    taken = told["accepted:pings"] + told["accepted:sightings"]
+    fates = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in FATES)
+    heard = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in HEARD)
+    any_lost = sum(lost.values())
+    return [
+        Line("taken in", taken, own["pings_total"], any_lost),
+        Line("pings", told["accepted:pings"], fates, lost["pings"]),
+        Line("sightings", told["accepted:sightings"], heard, lost["sightings"]),
+        *_labelled("rejected", "rejected:", "rejects_total", "reason", told, own, any_lost),
+        *_labelled("problem", "problem:", "problems_total", "kind", told, own, 0),
+        *_transitions(told, own, any_lost),
+        *_decisions(told, own),
+    ]
+
+
+def _labelled(
+    name: str,
+    key: str,
+    series: str,
+    label: str,
+    told: Mapping[str, int],
+    own: Mapping[str, int],
+    lost: int,
+) -> Iterator[Line]:
+    start = f'{series}{{{label}="'
+    ours = {full[len(start) : -2]: count for full, count in own.items() if full.startswith(start)}
+    theirs = {full[len(key) :]: count for full, count in told.items() if full.startswith(key)}
+    for reason in sorted({*ours, *theirs}):
+        yield Line(f"{name}: {reason}", theirs.get(reason, 0), ours.get(reason, 0), lost)
+
+
+def _transitions(told: Counter[str], own: Counter[str], lost: int) -> Iterator[Line]:
+    for kind, verb in VERBS.items():
+        heard = told[f"event:zone.{verb}"] + told[f"event:beacon.{verb}"]
+        known = own[f'transitions_total{{kind="{kind}"}}']
+        yield Line(f"event: {kind}", heard, known, lost, kind in OF_DEADLINES)
+
+
+def _decisions(told: Counter[str], own: Counter[str]) -> Iterator[Line]:
+    for outcome in ("fired", "suppressed"):
+        start = f'decisions_total{{outcome="{outcome}"'
+        known = sum(count for name, count in own.items() if name.startswith(start))
+        yield Line(f"trigger: {outcome}", told[f"event:trigger.{outcome}"], known, 0, True)

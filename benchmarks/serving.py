@@ -1,0 +1,103 @@
+"""A fresh service in a process of its own, for as long as a benchmark needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.request import urlopen
+
+SERVE = "from geoengine.cli import main; main()"
+STOP_S = 30.0  # a stop takes up to ten seconds by itself; a busy machine may take longer
+SAID_MAX = 50  # last lines kept of what it says
+
+
+class ServiceFailed(Exception):
+    """The service did not start, or did not stop as it should; with the last that it said."""
+
+
+@dataclass
+class Served:
+    """A service that listens on loopback."""
+
+    child: subprocess.Popen[bytes]
+    url: str
+
+    def page(self, path: str) -> str:
+        """What it answers there."""
+        with urlopen(self.url + path, timeout=STOP_S) as answer:
+            return str(answer.read(), "utf-8")
+
+    def cpu_s(self) -> float:
+        """Processor seconds used so far, of all threads."""
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def memory_bytes(self) -> int:
+        """Resident memory now."""
+        pages = int(Path(f"/proc/{self.child.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def served(config: Path, state: Path, environ: Mapping[str, str] | None = None) -> Iterator[Served]:
+    """Serve a catalogue on a free loopback port; stopped afterwards, and it must stop cleanly.
+
+    None of our own ``GEOENGINE_`` variables reach it, only those of ``environ``. Raises
+    `ServiceFailed`.
+    """
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("GEOENGINE")}
+    child = subprocess.Popen(
+        [
+            sys.executable, "-c", SERVE, "serve",
+            "--config", str(config), "--state", f"local:{state}", "--port", "0",
+        ],
+        stderr=subprocess.PIPE,
+        env=plain | dict(environ or {}),
+    )  # fmt: skip
+    said: deque[bytes] = deque(maxlen=SAID_MAX)
+    try:
+        port = _port(child, said)
+        threading.Thread(target=_drain, args=(child, said), daemon=True).start()
+        yield Served(child, f"http://127.0.0.1:{port}")
+        _stop(child, said)
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait()
+
+
+def _port(child: subprocess.Popen[bytes], said: deque[bytes]) -> int:
+    assert child.stderr is not None
+    for line in child.stderr:
+        said.append(line)
+        if b'"serving"' in line:
+            return int(json.loads(line)["port"])
+    raise ServiceFailed(f"the service did not start:\n{_text(said)}")
+
+
+def _drain(child: subprocess.Popen[bytes], said: deque[bytes]) -> None:
+    assert child.stderr is not None
+    said.extend(child.stderr)
+
+
+def _stop(child: subprocess.Popen[bytes], said: deque[bytes]) -> None:
+    child.send_signal(signal.SIGTERM)
+    try:
+        code = child.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        raise ServiceFailed(f"the service did not stop in {STOP_S:g} s") from None
+    if code:
+        raise ServiceFailed(f"the service stopped with {code}:\n{_text(said)}")
+
+
+def _text(said: deque[bytes]) -> str:
+    return b"".join(said).decode(errors="replace")
