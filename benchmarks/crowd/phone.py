@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+import gevent
 from locust import task
 
 from .sender import Sender, sighting
@@ -32,6 +33,8 @@ class Phone(Sender):
 
     def on_start(self) -> None:
         """Somebody lives near a shop; some were under ground until now."""
+        # Locust starts its users once a second, all at once; phones are not in step.
+        gevent.sleep(random.random())
         world = self.world
         name = f"{world.run}-{os.getpid()}-{id(self):x}"
         self.shop = random.choice(world.shops)
