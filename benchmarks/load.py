@@ -183,14 +183,17 @@ def main() -> None:
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as name:
-            page, wrong = report(run(options, Path(name)))
+            found = run(options, Path(name))
     except (ServiceFailed, LoadFailed) as error:
         raise SystemExit(f"load: {error}") from None
+    page, wrong = report(found)
     print(page)
     for line in wrong:
         say(f"{line.name}: the crowd counts {line.crowd:,}, the service {line.service:,}")
     if wrong:
         raise SystemExit(1)
+    if not found.crowd["counts"].get("accepted:pings"):
+        raise SystemExit("load: no ping was taken in")
     say("both sides agree to the ping")
 
 

@@ -17,6 +17,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import gevent
 from crowd.gateway import Gateway
 from crowd.phone import Phone
 from crowd.sender import Sender
@@ -61,6 +62,9 @@ def look_around(environment: Any, **_: Any) -> None:
     try:
         Sender.world = discover(environment.host, os.environ, options.catalogue, options.gateways)
     except WorldError as error:
+        environment.process_exit_code = 1
+        if options.headless:
+            gevent.spawn(environment.runner.quit)  # else it would sit out the time, idle
         raise SystemExit(f"load: {error}") from None
     for user in USERS:
         user.weight = getattr(options, WEIGHTS[user.__name__][0])
@@ -86,7 +90,8 @@ def hear_worker(client_id: str, data: dict[str, Any]) -> None:
 def write_down(environment: Any, **_: Any) -> None:
     """The tally and locust's figures, as JSON."""
     path = environment.parsed_options.tally
-    if not path or type(environment.runner).__name__ == "WorkerRunner":
+    is_worker = type(environment.runner).__name__ == "WorkerRunner"  # its master writes
+    if not path or is_worker or environment.process_exit_code:
         return
     stats = environment.stats
     rows = [*(stats.entries[key] for key in sorted(stats.entries)), stats.total]
