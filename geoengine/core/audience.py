@@ -5,16 +5,23 @@ no way to reach Python. It is compiled when the catalogue is read, and asked abo
 attributes; an attribute that is missing is null, and an expression that cannot be answered (null
 compared with a number) means no.
 
+Asking the library takes about ten microseconds, so answers are remembered by the values of the
+attributes that the expression names: people with the same ones get the same answer.
+
 The library builds its parser's tables when it is imported, most of a second: it is imported with
 the first expression, and a catalogue without any never waits for it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 # The library's own clock is out of bounds: the same trace must always give the same answer.
 _CLOCK_WORDS = ("$now", "$today")
+_BUILT_IN = "$"  # what begins with it may depend on more than the attributes
+ANSWERS_KEPT = 1_024  # a quarter of a megabyte an expression
 
 
 class AudienceError(ValueError):
@@ -24,7 +31,7 @@ class AudienceError(ValueError):
 class Audience:
     """A compiled expression."""
 
-    __slots__ = ("_fault", "_rule", "text")
+    __slots__ = ("_answer", "_fault", "_names", "_rule", "text")
 
     def __init__(self, text: str) -> None:
         import rule_engine
@@ -39,6 +46,9 @@ class Audience:
             raise AudienceError(str(error.message)) from error
         self._fault = rule_engine.errors.EngineError
         self.text = text
+        self._names = () if _BUILT_IN in text else tuple(sorted(context.symbols))
+        # By type as well: the language tells 1 from true, which are one key to Python.
+        self._answer: Callable[..., bool] = lru_cache(ANSWERS_KEPT, typed=True)(self._ask_of)
 
     def includes(self, attributes: dict[str, Any]) -> bool:
         """Whether a person with these attributes belongs to the audience.
@@ -46,6 +56,18 @@ class Audience:
         >>> Audience('status == "premium" and points >= 300').includes({"status": "premium"})
         False
         """
+        if not self._names:
+            return self._ask(attributes)
+        try:
+            return self._answer(*map(attributes.get, self._names))
+        except TypeError:  # a list or an object among the values: no key to remember it by
+            return self._ask(attributes)
+
+    def _ask_of(self, *values: Any) -> bool:
+        """The answer for the values of the attributes named; one that is missing is null."""
+        return self._ask(dict(zip(self._names, values, strict=True)))
+
+    def _ask(self, attributes: dict[str, Any]) -> bool:
         try:
             return bool(self._rule.matches(attributes))
         except (self._fault, TypeError, ValueError):

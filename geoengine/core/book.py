@@ -14,7 +14,7 @@ import numpy as np
 from geoengine.core import caps
 from geoengine.core.audience import Audience
 from geoengine.core.index import ZoneIndex
-from geoengine.core.model import Campaign, Cap, EngineSpec, Gateway, Mode, Store
+from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
 from geoengine.core.units import SECOND_MS
 from geoengine.core.zones import CIRCLE, PLACE, Zones
 
@@ -121,8 +121,13 @@ class Book:
         return members
 
     @cached_property
-    def _plans_by_zone(self) -> dict[int, tuple[CampaignPlan, ...]]:
-        return {}
+    def _plans_on(self) -> dict[str, tuple[CampaignPlan, ...]]:
+        kinds = {plan.spec.on for plan in self.campaigns}
+        return {on: tuple(p for p in self.campaigns if p.spec.on == on) for on in kinds}
+
+    @cached_property
+    def _plans_by_zone(self) -> dict[str, dict[int, tuple[CampaignPlan, ...]]]:
+        return {on: {} for on in self._plans_on}
 
     @cached_property
     def memory_ms(self) -> int:
@@ -174,7 +179,7 @@ class Book:
 
     def store_of(self, zone_ix: int) -> Store | None:
         """The store a zone belongs to."""
-        store_ix = int(self.zones.store_ix[zone_ix])
+        store_ix = self.zones.store_ix.item(zone_ix)
         return None if store_ix < 0 else self.stores[store_ix]
 
     def place_of_gateway(self, gateway_id: str) -> int:
@@ -191,10 +196,19 @@ class Book:
 
     def plans(self, zone_ix: int) -> tuple[CampaignPlan, ...]:
         """The campaigns about a zone, in the order of the catalogue."""
-        known = self._plans_by_zone.get(zone_ix)
+        return tuple(plan for plan in self.campaigns if self._is_about(plan, zone_ix))
+
+    def plans_on(self, on: Change, zone_ix: int) -> tuple[CampaignPlan, ...]:
+        """Those of them that wait for a kind of transition."""
+        by_zone = self._plans_by_zone.get(on)
+        if by_zone is None:
+            return ()
+        known = by_zone.get(zone_ix)
         if known is None:
-            known = tuple(plan for plan in self.campaigns if self._is_about(plan, zone_ix))
-            self._plans_by_zone[zone_ix] = known
+            every = self._plans_on[on]
+            known = tuple(plan for plan in every if self._is_about(plan, zone_ix))
+            # Zones that all campaigns are about share one tuple: there may be a million.
+            by_zone[zone_ix] = known = every if len(known) == len(every) else known
         return known
 
     def _is_about(self, plan: CampaignPlan, zone_ix: int) -> bool:

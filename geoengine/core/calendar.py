@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from opening_hours import OpeningHours, UnknownCountryError  # type: ignore[attr-defined]
 
@@ -19,6 +19,7 @@ FOREVER_MS: Final = 1 << 62
 _UNIT_MS = {"s": SECOND_MS, "m": MINUTE_MS, "h": HOUR_MS, "d": DAY_MS}
 
 
+@lru_cache(maxsize=1_024)
 def duration_ms(text: str) -> int:
     """Milliseconds of a duration such as ``90s``, ``15m``, ``2h`` or ``7d``.
 
@@ -31,6 +32,15 @@ def duration_ms(text: str) -> int:
 def time_zone(name: str) -> ZoneInfo:
     """The time zone of this IANA name; raises ``ZoneInfoNotFoundError`` for a strange one."""
     return ZoneInfo(name)
+
+
+@lru_cache(maxsize=4_096)
+def sound_zone(name: str) -> str:
+    """The name, if it is one of a time zone; else "". A strange one is looked for on disk once."""
+    try:
+        return name if name and time_zone(name) else ""
+    except (ZoneInfoNotFoundError, ValueError):
+        return ""
 
 
 def local_time(at_ms: int, zone: ZoneInfo) -> datetime:

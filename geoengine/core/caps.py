@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from geoengine.core.calendar import duration_ms, local_time
 from geoengine.core.model import Cap
 from geoengine.core.record import Fired, Record
-from geoengine.core.units import DAY_MS, SECOND_MS
+from geoengine.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 
+CALENDAR = ("hour", "day", "week")
 CALENDAR_MEMORY_MS = 8 * DAY_MS  # a calendar week, and a day for time zones
 
 
@@ -43,10 +45,11 @@ def counted(record: Record, per: str, now_ms: int, zone: ZoneInfo, campaign_id: 
     if per == "total":
         totals = record.fired_total
         return totals.get(campaign_id, 0) if campaign_id else sum(totals.values())
+    if not record.fired:
+        return 0
     since_ms = window_start_ms(per, now_ms, zone)
-    return sum(
-        fired.at_ms >= since_ms and campaign_id in ("", fired.campaign_id) for fired in record.fired
-    )
+    inside = [fired.campaign_id for fired in record.fired if fired.at_ms >= since_ms]
+    return inside.count(campaign_id) if campaign_id else len(inside)
 
 
 def window_start_ms(per: str, now_ms: int, zone: ZoneInfo) -> int:
@@ -55,24 +58,31 @@ def window_start_ms(per: str, now_ms: int, zone: ZoneInfo) -> int:
     >>> window_start_ms("day", 1_769_443_022_000, ZoneInfo("UTC"))
     1769385600000
     """
-    local = local_time(now_ms, zone)
+    if per in CALENDAR:
+        return _calendar_start_ms(per, now_ms // MINUTE_MS, zone)
+    return now_ms - duration_ms(per) + 1
+
+
+@lru_cache(maxsize=8_192)
+def _calendar_start_ms(per: str, minute: int, zone: ZoneInfo) -> int:
+    """When the calendar window began that a minute since the epoch lies in.
+
+    A minute has one answer: since 1972 clocks run, and change, by whole minutes everywhere.
+    """
+    local = local_time(minute * MINUTE_MS, zone)
     if per == "hour":
         # Counted from the instant, not from the wall clock: an hour that comes twice in autumn is
         # two hours.
-        return now_ms - (local.minute * 60 + local.second) * SECOND_MS - now_ms % SECOND_MS
-    if per in ("day", "week"):
-        midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
-        if per == "week":
-            midnight -= timedelta(days=local.weekday())
-        return round(midnight.timestamp()) * SECOND_MS
-    return now_ms - duration_ms(per) + 1
+        return (minute - local.minute) * MINUTE_MS
+    midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
+    if per == "week":
+        midnight -= timedelta(days=local.weekday())
+    return round(midnight.timestamp()) * SECOND_MS
 
 
 def memory_ms(caps: Iterable[Cap], cooldowns_ms: Iterable[int]) -> int:
     """How long a fired trigger must be remembered for these caps and cool-downs."""
-    sliding = [
-        duration_ms(cap.per) for cap in caps if cap.per not in ("hour", "day", "week", "total")
-    ]
+    sliding = [duration_ms(cap.per) for cap in caps if cap.per not in (*CALENDAR, "total")]
     return max([CALENDAR_MEMORY_MS, *sliding, *cooldowns_ms])
 
 

@@ -12,14 +12,22 @@ import msgspec
 
 from geoengine.core.book import Book
 from geoengine.core.calendar import rfc3339
-from geoengine.core.ids import digest
+from geoengine.core.ids import BETWEEN, digest_of
 from geoengine.core.record import Decision, Event, Transition
 
 SOURCE = "/geoengine"
 PREFIX = "geoengine."
 _VERBS = {"enter": "entered", "dwell": "dwelled", "exit": "exited", "crossed": "crossed"}
+_TYPES = {
+    is_beacon: {kind: f"{noun}.{verb}" for kind, verb in _VERBS.items()}
+    for is_beacon, noun in ((False, "zone"), (True, "beacon"))
+}
 # At one instant people first leave, then come; what follows from it comes after.
-_RANKS = {"exited": 0, "closed": 1, "entered": 2, "dwelled": 3, "crossed": 4}
+_RANKS = {
+    "zone.exited": 0, "beacon.exited": 0, "visit.closed": 1, "zone.entered": 2,
+    "beacon.entered": 2, "zone.dwelled": 3, "beacon.dwelled": 3, "zone.crossed": 4,
+}  # fmt: skip
+_RANK_OF_OTHERS = 9
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -43,19 +51,18 @@ def encode_event(event: Event) -> bytes:
 
 def in_order(events: Iterable[Event]) -> list[Event]:
     """Events by time; at the same instant by person, exits before entries, then by id."""
+    return sorted(events, key=_place)
 
-    def key(event: Event) -> tuple[int, str, int, str, str]:
-        noun, _, verb = event.type.partition(".")
-        rank = _RANKS.get(verb, 9) if noun in ("zone", "beacon", "visit") else 9
-        return event.at_ms, event.person_id, rank, str(event.data.get("zone_id", "")), event.id
 
-    return sorted(events, key=key)
+def _place(event: Event) -> tuple[int, str, int, str, str]:
+    rank = _RANKS.get(event.type, _RANK_OF_OTHERS)
+    return event.at_ms, event.person_id, rank, str(event.data.get("zone_id", "")), event.id
 
 
 def transition_events(transition: Transition, book: Book) -> list[Event]:
     """What a transition tells: itself, and for an exit the visit that it closed."""
+    kind = transition.kind
     store = book.store_of(transition.zone_ix) if transition.zone_ix >= 0 else None
-    noun = "beacon" if transition.is_beacon else "zone"
     data: dict[str, Any] = {
         "person_id": transition.person_id,
         "device_id": transition.device_id,
@@ -63,23 +70,24 @@ def transition_events(transition: Transition, book: Book) -> list[Event]:
         "zone_id": transition.zone_id,
         "visit_id": transition.visit_id,
     }
-    if transition.kind == "enter":
+    if kind == "enter":
         data["initial"] = transition.is_initial
     else:
         data["duration_s"] = transition.duration_s
-    if transition.kind == "exit":
+    if kind == "exit":
         data["reason"] = transition.reason
-    told = [_event(f"{noun}.{_VERBS[transition.kind]}", transition, data)]
-    if transition.kind == "exit" and not transition.is_beacon:
+    told = [_event(_TYPES[transition.is_beacon][kind], transition, data)]
+    if kind == "exit" and not transition.is_beacon:
         told.append(_event("visit.closed", transition, data))
     return told
 
 
-def _event(kind: str, transition: Transition, data: dict[str, Any]) -> Event:
+def _event(type_: str, transition: Transition, data: dict[str, Any]) -> Event:
+    at_ms = transition.at_ms
     return Event(
-        id=digest(kind, transition.visit_id, transition.at_ms),
-        type=kind,
-        at_ms=transition.at_ms,
+        id=digest_of(f"{type_}{BETWEEN}{transition.visit_id}{BETWEEN}{at_ms}"),
+        type=type_,
+        at_ms=at_ms,
         person_id=transition.person_id,
         data=data,
         post_ix=transition.post_ix,
@@ -101,11 +109,12 @@ def decision_event(
         "reason": decision.reason,
     }
     if said is not None:
-        data |= {"trigger_id": decision.trigger_id, "lever": decision.lever, **said}
+        data["trigger_id"] = decision.trigger_id
+        data["lever"] = decision.lever
+        data.update(said)
+    names = (decision.outcome, decision.campaign_id, decision.visit_id, transition.kind)
     return Event(
-        id=digest(
-            "trigger", decision.outcome, decision.campaign_id, decision.visit_id, transition.kind
-        ),
+        id=digest_of(BETWEEN.join(("trigger", *names))),
         type=f"trigger.{decision.outcome}",
         at_ms=decision.at_ms,
         person_id=decision.person_id,

@@ -6,9 +6,9 @@ Each takes a `Question` and answers "" or the reason why not; `rules` asks them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from geoengine.core import calendar, caps
 from geoengine.core.book import Book, CampaignPlan
@@ -20,8 +20,7 @@ from geoengine.core.units import MINUTE_MS
 UTC_NAME = "UTC"
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """A place and a person as calendars see them: store, time zones, whose holidays."""
 
     store: Store | None
@@ -35,7 +34,7 @@ class Spot:
         store = book.store_of(zone_ix) if zone_ix >= 0 else None
         place_zone = (store.time_zone if store else book.zones.time_zones.get(zone_ix)) or UTC_NAME
         country = (store.country or "") if store else ""
-        return cls(store, place_zone, country, sound_zone(record.time_zone) or place_zone)
+        return cls(store, place_zone, country, calendar.sound_zone(record.time_zone) or place_zone)
 
     def is_open(self, now_ms: int) -> bool:
         """Whether the store is open; one without hours, or no store at all, always is."""
@@ -50,25 +49,35 @@ class Spot:
         return calendar.hours(window, self.place_zone, self.country).is_open(now_ms)
 
 
-@dataclass(frozen=True)
-class Question:
-    """One campaign about one transition of one person: what the questions look at."""
+class Question(Struct):
+    """One campaign about one transition of one person: what the questions look at.
+
+    The cheap questions come first and stop most: what the later ones need is worked out when the
+    first of them asks.
+    """
 
     plan: CampaignPlan
     transition: Transition
     record: Record
     book: Book
     assumed: frozenset[str]  # purposes that everybody is taken to have agreed to
+    _spot: Spot | None = None
+    _lever: str | None = None
 
-    @cached_property
+    @property
     def spot(self) -> Spot:
         """Where it happened, as calendars see it."""
-        return Spot.of(self.transition.zone_ix, self.record, self.book)
+        if self._spot is None:
+            self._spot = Spot.of(self.transition.zone_ix, self.record, self.book)
+        return self._spot
 
-    @cached_property
+    @property
     def lever(self) -> str:
         """The first lever with consent and an address; "" for none."""
-        return next((lever for lever in self.plan.spec.levers if not self.lacks(lever)), "")
+        if self._lever is None:
+            levers = self.plan.spec.levers
+            self._lever = next((lever for lever in levers if not self.lacks(lever)), "")
+        return self._lever
 
     def lacks(self, lever: str) -> str:
         """What is missing to reach the person by this lever; "" for nothing."""
@@ -88,13 +97,6 @@ class Question:
                 return ":".join(token)
         known = self.record.addresses.get(lever, "")
         return known or ("assumed" if lever in self.assumed else "")
-
-
-def sound_zone(name: str) -> str:
-    try:
-        return name if name and calendar.time_zone(name) else ""
-    except (ZoneInfoNotFoundError, ValueError):
-        return ""
 
 
 # --- the questions, each answering "" or why not ------------------------------------------------
@@ -124,7 +126,7 @@ def _open(q: Question) -> str:
         return ""
     if not spot.is_open(now_ms):
         return "store_closed"
-    minutes = float(q.book.zones.minutes[q.transition.zone_ix])
+    minutes: float = q.book.zones.minutes.item(q.transition.zone_ix)
     arrival_ms = now_ms + (round(minutes * MINUTE_MS) if minutes == minutes else 0)
     closes_ms = calendar.hours(spot.store.hours, spot.place_zone, spot.country).until_ms(now_ms)
     is_coming = q.transition.kind in ("enter", "dwell", "crossed")
@@ -142,6 +144,8 @@ def _audience(q: Question) -> str:
 
 
 def _hold_out(q: Question) -> str:
+    if q.plan.hold_out == 0:
+        return ""
     is_held = share_of("holdout", q.plan.id, q.record.person_id) < q.plan.hold_out
     return "holdout" if is_held else ""
 

@@ -27,17 +27,17 @@ Invariants
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from geoengine.core import caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.events import cloud_event, decision_event
-from geoengine.core.ids import digest
+from geoengine.core.ids import BETWEEN, digest_of
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.presence import newly_coarse
 from geoengine.core.questions import Question, Spot, first_no, unlawful
-from geoengine.core.record import Decision, Event, Fired, Record, Send, Transition
+from geoengine.core.record import Decision, Event, Fired, Outcome, Record, Send, Transition
 from geoengine.core.visits import Fix, not_an_entry
 
 FIRED_REASON = "ok"
@@ -46,8 +46,7 @@ FIRED_REASON = "ok"
 # --- the judgement ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """A decision, the event that tells it, and the message if it fired."""
 
     decision: Decision
@@ -66,18 +65,13 @@ def judge(
         Question(plan, transition, record, book, assumed)
         for transition in moment
         if transition.zone_ix >= 0 and transition.reason != "consent_withdrawn"
-        for plan in book.plans(transition.zone_ix)
-        if plan.spec.on == transition.kind
+        for plan in book.plans_on(transition.kind, transition.zone_ix)
     ]
     if not questions:
         return []
-    questions.sort(key=lambda q: (-q.plan.spec.priority, q.plan.rank, q.transition.zone_ix))
-    spoken = {
-        transition.group_id: group.campaign_id
-        for transition in moment
-        for group in record.groups
-        if group.group_id == transition.group_id and group.campaign_id
-    }
+    if len(questions) > 1:
+        questions.sort(key=_arbitration)
+    spoken = {group.group_id: group.campaign_id for group in record.groups if group.campaign_id}
     return [_answer(question, spoken) for question in questions]
 
 
@@ -85,13 +79,20 @@ def too_coarse(record: Record, fix: Fix, book: Book) -> list[Verdict]:
     """What is said of campaigns that wait for an entry which the fix is too coarse to be."""
     told = []
     for zone_ix in newly_coarse(record, fix, book):
-        plans = [plan for plan in book.plans(zone_ix) if plan.spec.on == "enter"]
+        plans = book.plans_on("enter", zone_ix)
+        if not plans:
+            continue
         entry = not_an_entry(record, fix, zone_ix, book)
         for plan in plans:
             question = Question(plan, entry, record, book, frozenset())
             decision = _decision(question, "suppressed", "accuracy")
             told.append(Verdict(decision, decision_event(decision, entry)))
     return told
+
+
+def _arbitration(q: Question) -> tuple[int, int, int]:
+    """Who may speak first: by priority, then by the catalogue."""
+    return -q.plan.spec.priority, q.plan.rank, q.transition.zone_ix
 
 
 def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
@@ -102,22 +103,24 @@ def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
     if reason:
         decision = _decision(q, "suppressed", reason)
         return Verdict(decision, decision_event(decision, q.transition))
-    _reserve(q, spoken)
-    return _fire(q)
+    trigger_id = trigger_id_of(q.plan.spec.id, q.transition)
+    _reserve(q, trigger_id, spoken)
+    return _fire(q, trigger_id)
 
 
-def _decision(q: Question, outcome: str, reason: str, lever: str = "") -> Decision:
-    trigger_id = ""
-    if lever:
-        trigger_id = trigger_id_of(q.plan.id, q.transition)
+def _decision(
+    q: Question, outcome: Outcome, reason: str, lever: str = "", trigger_id: str = ""
+) -> Decision:
+    transition = q.transition
+    store = q.book.store_of(transition.zone_ix)
     return Decision(
         person_id=q.record.person_id,
-        at_ms=q.transition.at_ms,
-        campaign_id=q.plan.id,
-        store_id=q.spot.store.id if q.spot.store else "",
-        zone_id=q.transition.zone_id,
-        visit_id=q.transition.visit_id,
-        outcome=outcome,  # type: ignore[arg-type]
+        at_ms=transition.at_ms,
+        campaign_id=q.plan.spec.id,
+        store_id=store.id if store else "",
+        zone_id=transition.zone_id,
+        visit_id=transition.visit_id,
+        outcome=outcome,
         reason=reason,
         lever=lever,
         trigger_id=trigger_id,
@@ -126,40 +129,41 @@ def _decision(q: Question, outcome: str, reason: str, lever: str = "") -> Decisi
 
 def trigger_id_of(campaign_id: str, transition: Transition) -> str:
     """The trigger's name: one per campaign, visit and kind of transition, whenever worked out."""
-    return digest("trigger", campaign_id, transition.visit_id, transition.kind)
+    names = ("trigger", campaign_id, transition.visit_id, transition.kind)
+    return digest_of(BETWEEN.join(names))
 
 
-def _reserve(q: Question, spoken: dict[str, str]) -> None:
+def _reserve(q: Question, trigger_id: str, spoken: dict[str, str]) -> None:
     """Take the place under the caps, and the word for the visit group."""
-    trigger_id = trigger_id_of(q.plan.id, q.transition)
-    now_ms = q.transition.now_ms
-    caps.remember(q.record, Fired(trigger_id, q.plan.id, now_ms), q.book.memory_ms)
-    spoken[q.transition.group_id] = q.plan.id
+    campaign_id, group_id = q.plan.spec.id, q.transition.group_id
+    caps.remember(q.record, Fired(trigger_id, campaign_id, q.transition.now_ms), q.book.memory_ms)
+    spoken[group_id] = campaign_id
     for group in q.record.groups:
-        if group.group_id == q.transition.group_id:
-            group.campaign_id = q.plan.id
+        if group.group_id == group_id:
+            group.campaign_id = campaign_id
 
 
-def _fire(q: Question) -> Verdict:
-    decision = _decision(q, "fired", FIRED_REASON, q.lever)
-    said = compose(q.plan, q.transition, q.record, q.book, decision.trigger_id)
+def _fire(q: Question, trigger_id: str) -> Verdict:
+    record, now_ms, lever = q.record, q.transition.now_ms, q.lever
+    decision = _decision(q, "fired", FIRED_REASON, lever, trigger_id)
+    said = compose(q.plan, q.transition, record, q.book, trigger_id)
     event = decision_event(decision, q.transition, said)
     send = Send(
         send_id=event.id,
         kind="trigger",
-        person_id=q.record.person_id,
-        lever=q.lever,
-        created_ms=q.transition.now_ms,
-        expires_ms=q.transition.now_ms + q.plan.expires_ms,
-        due_ms=q.transition.now_ms,
+        person_id=record.person_id,
+        lever=lever,
+        created_ms=now_ms,
+        expires_ms=now_ms + q.plan.expires_ms,
+        due_ms=now_ms,
         event=cloud_event(event),
-        campaign_id=q.plan.id,
+        campaign_id=decision.campaign_id,
         store_id=decision.store_id,
-        address=q.address(q.lever),
-        consent_epoch=q.record.epoch(q.lever),
-        location_epoch=q.record.epoch("location"),
+        address=q.address(lever),
+        consent_epoch=record.epoch(lever),
+        location_epoch=record.epoch("location"),
         late_send=q.plan.spec.late_send,
-        trigger_id=decision.trigger_id,
+        trigger_id=trigger_id,
     )
     return Verdict(decision, event, send)
 

@@ -1,12 +1,14 @@
 """Time as people keep it: midnights, holidays, and the two nights a year that are odd."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoengine.core import caps
-from geoengine.core.calendar import FOREVER_MS, hours
+from geoengine.core.calendar import FOREVER_MS, hours, sound_zone
 from geoengine.core.model import Cap
 from geoengine.core.record import Fired, Record
 
@@ -133,3 +135,44 @@ def test_what_no_cap_looks_back_to_is_forgotten_and_totals_are_not():
         caps.remember(record, Fired(f"t{at_ms}", "hello", at_ms), 10_000)
     assert [fired.at_ms for fired in record.fired] == [20_000]
     assert record.fired_total == {"hello": 3}
+
+
+def window_start_worked_out(per: str, now_ms: int, zone: ZoneInfo) -> int:
+    """The specification, asked anew for each instant."""
+    local = datetime.fromtimestamp(now_ms / 1000, zone)
+    if per == "hour":
+        return now_ms - (local.minute * 60 + local.second) * 1000 - now_ms % 1000
+    midnight = datetime(local.year, local.month, local.day, tzinfo=zone)
+    midnight -= timedelta(days=local.weekday() if per == "week" else 0)
+    return round(midnight.timestamp()) * 1000
+
+
+ODD_ZONES = (
+    "UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu",
+    "America/Sao_Paulo", "America/Havana", "Pacific/Apia", "Asia/Gaza", "Africa/Casablanca",
+)  # fmt: skip
+
+
+@given(
+    per=st.sampled_from(caps.CALENDAR),
+    now_ms=st.integers(ms("1972-06-01T00:00:00+00:00"), ms("2037-12-31T00:00:00+00:00")),
+    zone=st.sampled_from(ODD_ZONES).map(ZoneInfo),
+)
+def test_a_remembered_window_begins_where_the_calendar_says(per: str, now_ms: int, zone: ZoneInfo):
+    assert caps.window_start_ms(per, now_ms, zone) == window_start_worked_out(per, now_ms, zone)
+
+
+def test_windows_begin_right_in_a_night_whose_clock_goes_back_over_midnight():
+    st_johns = ZoneInfo("America/St_Johns")  # until 2011 one minute past midnight, back to 23:01
+    before_ms = ms("2006-10-29T00:00:00-02:30") - 2 * 3_600_000
+    for second in range(0, 4 * 3_600, 7):
+        at_ms = before_ms + second * 1000 + 123
+        for per in caps.CALENDAR:
+            start_ms = caps.window_start_ms(per, at_ms, st_johns)
+            assert start_ms == window_start_worked_out(per, at_ms, st_johns)
+
+
+def test_a_strange_time_zone_is_none():
+    assert [sound_zone(name) for name in ("Europe/Paris", "", "Mars/Olympus", "../etc")] == [
+        "Europe/Paris", "", "", "",
+    ]  # fmt: skip
