@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,7 +32,7 @@ class Zones(Columns):
     minutes: Floats  # NaN where the reach is not by time
     prints: Longs  # fingerprint of kind and shape: another shape is another zone
     born_ms: Longs  # since when this shape is in force; 0 is always
-    why: list[str]  # how this reach came about, to read
+    why: Sequence[str]  # how this reach came about, to read
     polygons: dict[int, Polygon | MultiPolygon] = field(default_factory=dict)  # by zone_ix
     places: dict[int, str] = field(default_factory=dict)  # beacon place, by zone_ix
     tags: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of drawn zones, by zone_ix

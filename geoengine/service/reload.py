@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +19,7 @@ from geoengine.catalog import Reading, read
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.service.context import Context
-from geoengine.service.heritage import leave
+from geoengine.service.heritage import bequeath, heir
 from geoengine.service.logs import logger
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
@@ -31,7 +30,7 @@ _LOG = logger("reload")
 def build(directory: Path) -> Reading:
     """Read a catalogue and make ready what the first batch would otherwise wait for."""
     reading = read(directory)
-    _ = reading.book.index
+    reading.book.prepare()
     return reading
 
 
@@ -84,13 +83,13 @@ class Reloader:
         before = context.book
         if reading.book.version == before.version:
             return
-        book = reading.book.succeeding(before.births(), context.clock())
-        book = replace(book, coupon_key=before.coupon_key)
-        context.worker.adopt(book)
+        book, now_ms = reading.book.keyed(before.coupon_key), context.clock()
+        found = await asyncio.to_thread(lambda: heir(book, before.births(), now_ms))
+        context.worker.adopt(found.book, is_sweep=found.has_lost)
         context.metrics.shows_book(book.version)
-        self.on_book(book)
+        self.on_book(found.book)
         with suppress(StateUnavailable):  # only a later start misses it, and then plays safe
-            await leave(context.state, book)
+            await bequeath(context.state, found.will)
         _LOG.info("catalogue_changed", version=book.version, warnings=len(reading.warnings))
 
     def _refuse(self, faults: list[str]) -> None:

@@ -53,9 +53,12 @@ class Worker:
         self._has_more_due = False
         self._next_tick_s = 0.0
 
-    def adopt(self, book: Book) -> None:
-        """Put a Book in force with the next batch; presences in zones that went are closed."""
-        if book.loses(self.book.births()):
+    def adopt(self, book: Book, *, is_sweep: bool) -> None:
+        """Put a Book in force with the next batch; presences in zones that went are closed.
+
+        ``is_sweep`` when zones went: whoever made the Book ready knows.
+        """
+        if is_sweep:
             self._sweep_after = ""
         self.book = book
 
