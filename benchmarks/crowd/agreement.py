@@ -3,7 +3,9 @@
 Pings, sightings, rejects and refusals are equal. So are entries and crossings, which only a post
 can cause. Stays and departures also come of deadlines, which answer no post: there the service
 may know more than the crowd was told, never less. Rows whose answer got lost may have been taken
-or not; they widen what counts as equal, and are shown.
+or not. Rows of people who did not agree to be located are one count for pings and sightings; which
+of the two they were, only the crowd knows. Both widen what counts as equal, and are shown; what
+was taken in altogether is equal without that.
 """
 
 from __future__ import annotations
@@ -13,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PREFIX = "geoengine_"
-FATES = ("accepted", "late", "suspect", "no_consent")  # of a ping that was taken in
+LOCATED = ("accepted", "late", "suspect")  # of a ping that was taken in
 HEARD = ("sightings", "unknown_beacon")  # of a sighting that was taken in
 VERBS = {"enter": "entered", "dwell": "dwelled", "exit": "exited", "crossed": "crossed"}
-OF_DEADLINES = frozenset({"dwell", "exit", "fired", "suppressed"})
+OF_DEADLINES = frozenset({"dwell", "exit"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Line:
     crowd: int
     service: int
     lost: int = 0  # rows that the service may have taken without the crowd's hearing of it
+    shared: int = 0  # rows that the service counts, but not whether as these
     is_open: bool = False  # the service may know of more
 
     @property
@@ -34,7 +37,7 @@ class Line:
         """Whether the two can be true of one load."""
         if self.is_open:
             return self.crowd <= self.service
-        return self.crowd <= self.service <= self.crowd + self.lost
+        return -self.shared <= self.service - self.crowd <= self.shared + self.lost
 
     @property
     def verdict(self) -> str:
@@ -42,9 +45,11 @@ class Line:
         more = self.service - self.crowd
         if not self.agrees:
             return f"DIFFERS by {more:+,}"
-        if more:
-            return f"{more:,} more, {'of deadlines' if self.is_open else 'answers lost'}"
-        return "agrees"
+        if not more:
+            return "agrees"
+        if abs(more) <= self.shared:
+            return f"{more:+,}, of people not to be located"
+        return f"{more:+,}, {'of deadlines' if self.is_open else 'answers lost'}"
 
 
 def samples(page: str) -> Counter[str]:
@@ -67,13 +72,14 @@ def compare(crowd: Mapping[str, int], service: Mapping[str, int]) -> list[Line]:
     lost = {kind: told[f"lost:{kind}"] for kind in ("pings", "sightings")}
     own = Counter({name.removeprefix(PREFIX): count for name, count in service.items()})
     taken = told["accepted:pings"] + told["accepted:sightings"]
-    fates = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in FATES)
+    located = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in LOCATED)
     heard = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in HEARD)
+    dropped = own['fixes_total{outcome="no_consent"}']
     any_lost = sum(lost.values())
     return [
         Line("taken in", taken, own["pings_total"], any_lost),
-        Line("pings", told["accepted:pings"], fates, lost["pings"]),
-        Line("sightings", told["accepted:sightings"], heard, lost["sightings"]),
+        Line("pings", told["accepted:pings"], located + dropped, lost["pings"], dropped),
+        Line("sightings", told["accepted:sightings"], heard, lost["sightings"], dropped),
         *_labelled("rejected", "rejected:", "rejects_total", "reason", told, own, any_lost),
         *_labelled("problem", "problem:", "problems_total", "kind", told, own, 0),
         *_transitions(told, own, any_lost),
@@ -101,11 +107,11 @@ def _transitions(told: Counter[str], own: Counter[str], lost: int) -> Iterator[L
     for kind, verb in VERBS.items():
         heard = told[f"event:zone.{verb}"] + told[f"event:beacon.{verb}"]
         known = own[f'transitions_total{{kind="{kind}"}}']
-        yield Line(f"event: {kind}", heard, known, lost, kind in OF_DEADLINES)
+        yield Line(f"event: {kind}", heard, known, lost, is_open=kind in OF_DEADLINES)
 
 
 def _decisions(told: Counter[str], own: Counter[str]) -> Iterator[Line]:
     for outcome in ("fired", "suppressed"):
         start = f'decisions_total{{outcome="{outcome}"'
         known = sum(count for name, count in own.items() if name.startswith(start))
-        yield Line(f"trigger: {outcome}", told[f"event:trigger.{outcome}"], known, 0, True)
+        yield Line(f"trigger: {outcome}", told[f"event:trigger.{outcome}"], known, is_open=True)

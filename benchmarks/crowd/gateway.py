@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+import gevent
 from locust import constant_pacing, task
 
 from .sender import Sender, sighting
@@ -21,6 +22,7 @@ class Gateway(Sender):
 
     def on_start(self) -> None:
         """Nobody is in the store yet."""
+        gevent.sleep(random.random())  # boxes are not in step
         self.box = self.world.next_box()
         self.visitors: list[tuple[Beacon, float, bool]] = []  # tag, when it leaves, whether known
 

@@ -67,7 +67,7 @@ def test_deadlines_may_tell_more_than_any_answer():
     page = PAGE + 'geoengine_transitions_total{kind="exit"} 5.0\n'
     lines = {line.name: line for line in compare(crowd().counts, samples(page))}
     assert lines["event: exit"].agrees
-    assert lines["event: exit"].verdict == "5 more, of deadlines"
+    assert lines["event: exit"].verdict == "+5, of deadlines"
 
 
 def test_rows_whose_answer_was_lost_may_have_been_taken_and_no_more_than_those():
@@ -77,6 +77,14 @@ def test_rows_whose_answer_was_lost_may_have_been_taken_and_no_more_than_those()
     taken = taken.replace('{outcome="accepted"} 2.0', '{outcome="accepted"} 4.0')
     assert differing(tally.counts, taken) == set()
     assert differing(tally.counts, taken.replace("_total 5.0", "_total 6.0")) == {"taken in"}
+
+
+def test_rows_without_consent_blur_which_they_were_but_not_how_many_were_taken():
+    page = PAGE + 'geoengine_fixes_total{outcome="no_consent"} 2.0\n'
+    assert differing(crowd().counts, page) == set()
+    assert differing(crowd().counts, page.replace("pings_total 3.0", "pings_total 4.0")) == {
+        "taken in"
+    }
 
 
 def test_refusals_are_counted_by_kind():
