@@ -21,6 +21,7 @@ from geoengine.core.units import (
     FIX_TIME_MIN_MS,
 )
 from geoengine.ingest.names import are_names, is_name
+from geoengine.ingest.numbers import floats
 from geoengine.ingest.times import BAD_MS, MISSING_MS, times_ms
 from geoengine.ingest.wire import Malformed, Reject, Wire
 
@@ -60,6 +61,9 @@ class Pings:
 _WIRE = Wire(Ping)
 _FEW: Final = 8  # below so many, asking each costs less than asking the columns
 
+read_pings = _WIRE.rows
+"""The rows of a body whose types are right, not yet checked further: `columns_of` does that."""
+
 
 def decode_pings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Pings | Malformed:
     """The pings of a body: one JSON object, an array of them, or NDJSON.
@@ -78,34 +82,35 @@ def decode_pings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Pings | Malf
     -------
     Pings or Malformed
         Never raises.
-
-    Notes
-    -----
-    About 0.5 microseconds a ping in bodies of 1,000 (tests/ingest, benchmarks).
     """
-    rows = _WIRE.rows(body)
+    rows = read_pings(body)
     if isinstance(rows, Malformed):
         return rows
     pings = columns_of(rows.items, recv_ms=recv_ms, post_ix=post_ix)
+    rejects = rows.rejects_with(pings.rejects)
     if rows.row_ix is None:
         return pings
-    place = np.array(rows.row_ix, np.int64)
-    late = [Reject(int(place[reject.index]), reject.reason) for reject in pings.rejects]
-    rejects = sorted(rows.rejects + late, key=lambda reject: reject.index)
-    return Pings(pings.fixes, rejects, rows.count, place[pings.row_ix])
+    return Pings(pings.fixes, rejects, rows.count, np.array(rows.row_ix, np.int64)[pings.row_ix])
 
 
 def columns_of(
     pings: Sequence[Ping],
     *,
     recv_ms: int | Longs | None,
-    post_ix: int = 0,
+    post_ix: int | Longs = 0,
     fix_ms: Longs | None = None,
 ) -> Pings:
     """Check typed pings and lay the good ones out as columns.
 
-    ``recv_ms`` None says that each was heard of when it happened, as in a recorded trace.
-    ``fix_ms``, shape (P,), is given where the times were read elsewhere.
+    Parameters
+    ----------
+    pings : P rows
+        Of one post, or of all posts of a micro-batch: what is done per batch costs a post nothing.
+    recv_ms : int, or int64 of shape (P,)
+        None says that each was heard of when it happened, as in a recorded trace.
+    post_ix : int, or int64 of shape (P,)
+    fix_ms : int64, shape (P,)
+        Given where the times were read elsewhere.
     """
     if fix_ms is None:
         fix_ms = times_ms([ping.fix_time for ping in pings])
@@ -116,12 +121,12 @@ def columns_of(
         for ix in suspect_ix
         if (reason := _reason(pings[ix], int(fix_ms[ix]), int(table.recv_ms[ix])))
     ]
-    row_ix = np.arange(len(pings))
+    row_ix, post = np.arange(len(pings)), _filled(post_ix, len(pings))
     if not rejects:
-        return Pings(table.fixes(post_ix), [], len(pings), row_ix)
+        return Pings(table.fixes(post), [], len(pings), row_ix)
     row_ix = np.delete(row_ix, [reject.index for reject in rejects])
     kept = _Table.of([pings[ix] for ix in row_ix.tolist()], fix_ms[row_ix], table.recv_ms[row_ix])
-    return Pings(kept.fixes(post_ix), rejects, len(pings), row_ix)
+    return Pings(kept.fixes(post[row_ix]), rejects, len(pings), row_ix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,15 +144,19 @@ class _Table:
 
     @classmethod
     def of(cls, pings: Sequence[Ping], fix_ms: Longs, recv_ms: int | Longs) -> _Table:
+        # Few apps say either of the two: one look at all rows tells whether any does.
+        more = [ping for ping in pings if ping.person_id or ping.mocked]
         return cls(
             device_ids=[ping.device_id for ping in pings],
-            person_ids=[ping.person_id for ping in pings],
+            person_ids=[ping.person_id or None for ping in pings] if more else [None] * len(pings),
             lon_deg=floats([ping.lon for ping in pings]),
             lat_deg=floats([ping.lat for ping in pings]),
             accuracy_m=floats([ping.accuracy_m for ping in pings]),
             fix_ms=fix_ms,
-            recv_ms=np.full(len(pings), recv_ms) if isinstance(recv_ms, int) else recv_ms,
-            is_mocked=_flags([ping.mocked for ping in pings]),
+            recv_ms=_filled(recv_ms, len(pings)),
+            is_mocked=np.array([bool(ping.mocked) for ping in pings], np.bool_)
+            if more
+            else np.zeros(len(pings), np.bool_),
         )
 
     def good(self) -> Bools:
@@ -170,13 +179,11 @@ class _Table:
             )
         return good
 
-    def fixes(self, post_ix: int) -> Fixes:
+    def fixes(self, post_ix: Longs) -> Fixes:
         """The rows as fixes; all of them must be good."""
         return Fixes(
             device_ids=self.device_ids,  # type: ignore[arg-type]
-            person_ids=[name or None for name in self.person_ids]
-            if "" in self.person_ids
-            else self.person_ids,
+            person_ids=self.person_ids,
             lon_deg=self.lon_deg,
             lat_deg=self.lat_deg,
             # No accuracy, or the 0 and -1 that phones say when they do not know.
@@ -184,22 +191,13 @@ class _Table:
             fix_ms=self.fix_ms,
             recv_ms=self.recv_ms,
             is_mocked=self.is_mocked,
-            post_ix=np.full(len(self.fix_ms), post_ix),
+            post_ix=post_ix,
         )
 
 
-def floats(values: list[float | None]) -> Floats:
-    """A column of numbers; NaN where there is none."""
-    try:
-        return np.fromiter(values, np.float64, len(values))
-    except TypeError:  # a None among them, which only the slower way takes
-        return np.array(values, np.float64)
-
-
-def _flags(values: list[bool | None]) -> Bools:
-    if True not in values:
-        return np.zeros(len(values), np.bool_)
-    return np.array(values, np.bool_)
+def _filled(value: int | Longs, count: int) -> Longs:
+    """A column of one value, or the column that is there already."""
+    return np.full(count, value) if isinstance(value, int) else value
 
 
 def _all_names(names: list[str | None] | list[str]) -> bool:

@@ -8,6 +8,7 @@ roads do the same whole-number arithmetic, so they agree to the millisecond (a l
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Longs
 from geoengine.core.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
+from geoengine.ingest.numbers import packed
 
 TimeLike = int | float | str | None
 
@@ -61,15 +63,12 @@ def times_ms(
     """
     if len(values) < _FEW:
         return _one_by_one_ms(values, zone, start_ms)
-    kinds = set(map(type, values))
-    if kinds == {str}:
+    if isinstance(values[0], str) and set(map(type, values)) == {str}:
         return _texts_ms(values, zone, start_ms)  # type: ignore[arg-type]
-    if kinds <= {int, float}:
-        try:
-            return _numbers_ms(np.fromiter(values, np.float64, len(values)), start_ms)
-        except OverflowError:
-            pass  # a whole number beyond every float: one by one, to find which
-    return _one_by_one_ms(values, zone, start_ms)
+    try:
+        return _numbers_ms(packed(values), start_ms)  # type: ignore[arg-type]
+    except (struct.error, OverflowError):  # not all are numbers, or one is beyond every float
+        return _one_by_one_ms(values, zone, start_ms)
 
 
 def time_ms(value: TimeLike, *, zone: tzinfo | None = None, start_ms: int | None = None) -> int:
@@ -107,7 +106,7 @@ def _number_ms(number: int | float, start_ms: int | None) -> int:
     if abs(number) > _FAR_MS:
         return _FAR_MS if number > 0 else -_FAR_MS
     if start_ms is not None:
-        return round(start_ms + number * SECOND_MS)
+        return round(start_ms + float(number) * SECOND_MS)  # in doubles, as its twin
     return round(number * SECOND_MS if abs(number) < _MS_FROM else number)
 
 

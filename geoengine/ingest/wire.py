@@ -8,6 +8,7 @@ client can send makes this raise: a row at fault is a `Reject`, a body at fault 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -53,6 +54,14 @@ class Rows(Generic[T]):
     row_ix: list[int] | None = None
     rejects: list[Reject] = field(default_factory=list)
 
+    def rejects_with(self, late: Sequence[Reject]) -> list[Reject]:
+        """All rejects, with those that a later look at the items found, by place in the body."""
+        if not late:
+            return self.rejects
+        place = range(self.count) if self.row_ix is None else self.row_ix
+        found = [Reject(place[reject.index], reject.reason) for reject in late]
+        return sorted(self.rejects + found, key=lambda reject: reject.index)
+
 
 class Wire(Generic[T]):
     """The decoders of one struct."""
@@ -93,12 +102,12 @@ class Wire(Generic[T]):
         return Rows(items, len(items))
 
     def _object(self, body: bytes) -> Rows[T] | Malformed:
-        # The typed decoder may stop at a wrong type before it has seen that the rest is no JSON.
-        if (fault := self._fault(body)) is not None:
-            return Malformed(fault)
         item = self._one(body)
         if not isinstance(item, str):
             return Rows([item], 1)
+        # The typed decoder may stop at a wrong type before it has seen that the rest is no JSON.
+        if (fault := self._fault(body)) is not None:
+            return Malformed(fault)
         if item in _NO_JSON:
             return Malformed(item)
         return Rows([], 1, [], [Reject(0, item)])

@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoengine.ingest.names import are_names, is_name
 from geoengine.ingest.pings import Malformed, Pings, decode_pings
 from geoengine.ingest.sightings import Heard, decode_sightings
 
@@ -75,3 +76,8 @@ def test_few_and_many_rows_are_judged_alike(values: list[Any]) -> None:
     assert [reject.reason for reject in many.rejects] == [r.reason for r in few.rejects] * 16
     assert many.fixes.lat_deg.tolist() == few.fixes.lat_deg.tolist() * 16
     assert many.fixes.fix_ms.tolist() == few.fixes.fix_ms.tolist() * 16
+
+
+@given(st.lists(st.text(max_size=4) | st.sampled_from(["a", "b" * 128, "c" * 129]), max_size=5))
+def test_names_are_judged_together_as_each_alone(texts: list[str]) -> None:
+    assert are_names(texts * 60) == are_names(texts) == all(map(is_name, texts))

@@ -7,12 +7,28 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from geoengine.core.columns import Fixes
 from geoengine.core.units import ACCURACY_MISSING_M, CLOCK_AHEAD_MS
-from geoengine.ingest.pings import Malformed, Pings, decode_pings
+from geoengine.ingest.pings import Malformed, Pings, columns_of, decode_pings, read_pings
+from geoengine.ingest.wire import Reject
 
 NOW_MS = 1_790_000_000_000
 PING: dict[str, Any] = {"device_id": "a", "lat": 48.8583, "lon": 2.347, "fix_time": NOW_MS}
+ODD_AND_GOOD: list[Any] = [
+    PING,
+    PING | {"accuracy_m": 9, "person_id": "claire", "mocked": True},
+    PING | {"person_id": "", "mocked": False, "fix_time": "2026-09-01T10:00:00Z"},
+    PING | {"lat": 91},
+    PING | {"lat": "91"},
+    PING | {"device_id": "a\nb"},
+    PING | {"fix_time": NOW_MS + CLOCK_AHEAD_MS + 3},  # too far ahead for the first three posts
+    PING | {"fix_time": 1e300},
+    {},
+    7,
+]
 
 
 def decode(body: bytes | object) -> Pings:
@@ -236,3 +252,27 @@ def test_no_row_gives_empty_columns_of_the_right_types() -> None:
     assert (len(pings.fixes), pings.count, pings.rejects) == (0, 0, [])
     assert pings.fixes.fix_ms.dtype == np.int64
     assert pings.fixes.lon_deg.dtype == np.float64
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(ODD_AND_GOOD), min_size=1, max_size=12), min_size=1, max_size=9
+    )
+)
+def test_posts_laid_out_together_are_what_each_is_alone(posts: list[list[Any]]) -> None:
+    bodies = [json.dumps(post).encode() for post in posts]
+    alone = [decode_pings(body, recv_ms=NOW_MS + ix, post_ix=ix) for ix, body in enumerate(bodies)]
+    read = [read_pings(body) for body in bodies]
+    items = [item for rows in read for item in rows.items]
+    counts = [len(rows.items) for rows in read]
+    post_ix = np.repeat(np.arange(len(posts)), counts)
+    found = columns_of(items, recv_ms=NOW_MS + post_ix, post_ix=post_ix)
+    assert repr(found.fixes) == repr(Fixes.concat([pings.fixes for pings in alone]))
+    starts = np.cumsum([0, *counts])
+    for ix, rows in enumerate(read):
+        late = [
+            Reject(reject.index - int(starts[ix]), reject.reason)
+            for reject in found.rejects
+            if starts[ix] <= reject.index < starts[ix + 1]
+        ]
+        assert rows.rejects_with(late) == alone[ix].rejects
