@@ -20,6 +20,7 @@ import threading
 from pathlib import Path
 from subprocess import PIPE, Popen
 
+from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.power_cuts import Tally, integrity_faults
 from tests.faults.workload import Acknowledged, faults_of, load
@@ -29,7 +30,8 @@ _LIFE_S = (0.01, 0.25)  # from the first acknowledgement to the kill
 
 async def child(path: Path) -> None:
     """Load the state for ever, saying aloud what was acknowledged."""
-    state = LocalState(path)
+    # Small, so that the kill often comes while the journal is being filed.
+    state = LocalState(path, tuning=Tuning(backlog_bytes=20_000, filed_at_once=100))
     await state.open()
     await load(state, lambda line: _say(line))
 

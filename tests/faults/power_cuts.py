@@ -42,7 +42,13 @@ class Tally:
 async def cut_once(directory: Path, rng: random.Random, mode: Mode, synchronous: str) -> Tally:
     """Load a new state, cut the power at some operation, and judge what is left."""
     disk = Disk(f"cut-{rng.random()}", Countdown(rng.randrange(*_CUT_AFTER)))
-    tuning = Tuning(synchronous=synchronous, vfs=disk.name, checkpoint_pages=rng.choice((20, 200)))
+    tuning = Tuning(
+        synchronous=synchronous,
+        vfs=disk.name,
+        checkpoint_pages=rng.choice((20, 200)),
+        backlog_bytes=rng.choice((2_000, 20_000, 1 << 30)),
+        filed_at_once=rng.choice((1, 50)),
+    )
     before = directory / "before"
     said = Acknowledged()
     await run_until_it_fails(LocalState(before / "state.db", tuning=tuning), said)

@@ -67,6 +67,15 @@ async def test_a_database_of_a_newer_format_is_refused_by_its_numbers(tmp_path: 
         await LocalState(path).open()
 
 
+async def test_a_database_of_an_older_format_is_refused_by_its_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    connection = apsw.Connection(str(path))
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1")
+    connection.close()
+    with pytest.raises(StateUnavailable, match=f"format 1,.*reads format {FORMAT} only"):
+        await LocalState(path).open()
+
+
 async def test_a_directory_that_cannot_be_made_is_refused_with_its_path(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StateUnavailable, match=r"cannot write .*file/state\.db"):
@@ -96,14 +105,14 @@ async def test_changes_that_need_not_last_reach_the_disk_with_the_next_that_must
     await state.open()
     for number in range(3):
         await state.commit(commit_of(change(Record(f"soft{number}"), 7, is_durable=False)))
-    assert _on_disk(tmp_path) == []
+    assert await _on_disk(tmp_path) == []
     await write(state, Record("hard"))
-    assert _on_disk(tmp_path) == ["hard", "soft0", "soft1", "soft2"]
+    assert await _on_disk(tmp_path) == ["hard", "soft0", "soft1", "soft2"]
     record = await one(state, "soft1")
     await state.commit(commit_of(change(record, is_durable=False, is_gone=True)))
     await state.commit(commit_of(change(Record("soft3"), is_durable=False)))
     await state.checkpoint()
-    assert _on_disk(tmp_path) == ["hard", "soft0", "soft2", "soft3"]
+    assert await _on_disk(tmp_path) == ["hard", "soft0", "soft2", "soft3"]
     await state.close()
 
 
@@ -125,16 +134,21 @@ def _sizes(directory: Path) -> dict[str, tuple[int, int]]:
     return {f.name: (f.stat().st_size, f.stat().st_mtime_ns) for f in directory.iterdir()}
 
 
-def _on_disk(directory: Path) -> list[str]:
+async def _on_disk(directory: Path) -> list[str]:
     """Who stands in a copy of the files as they are, as a crash would leave them."""
+    state = LocalState(_copied(directory) / "state.db")
+    await state.open()
+    names = await state.people()
+    await state.close()
+    return names
+
+
+def _copied(directory: Path) -> Path:
     copy = directory.parent / f"{directory.name}-copy-{len(list(directory.parent.iterdir()))}"
     copy.mkdir()
     for file in directory.iterdir():
         (copy / file.name).write_bytes(file.read_bytes())
-    connection = apsw.Connection(str(copy / "state.db"))
-    names = [row[0] for row in connection.execute("SELECT person_id FROM people ORDER BY 1")]
-    connection.close()
-    return names
+    return copy
 
 
 async def test_a_note_is_there_again_after_a_restart(tmp_path: Path) -> None:

@@ -3,13 +3,19 @@
 Nothing else imports apsw. It brings its own SQLite. The one of Debian 12 (3.40.1) has the WAL-reset
 bug, which can corrupt a database that two connections write; here there is one connection, and it
 holds the file exclusively, so a second engine on it is refused.
+
+A group of writes goes to the journal and is durable with it; the tables get it later, together with
+others (`backlog`). Whoever asks the tables has all of it filed before, but for decisions, which are
+looked up in both.
 """
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +23,15 @@ import apsw
 
 from geoengine.core.errors import StateError, StateLocked, StateUnavailable
 from geoengine.state.embedded import schema
+from geoengine.state.embedded.backlog import (
+    Backlog,
+    Entry,
+    Filing,
+    key_of,
+    pack_entry,
+    unpack_entry,
+    unpack_ops,
+)
 from geoengine.state.embedded.files import Ballast, make_file, sync_directory
 from geoengine.state.embedded.scrub import scrub
 from geoengine.state.embedded.writes import (
@@ -30,8 +45,7 @@ from geoengine.state.embedded.writes import (
     PersonRow,
     SendRow,
     Write,
-    last_words,
-    shares_of,
+    news_of,
 )
 
 
@@ -41,8 +55,10 @@ class Tuning:
 
     synchronous: str = "FULL"  # less loses acknowledged commits in a power cut
     vfs: str = ""  # by default the operating system's
-    checkpoint_pages: int = 2_000  # 8 MB: the log is copied into the file when it is this long
-    journal_limit_bytes: int = 16 * 1024 * 1024
+    checkpoint_pages: int = 4_000  # 16 MB: the log is copied into the file when it is this long
+    log_limit_bytes: int = 32 * 1024 * 1024  # what the log's file shrinks to
+    backlog_bytes: int = 16 * 1024 * 1024  # journal before it is filed: memory, time to recover
+    filed_at_once: int = 1_024  # rows: a few milliseconds, which the next group may have to wait
 
 
 class SqliteShelf:
@@ -54,8 +70,13 @@ class SqliteShelf:
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
         self._is_broken = False
         self._log_pages = 0
+        self._owed_rows = 0
+        self._entry_seq = 0
         self._decision_seq = 0
         self._decision_count = 0
+        self._dead_count = 0
+        self._fresh = Backlog()  # newer than what is being filed
+        self._filing = Filing()
 
     def open(self) -> None:
         """Take hold of the file, making it if there is none."""
@@ -67,7 +88,7 @@ class SqliteShelf:
         try:
             with self._translated():
                 self._check_format()
-                self._read_counts()
+                self._replay_journal()
         except BaseException:
             self._abandon()
             raise
@@ -94,24 +115,29 @@ class SqliteShelf:
         run("PRAGMA locking_mode = EXCLUSIVE")
         run("PRAGMA journal_mode = WAL")
         run(f"PRAGMA synchronous = {self._tuning.synchronous}")
-        run(f"PRAGMA journal_size_limit = {self._tuning.journal_limit_bytes}")
+        run(f"PRAGMA journal_size_limit = {self._tuning.log_limit_bytes}")
         run("PRAGMA secure_delete = ON")
         run("PRAGMA mmap_size = 0")
         run("PRAGMA temp_store = MEMORY")
         # Checkpoints are run by `copy_log`, after the commits are answered: the built-in ones
         # make a commit wait and swallow their errors.
-        self._db.set_wal_hook(self._note_log_length)
+        self._db.wal_autocheckpoint(0)
         run("BEGIN IMMEDIATE; COMMIT")
 
     def _check_format(self) -> None:
         application_id = self._db.pragma("application_id")
         found = self._db.pragma("user_version")
-        if application_id == schema.APPLICATION_ID and found > schema.FORMAT:
-            raise StateUnavailable(
-                f"{self._path} has format {found}, written by a newer geoengine; "
-                f"this one reads up to {schema.FORMAT}"
-            )
         if application_id == schema.APPLICATION_ID:
+            if found > schema.FORMAT:
+                raise StateUnavailable(
+                    f"{self._path} has format {found}, written by a newer geoengine; "
+                    f"this one reads up to {schema.FORMAT}"
+                )
+            if found < schema.FORMAT:
+                raise StateUnavailable(
+                    f"{self._path} has format {found}, written by an older geoengine; "
+                    f"this one reads format {schema.FORMAT} only: give it a new file"
+                )
             return
         if self._db.execute("SELECT count(*) FROM sqlite_schema").get:
             raise StateUnavailable(f"{self._path} is a database of some other program")
@@ -120,9 +146,23 @@ class SqliteShelf:
             self._db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
             self._db.execute(f"PRAGMA user_version = {schema.FORMAT}")
 
+    def _replay_journal(self) -> None:
+        """File what was committed before the last stop or crash and was not yet on file."""
+        for entry_seq, packed in self._db.execute(schema.ENTRIES):
+            entry = unpack_entry(packed)
+            self._fresh.note(entry_seq, entry, self._news_of(entry.writes), len(packed))
+        try:
+            self._file_all()
+        except apsw.FullError:
+            if not self.relieve():
+                raise
+            self._file_all()
+        self._read_counts()
+
     def _read_counts(self) -> None:
-        counted = self._db.execute("SELECT count(*), coalesce(max(seq), 0) FROM decisions")
-        self._decision_count, self._decision_seq = next(iter(counted))
+        self._decision_count, self._decision_seq = next(iter(self._db.execute(schema.COUNTS)))
+        self._entry_seq = self._db.execute("SELECT coalesce(max(seq), 0) FROM ops").get
+        self._dead_count = self._db.execute(schema.DEAD).get
 
     def read_people(self) -> Iterator[PersonRow]:
         """Every record, by id."""
@@ -140,11 +180,8 @@ class SqliteShelf:
 
     def read_ops(self) -> Iterator[tuple[bytes, int]]:
         """The operation ids remembered, oldest first."""
-        query = (
-            "SELECT op, at_ms FROM "
-            "(SELECT seq, op, at_ms FROM ops ORDER BY seq DESC LIMIT ?) ORDER BY seq"
-        )
-        return self._rows(lambda *row: row, query, (OPS_KEPT_COUNT,))
+        for ops in self._rows(unpack_ops, "SELECT packed FROM ops ORDER BY seq"):
+            yield from ops
 
     def take_last_fixes(self) -> list[bytes]:
         """The times that a graceful stop left behind; they are gone afterwards."""
@@ -171,63 +208,88 @@ class SqliteShelf:
         self._alter(schema.PUT_NOTE, (name, value))
 
     def write(self, writes: list[Write]) -> list[set[str]]:
-        """One transaction for all of them; returns once it is on the disk."""
-        with self._translated(), self._transaction():
-            return self._put_away(writes)
+        """One row of the journal for all of them; returns once it is on the disk."""
+        with self._translated():
+            new = self._news_of(writes)
+            entry = Entry(self._decision_seq + 1, writes)
+            packed = pack_entry(entry)
+            # A single statement is a transaction of its own: one call, one sync.
+            self._db.execute(schema.ADD_ENTRY, (self._entry_seq + 1, packed))
+        self._entry_seq += 1
+        self._fresh.note(self._entry_seq, entry, new, len(packed))
+        for write in writes:
+            self._decision_seq += len(write.decisions)
+            self._decision_count += len(write.decisions)
+            self._dead_count += sum(end.status == "dead" for end in write.ends)
+            self._owed_rows += 2 * write.row_count
+        return new
+
+    def _news_of(self, writes: list[Write]) -> list[set[str]]:
+        """Of each write, the send_ids that are neither on file nor on their way there."""
+        send_ids = {row.send_id for write in writes for row in write.sends}
+        if not send_ids:
+            return [send_ids for _ in writes]
+        keys = apsw.carray(array("q", map(key_of, send_ids)))
+        known = {send_id for (send_id,) in self._db.execute(schema.KNOWN_SENDS, (keys,))}
+        for backlog in (self._filing.backlog, self._fresh):
+            known.update(backlog.sends.keys() & send_ids)
+        return news_of(writes, known)
 
     def copy_log(self) -> None:
-        """Checkpoint, once the log is long enough to be worth it.
+        """File part of the journal, and checkpoint, once there is enough to be worth it.
 
-        On a full disk the log goes on growing instead, until that is full too and commits fail.
+        Twice as many rows are filed as came since the last time: what is being filed has ended
+        before as much again waits. On a full disk journal and log go on growing instead, until
+        commits fail.
         """
-        if self._log_pages < self._tuning.checkpoint_pages:
-            return
-        self._log_pages = 0
         with suppress(DiskFull), self._translated():
+            if self._filing.is_done and self._fresh.size_bytes >= self._tuning.backlog_bytes:
+                self._begin_filing()
+            if self._owed_rows >= self._tuning.filed_at_once and not self._filing.is_done:
+                self._file(self._owed_rows)
+            self._checkpoint()
+
+    def _begin_filing(self) -> None:
+        self._filing, self._fresh, self._owed_rows = Filing(self._fresh), Backlog(), 0
+
+    def _file(self, row_count: int) -> None:
+        """Bring some of the backlog into the tables; with the last of it goes its journal."""
+        shares = self._filing.next(row_count)
+        with self._transaction():
+            for statement, values in chain.from_iterable(share.calls for share in shares):
+                self._db.execute(statement, values)
+            if len(shares) == len(self._filing):
+                self._db.execute(schema.DROP_ENTRIES, (self._filing.backlog.entry_seq,))
+        self._filing.filed(shares)
+        self._owed_rows = 0
+
+    def _file_all(self) -> None:
+        """Bring all of the backlog into the tables; the log is kept short meanwhile."""
+        for _ in ("what is being filed", "what is fresh"):
+            while not self._filing.is_done:
+                self._file(self._tuning.filed_at_once)
+                self._checkpoint()
+            self._begin_filing()
+
+    def _checkpoint(self) -> None:
+        written, _ = self._db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)
+        self._log_pages += written
+        if self._log_pages >= self._tuning.checkpoint_pages:
+            self._log_pages = 0
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-
-    def _put_away(self, writes: list[Write]) -> list[set[str]]:
-        many = self._db.executemany
-        people = last_words(writes)
-        many(schema.PUT_PERSON, [row for row in people.values() if row is not None])
-        many(schema.DROP_PERSON, [(p,) for p, row in people.items() if row is None])
-        self._put_aliases([pair for write in writes for pair in write.aliases])
-        many(schema.ADD_DECISION, [row for write in writes for row in self._numbered(write)])
-        many(schema.ADD_OP, [(write.op, write.now_ms) for write in writes if write.op])
-        added = many(schema.ADD_SEND, [row for write in writes for row in write.sends])
-        new = {send_id for (send_id,) in added}
-        for write in writes:
-            self._move_sends(write)
-        return shares_of(new, writes)
-
-    def _put_aliases(self, pairs: list[tuple[str, str]]) -> None:
-        for name, person_id in pairs:
-            if name == person_id:
-                self._db.execute(schema.DROP_ALIAS, (name,))
-            else:
-                self._db.execute(schema.PUT_ALIAS, (name, person_id))
-
-    def _move_sends(self, write: Write) -> None:
-        """A row may be cancelled and settled within one group: order counts."""
-        for again in write.postponements:
-            self._db.execute(schema.POSTPONE, (again.due_ms, again.packed, again.send_id))
-        for end in write.ends:
-            statement = schema.CANCEL if end.is_cancellation else schema.END
-            values = (end.status, end.reason, end.settled_ms, end.packed, end.send_id)
-            self._db.execute(statement, values)
-
-    def _numbered(self, write: Write) -> Iterator[tuple[str, int, int, bytes]]:
-        for row in write.decisions:
-            self._decision_seq += 1
-            self._decision_count += 1
-            yield row.person_id, row.at_ms, self._decision_seq, row.packed
 
     def decisions(self, person_id: str, limit: int) -> list[bytes]:
         """The packed decisions about a person, newest first."""
-        return list(self._rows(lambda packed: packed, schema.DECISIONS_OF, (person_id, limit)))
+        values = (key_of(person_id), person_id, limit)
+        found = dict(self._rows(_by_age, schema.DECISIONS_OF, values))
+        for backlog in (self._filing.backlog, self._fresh):
+            found.update(backlog.decisions_of(person_id))
+        return [found[age] for age in sorted(found, reverse=True)[:limit]]
 
     def sends(self, status: str, limit: int) -> list[SendRow]:
         """Rows of the outbox, newest first."""
+        with self._translated():
+            self._file_all()
         query = f"SELECT {schema.SEND_COLUMNS} FROM sends "  # noqa: S608 our own constant
         if not status:
             return list(self._rows(SendRow, query + "ORDER BY seq DESC LIMIT ?", (limit,)))
@@ -236,24 +298,30 @@ class SqliteShelf:
 
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
-        query = f"SELECT {schema.SEND_COLUMNS} FROM sends WHERE send_id = ? AND status = 'dead'"  # noqa: S608
         revived = []
-        with self._translated(), self._transaction():
-            for send_id in send_ids:
-                for row in self._rows(SendRow, query, (send_id,)):
-                    row = row.revived(now_ms, expires_ms)
-                    self._db.execute(schema.REVIVE, (now_ms, row.packed, send_id))
-                    revived.append(row)
+        with self._translated():
+            self._file_all()
+            with self._transaction():
+                for send_id in send_ids:
+                    key = key_of(send_id)
+                    for row in self._rows(SendRow, schema.DEAD_SEND, (key, send_id)):
+                        row = row.revived(now_ms, expires_ms)
+                        self._db.execute(schema.REVIVE, (now_ms, row.packed, key, send_id))
+                        revived.append(row)
+        self._dead_count -= len(revived)
         return revived
 
     def erase(self, person_id: str) -> int:
-        """Forget a person to the last byte: rows are overwritten, the log is emptied, what SQLite
-        leaves in between is blanked.
+        """Forget a person to the last byte: rows are overwritten, journal and log are emptied, what
+        SQLite leaves in between is blanked.
         """
+        values = {"person_id": person_id, "person_key": key_of(person_id)}
         with self._translated():
+            self._file_all()
             with self._transaction():
-                counts = [self._run(statement, (person_id,)) for statement in schema.ERASE]
+                counts = [self._run(statement, values) for statement in schema.ERASE]
             self._decision_count -= counts[-1]
+            self._dead_count = self._db.execute(schema.DEAD).get
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
             self._db.close()
         self._reopen_scrubbed()
@@ -269,7 +337,10 @@ class SqliteShelf:
 
     def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
         """Drop up to ``limit`` rows of each kind that are older than they are kept."""
-        self._alter(schema.TRIM_OPS, (now_ms - OPS_KEPT_MS, limit))
+        # On a full disk trimming makes the room that filing needs.
+        with suppress(DiskFull), self._translated():
+            self._file_all()
+        self._alter(schema.TRIM_OPS, (now_ms - OPS_KEPT_MS,))
         self._alter(schema.TRIM_OPS_COUNT, (OPS_KEPT_COUNT,))
         dropped = self._alter(schema.TRIM_SENDS, (now_ms - SETTLED_KEPT_MS, limit))
         aged = self._alter(schema.TRIM_DECISIONS, (decisions_before_ms, limit))
@@ -277,12 +348,12 @@ class SqliteShelf:
         if excess > 0:
             aged += self._alter(schema.TRIM_DECISIONS, (1 << 62, excess))
         self._decision_count -= aged
+        self._dead_count = self._db.execute(schema.DEAD).get
         return dropped + aged
 
     def counts(self) -> Counts:
         """What is held."""
-        dead = self._db.execute("SELECT count(*) FROM sends WHERE status = 'dead'").get
-        return Counts(dead, self._decision_count, self._disk_bytes())
+        return Counts(self._dead_count, self._decision_count, self._disk_bytes())
 
     def _disk_bytes(self) -> int:
         files = (self._path, self._path.with_name(self._path.name + "-wal"), self._ballast.path)
@@ -297,11 +368,18 @@ class SqliteShelf:
         self._ballast.restore()
 
     def close(self) -> None:
-        """Let go; the log is copied into the file and removed, unless the disk has failed us."""
-        with self._translated():
-            if self._is_broken:
-                self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-            self._db.close()
+        """File what is left and let go; the log is copied into the file and removed, unless the
+        disk has failed us.
+        """
+        try:
+            if not self._is_broken:
+                with suppress(DiskFull), self._translated():
+                    self._file_all()
+        finally:
+            with self._translated():
+                if self._is_broken:
+                    self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+                self._db.close()
 
     def _rows(self, make: Any, query: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
         with self._translated():
@@ -313,23 +391,17 @@ class SqliteShelf:
         with self._translated(), self._transaction():
             return self._run(statement, values)
 
-    def _run(self, statement: str, values: tuple[Any, ...]) -> int:
+    def _run(self, statement: str, values: Any) -> int:
         self._db.execute(statement, values)
         return int(self._db.changes())
 
-    def _note_log_length(self, _db: apsw.Connection, _name: str, pages: int) -> int:
-        self._log_pages = pages
-        return apsw.SQLITE_OK
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        counters = self._decision_seq, self._decision_count
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")
         except BaseException:
-            self._decision_seq, self._decision_count = counters
             # A full disk has rolled back already; rolling back twice is an error.
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
@@ -356,3 +428,7 @@ class SqliteShelf:
         except apsw.Error as error:
             self._is_broken = True
             raise Broken(f"{self._path} can no longer be trusted: {error}") from error
+
+
+def _by_age(at_ms: int, seq: int, packed: bytes) -> tuple[tuple[int, int], bytes]:
+    return (at_ms, seq), packed

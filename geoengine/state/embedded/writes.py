@@ -9,7 +9,6 @@ decisions, and sends that have ended. Two shelves exist: `sqlite.SqliteShelf` an
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -64,9 +63,22 @@ class SendRow(NamedTuple):
         """The row as new: due at once, no attempt made yet."""
         send = unpack_send(self.packed)
         send.due_ms, send.expires_ms, send.attempts = now_ms, expires_ms, 0
-        return self._replace(
-            due_ms=now_ms, packed=pack_send(send), status="pending", reason="", settled_ms=None
-        )
+        return SendRow(self.send_id, self.person_id, self.lever, now_ms, pack_send(send))
+
+    def ended(self, end: End) -> SendRow:
+        """The row after this end."""
+        if end.is_cancellation and self.status != "pending":
+            return self
+        packed = self.packed if end.packed is None else end.packed
+        send_id, person_id, lever, due_ms, *_ = self
+        status, reason, settled_ms = end.status, end.reason, end.settled_ms
+        return SendRow(send_id, person_id, lever, due_ms, packed, status, reason, settled_ms)
+
+    def postponed(self, again: Postponement) -> SendRow:
+        """The row put back; one that has ended stays as it ended."""
+        if self.status != "pending":
+            return self
+        return SendRow(self.send_id, self.person_id, self.lever, again.due_ms, again.packed)
 
 
 class End(NamedTuple):
@@ -96,38 +108,33 @@ class DecisionRow(NamedTuple):
     packed: bytes
 
 
-@dataclass(slots=True)
-class Write:
-    """One commit, ready to be put away."""
+class Write(msgspec.Struct, array_like=True, omit_defaults=True):
+    """One commit, ready to be put away. Packed by position: so it stands in the journal."""
 
     op: bytes = b""
     now_ms: int = 0
-    people: list[PersonRow] = field(default_factory=list)
-    dropped: list[str] = field(default_factory=list)
-    aliases: list[tuple[str, str]] = field(default_factory=list)
-    sends: list[SendRow] = field(default_factory=list)
-    ends: list[End] = field(default_factory=list)
-    postponements: list[Postponement] = field(default_factory=list)
-    decisions: list[DecisionRow] = field(default_factory=list)
+    people: list[PersonRow] = []
+    dropped: list[str] = []
+    aliases: list[tuple[str, str]] = []
+    sends: list[SendRow] = []
+    ends: list[End] = []
+    postponements: list[Postponement] = []
+    decisions: list[DecisionRow] = []
     is_relief: bool = False  # must get through on a full disk: it withdraws, ends or frees
 
+    @property
+    def row_count(self) -> int:
+        """How many rows of tables it changes, or thereabouts."""
+        return len(self.people) + len(self.sends) + len(self.ends) + len(self.decisions)
 
-def last_words(writes: list[Write]) -> dict[str, PersonRow | None]:
-    """What each person's row is to be after all writes, in their order; None to drop it."""
-    people: dict[str, PersonRow | None] = {}
+
+def news_of(writes: list[Write], known: set[str]) -> list[set[str]]:
+    """Which send_ids each write brings that are not ``known``; of two alike, the first is new."""
+    news = []
     for write in writes:
-        people.update((row.person_id, row) for row in write.people)
-        people.update(dict.fromkeys(write.dropped))
-    return people
-
-
-def shares_of(new: set[str], writes: list[Write]) -> list[set[str]]:
-    """Which of the new send_ids each write brought; of two with the same, the first did."""
-    shares = []
-    for write in writes:
-        shares.append({row.send_id for row in write.sends if row.send_id in new})
-        new -= shares[-1]
-    return shares
+        news.append({row.send_id for row in write.sends} - known)
+        known |= news[-1]
+    return news
 
 
 class Counts(NamedTuple):

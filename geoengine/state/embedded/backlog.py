@@ -1,0 +1,193 @@
+"""What stands in the journal and not yet in the tables, as it is to stand there.
+
+A group of commits is made durable as one row of the journal: one sequential write, whatever it
+changes. The tables follow later, many groups at a time, because a row of a table costs a page
+written wherever its key happens to lie: a person committed five times in between is filed once, and
+a send that was settled meanwhile is filed as it ended.
+
+Filing again what is on file already changes nothing, so after a crash the journal is replayed from
+its start: people and aliases are what they last were, decisions are numbered, and sends that are on
+file are only moved.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from geoengine.state.embedded import schema
+from geoengine.state.embedded.schema import ROWS_AT_ONCE, Bulk
+from geoengine.state.embedded.writes import (
+    DecisionRow,
+    End,
+    PersonRow,
+    Postponement,
+    SendRow,
+    Write,
+)
+
+pack_ops = msgspec.msgpack.Encoder().encode
+unpack_ops = msgspec.msgpack.Decoder(list[tuple[bytes, int]]).decode
+
+
+class Entry(msgspec.Struct, array_like=True):
+    """A row of the journal: a group of writes, and the number of its first decision."""
+
+    decision_seq: int
+    writes: list[Write]
+
+
+pack_entry = msgspec.msgpack.Encoder().encode
+unpack_entry = msgspec.msgpack.Decoder(Entry).decode
+
+
+class Share(NamedTuple):
+    """What is filed in one call: full where there are as many rows as go at once."""
+
+    bulk: Bulk
+    rows: Sequence[tuple[Any, ...]]
+
+    @property
+    def calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
+        """Statements with their values."""
+        if len(self.rows) == ROWS_AT_ONCE:
+            yield self.bulk.many, tuple(value for row in self.rows for value in row)
+        else:
+            yield from ((self.bulk.one, row) for row in self.rows)
+
+
+class DecisionEntry(NamedTuple):
+    """A decision as its table has it."""
+
+    seq: int
+    person_key: int
+    person_id: str
+    at_ms: int
+    packed: bytes
+
+
+def key_of(name: str) -> int:
+    """A short number to look a name up by; several names may share one."""
+    return crc32(name.encode())
+
+
+class Backlog:
+    """Entries of the journal, one after another, taken together."""
+
+    def __init__(self) -> None:
+        self.entry_seq = 0  # the last entry taken in
+        self.size_bytes = 0
+        self.sends: dict[str, SendRow] = {}  # in order of appending
+        self.decisions: list[DecisionEntry] = []
+        self._people: dict[str, PersonRow | None] = {}  # None to drop
+        self._aliases: dict[str, str] = {}
+        self._moves: list[End | Postponement] = []  # of sends on file
+        self._ops: list[tuple[bytes, int]] = []
+
+    def note(self, entry_seq: int, entry: Entry, new: list[set[str]], size_bytes: int) -> None:
+        """Take in an entry, given for each of its writes which send_ids were new."""
+        self.entry_seq = entry_seq
+        self.size_bytes += size_bytes
+        numbers = count(entry.decision_seq)
+        for write, send_ids in zip(entry.writes, new, strict=True):
+            self._people.update((row[0], row) for row in write.people)
+            self._people.update(dict.fromkeys(write.dropped))
+            self._aliases.update(write.aliases)
+            if write.op:
+                self._ops.append((write.op, write.now_ms))
+            self.decisions += map(_numbered, write.decisions, numbers)
+            self._note_sends(write, send_ids)
+
+    def _note_sends(self, write: Write, new: set[str]) -> None:
+        """A row may be cancelled and settled in one group: order counts."""
+        for row in write.sends:
+            if row.send_id in new:
+                self.sends.setdefault(row.send_id, row)
+        for again in write.postponements:
+            if again.send_id in self.sends:
+                self.sends[again.send_id] = self.sends[again.send_id].postponed(again)
+            else:
+                self._moves.append(again)
+        for end in write.ends:
+            if end.send_id in self.sends:
+                self.sends[end.send_id] = self.sends[end.send_id].ended(end)
+            else:
+                self._moves.append(end)
+
+    def decisions_of(self, person_id: str) -> Iterator[tuple[tuple[int, int], bytes]]:
+        """The packed decisions about a person, by time and number."""
+        for row in self.decisions:
+            if row.person_id == person_id:
+                yield (row.at_ms, row.seq), row.packed
+
+    def shares(self) -> list[Share]:
+        """All of it for the tables; neighbours in a table go together."""
+        people = [(name, self._people[name]) for name in sorted(self._people)]
+        aliases = self._aliases.items()
+        return [
+            *_shares(schema.PUT_PERSON, [row for _, row in people if row is not None]),
+            *_shares(schema.DROP_PERSON, [(name,) for name, row in people if row is None]),
+            *_shares(schema.PUT_ALIAS, [pair for pair in aliases if pair[0] != pair[1]]),
+            *_shares(schema.DROP_ALIAS, [(name,) for name, owner in aliases if name == owner]),
+            *_shares(schema.ADD_DECISION, self.decisions),
+            *_shares(schema.ADD_SEND, [(key_of(row.send_id), *row) for row in self.sends.values()]),
+            *(_share_of_move(move) for move in self._moves),
+            *_shares(schema.ADD_OPS, self._ops_rows()),
+        ]
+
+    def _ops_rows(self) -> list[tuple[int, int, int, bytes]]:
+        """All operation ids as one row, numbered by the last entry they stand in."""
+        if not self._ops:
+            return []
+        return [(self.entry_seq, self._ops[-1][1], len(self._ops), pack_ops(self._ops))]
+
+
+class Filing:
+    """A backlog on its way into the tables, so many rows at a time."""
+
+    def __init__(self, backlog: Backlog | None = None) -> None:
+        self.backlog = backlog or Backlog()
+        self._shares = deque(self.backlog.shares())
+
+    def __len__(self) -> int:
+        """How many shares are left."""
+        return len(self._shares)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of it is on file."""
+        return not self._shares
+
+    def next(self, row_count: int) -> list[Share]:
+        """What to file next: about so many rows. They stay until they are `filed`."""
+        share_count = -(-row_count // ROWS_AT_ONCE)
+        return list(islice(self._shares, share_count))
+
+    def filed(self, shares: list[Share]) -> None:
+        """These are in the tables."""
+        for _ in shares:
+            self._shares.popleft()
+
+
+def _numbered(row: DecisionRow, seq: int) -> DecisionEntry:
+    person_id, at_ms, packed = row
+    return DecisionEntry(seq, key_of(person_id), person_id, at_ms, packed)
+
+
+def _shares(bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> Iterator[Share]:
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        yield Share(bulk, rows[start : start + ROWS_AT_ONCE])
+
+
+def _share_of_move(move: End | Postponement) -> Share:
+    key = key_of(move.send_id)
+    if isinstance(move, Postponement):
+        return Share(schema.POSTPONE, [(move.due_ms, move.packed, key, move.send_id)])
+    bulk = schema.CANCEL if move.is_cancellation else schema.END
+    values = (move.status, move.reason, move.settled_ms, move.packed, key, move.send_id)
+    return Share(bulk, [values])
