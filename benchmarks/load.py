@@ -27,7 +27,7 @@ from workload import write_catalogue, zones
 LOCUSTFILE = Path(__file__).parent / "locustfile.py"
 FLAGSHIPS = 100  # stores with beacons at the door and a gateway beside it
 UUID = "f7826da6-4fa2-4e98-8024-bc5b71e0893e"
-RAMP_S = 10.0
+RAMP_S, RAMP_SHARE = 10.0, 0.2  # everybody is there after so long, or this share of a short run
 STOP_S = 30  # requests under way when the time is up are waited for, so that each is counted
 PROGRESS_S = 10.0
 COUNTS = ("phones", "gateways", "crms", "tills")
@@ -110,10 +110,11 @@ def command(options: argparse.Namespace, url: str, config: Path, tally: Path) ->
     """How locust is run."""
     weights = {name: getattr(options, name) for name in COUNTS}
     users = sum(weights.values())
+    ramp_s = min(RAMP_S, RAMP_SHARE * options.seconds)
     return [
         sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
         "--host", url, "--catalogue", str(config), "--tally", str(tally),
-        "--users", str(users), "--spawn-rate", str(max(users / RAMP_S, 1)),
+        "--users", str(users), "--spawn-rate", str(max(users / ramp_s, 1)),
         "--run-time", f"{options.seconds}s", "--stop-timeout", str(STOP_S),
         "--pace", str(options.pace),
         *(text for name, count in weights.items() for text in (f"--{name}", str(count))),
