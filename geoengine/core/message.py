@@ -7,21 +7,51 @@ from __future__ import annotations
 
 import re
 from base64 import b32encode
+from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
 from string import Formatter
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
+
+from msgspec import Struct
 
 from geoengine.core.book import MODES, Book, CampaignPlan
 from geoengine.core.calendar import rfc3339
-from geoengine.core.model import Store
-from geoengine.core.record import Record, Transition
+from geoengine.core.model import Mode, Store
+from geoengine.core.record import Json, Record, Transition
 
-PLACEHOLDERS = frozenset({"store", "directions", "minutes", "code", "phone", "url", "name", "city"})
 _NAME = re.compile(r"^[a-z_]+$")
-_TRAVEL_MODES = {"walk": "walking", "drive": "driving"}
 CODE_LENGTH = 10
+
+
+# --- what a template can ask for ----------------------------------------------------------------
+
+
+class Scene(Struct, frozen=True):
+    """Where a message speaks, to whom, with which code."""
+
+    store: Store | None
+    zone_name: str  # of a zone without a store
+    mode: Mode | None
+    minutes: float  # NaN where the reach is not by time
+    code: str
+    attributes: Json  # the person's
+
+
+Word = Callable[[Scene], str]
+
+_WORDS: dict[str, Word] = {
+    "store": lambda scene: scene.store.name if scene.store else scene.zone_name,
+    "directions": lambda scene: directions_url(scene.store, scene.mode) if scene.store else "",
+    "minutes": lambda scene: f"{scene.minutes:g}" if scene.minutes == scene.minutes else "",
+    "code": lambda scene: scene.code,
+    "phone": lambda scene: (scene.store.phone or "") if scene.store else "",
+    "url": lambda scene: (scene.store.url or "") if scene.store else "",
+    "name": lambda scene: str(scene.attributes.get("name", "")),
+    "city": lambda scene: str(scene.attributes.get("city", "")),
+}
+PLACEHOLDERS = frozenset(_WORDS)
 
 
 def placeholders(template: str) -> set[str]:
@@ -40,18 +70,23 @@ def placeholders(template: str) -> set[str]:
     return names
 
 
-def render(template: str, values: dict[str, str]) -> str:
+def render(template: str, scene: Scene) -> str:
     """Fill in a template; a placeholder without a value becomes nothing.
 
-    >>> render("Come to {store}!{phone}", {"store": "Rivoli"})
+    >>> render("Come to {store}!{phone}", Scene(None, "Rivoli", None, 5.0, "", {}))
     'Come to Rivoli!'
     """
-    parts = []
-    for text, name, _spec, _conversion in Formatter().parse(template):
-        parts.append(text)
-        if name is not None:
-            parts.append(values.get(name, ""))
-    return "".join(parts).strip()
+    parts = _compiled(template)
+    return "".join([text if word is None else text + word(scene) for text, word in parts]).strip()
+
+
+@lru_cache(maxsize=16_384)
+def _compiled(template: str) -> tuple[tuple[str, Word | None], ...]:
+    """A template as texts, each with the word that follows it."""
+    return tuple(
+        (text, None if name is None else _WORDS.get(name))
+        for text, name, _spec, _conversion in Formatter().parse(template)
+    )
 
 
 def in_language(texts: dict[str, str], locale: str) -> tuple[str, str]:
@@ -60,37 +95,38 @@ def in_language(texts: dict[str, str], locale: str) -> tuple[str, str]:
     >>> in_language({"fr": "Bonjour", "en": "Hello"}, "en-GB")
     ('en', 'Hello')
     """
-    for wanted in (locale, locale.replace("_", "-").split("-")[0]):
-        if wanted in texts:
-            return wanted, texts[wanted]
+    if locale in texts:
+        return locale, texts[locale]
+    language = locale.replace("_", "-").partition("-")[0]
+    if language in texts:
+        return language, texts[language]
     return next(iter(texts.items()), ("", ""))
 
 
-def directions_url(store: Store, mode: str | None) -> str:
+# --- what the button does -----------------------------------------------------------------------
+
+_DIRECTIONS = "https://www.google.com/maps/dir/?api=1&destination="
+_TRAVEL_MODES = {None: "", "walk": "&travelmode=walking", "drive": "&travelmode=driving"}
+
+
+def directions_url(store: Store, mode: Mode | None) -> str:
     """A link that opens the way to the store in whatever map the phone has."""
-    return _directions_url(store.location.lat, store.location.lon, mode)
+    place = store.location
+    return f"{_DIRECTIONS}{place.lat:.6f}%2C{place.lon:.6f}{_TRAVEL_MODES[mode]}"
 
 
-@lru_cache(maxsize=65_536)
-def _directions_url(lat: float, lon: float, mode: str | None) -> str:
-    query = {"api": "1", "destination": f"{lat:.6f},{lon:.6f}"}
-    if mode in _TRAVEL_MODES:
-        query["travelmode"] = _TRAVEL_MODES[mode]
-    return "https://www.google.com/maps/dir/?" + urlencode(query)
+_LINKS: dict[str, Callable[[Store, Mode | None], str]] = {
+    "directions": directions_url,
+    "call": lambda store, _mode: f"tel:{quote(store.phone)}" if store.phone else "",
+    "web": lambda store, _mode: store.url or "",
+    "app": lambda store, _mode: store.app_link or "",
+}
 
 
-def call_to_action(plan: CampaignPlan, store: Store | None, mode: str | None) -> dict[str, str]:
+def call_to_action(plan: CampaignPlan, store: Store | None, mode: Mode | None) -> dict[str, str]:
     """What the message's button does: its kind and where it leads."""
     kind = plan.spec.call_to_action
-    if store is None:
-        return {"kind": kind, "url": ""}
-    urls = {
-        "directions": directions_url(store, mode),
-        "call": f"tel:{quote(store.phone)}" if store.phone else "",
-        "web": store.url or "",
-        "app": store.app_link or "",
-    }
-    return {"kind": kind, "url": urls[kind]}
+    return {"kind": kind, "url": _LINKS[kind](store, mode) if store else ""}
 
 
 def coupon_code(plan: CampaignPlan, trigger_id: str, key: bytes) -> str:
@@ -112,28 +148,22 @@ def compose(
     plan: CampaignPlan, transition: Transition, record: Record, book: Book, trigger_id: str
 ) -> dict[str, Any]:
     """Everything a lever needs to say it: title, body, locale, call to action, coupon."""
-    store = book.store_of(transition.zone_ix)
-    mode = MODES[book.zones.mode[transition.zone_ix]]
-    action = call_to_action(plan, store, mode)
-    code = coupon_code(plan, trigger_id, book.coupon_key)
-    minutes = float(book.zones.minutes[transition.zone_ix])
-    values = {
-        "store": store.name if store else book.zones.names.get(transition.zone_ix, ""),
-        "directions": directions_url(store, mode) if store else "",
-        "minutes": f"{minutes:g}" if minutes == minutes else "",
-        "code": code,
-        "phone": (store.phone or "") if store else "",
-        "url": (store.url or "") if store else "",
-        "name": str(record.attributes.get("name", "")),
-        "city": str(record.attributes.get("city", "")),
-    }
-    locale, body = in_language(plan.spec.message, record.locale)
-    _locale, title = in_language(plan.spec.title, record.locale)
+    zone_ix, spec, zones = transition.zone_ix, plan.spec, book.zones
+    scene = Scene(
+        store=book.store_of(zone_ix),
+        zone_name=zones.names.get(zone_ix, ""),
+        mode=MODES[zones.mode.item(zone_ix)],
+        minutes=zones.minutes.item(zone_ix),
+        code=coupon_code(plan, trigger_id, book.coupon_key),
+        attributes=record.attributes,
+    )
+    locale, body = in_language(spec.message, record.locale)
+    _locale, title = in_language(spec.title, record.locale)
     said: dict[str, Any] = {
-        "message": {"locale": locale, "title": render(title, values), "body": render(body, values)},
-        "call_to_action": action,
+        "message": {"locale": locale, "title": render(title, scene), "body": render(body, scene)},
+        "call_to_action": call_to_action(plan, scene.store, scene.mode),
     }
-    if code:
+    if scene.code:
         until_ms = transition.now_ms + plan.coupon_valid_ms
-        said["coupon"] = {"code": code, "valid_until": rfc3339(until_ms)}
+        said["coupon"] = {"code": scene.code, "valid_until": rfc3339(until_ms)}
     return said

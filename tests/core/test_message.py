@@ -1,0 +1,76 @@
+"""Messages: what is compiled says what the template says."""
+
+from string import Formatter
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from geoengine.core.message import (
+    PLACEHOLDERS,
+    Scene,
+    directions_url,
+    in_language,
+    placeholders,
+    render,
+)
+from geoengine.core.model import Location, Store
+from tests.core.world import a_store
+
+SHOP = a_store(phone="+33 1", url="https://example.org/")
+SCENE = Scene(SHOP, "", "walk", 5.0, "AB12", {"name": "Ann", "city": 7})
+VALUES = {
+    "store": "Shop",
+    "directions": directions_url(SHOP, "walk"),
+    "minutes": "5",
+    "code": "AB12",
+    "phone": "+33 1",
+    "url": "https://example.org/",
+    "name": "Ann",
+    "city": "7",
+}
+PIECES = [f"{{{name}}}" for name in sorted(PLACEHOLDERS)] + ["{{", "}}", " ", "é", "to ", "{other}"]
+
+
+def filled_in(template: str) -> str:
+    """The specification: parsed anew, a placeholder without a value is nothing."""
+    parts = []
+    for text, name, _spec, _conversion in Formatter().parse(template):
+        parts += [text, VALUES.get(name or "", "")]
+    return "".join(parts).strip()
+
+
+@given(st.lists(st.sampled_from(PIECES)).map("".join))
+def test_a_template_says_the_same_compiled(template: str):
+    assert render(template, SCENE) == filled_in(template)
+
+
+def test_every_placeholder_has_a_word():
+    assert placeholders(" ".join(PIECES)) == PLACEHOLDERS | {"other"}
+    assert set(VALUES) == PLACEHOLDERS
+
+
+@pytest.mark.parametrize("name", sorted(PLACEHOLDERS))
+def test_what_is_not_known_is_left_out(name: str):
+    nothing = Scene(None, "", None, float("nan"), "", {})
+    assert render(f"[{{{name}}}]", nothing) == "[]"
+
+
+@given(
+    st.dictionaries(st.sampled_from(["fr", "en", "en-GB", "pt_BR", ""]), st.text(max_size=2)),
+    st.sampled_from(["fr", "fr-FR", "fr_FR", "en-GB", "en_GB", "pt_BR", "pt-BR", "de", "", "-"]),
+)
+def test_a_language_is_the_locales_then_its_own_then_the_first(texts: dict, locale: str):
+    wanted = [locale, locale.replace("_", "-").split("-")[0], *texts]
+    chosen = next((name for name in wanted if name in texts), "")
+    assert in_language(texts, locale) == (chosen, texts.get(chosen, ""))
+
+
+@given(st.floats(-90, 90), st.floats(-180, 180), st.sampled_from([None, "walk", "drive"]))
+def test_the_way_there_is_a_well_formed_link(lat: float, lon: float, mode: str | None):
+    query = {"api": "1", "destination": f"{lat:.6f},{lon:.6f}"}
+    if mode:
+        query["travelmode"] = {"walk": "walking", "drive": "driving"}[mode]
+    shop = Store(id="shop", name="Shop", location=Location(lat=lat, lon=lon))
+    assert directions_url(shop, mode) == f"https://www.google.com/maps/dir/?{urlencode(query)}"
