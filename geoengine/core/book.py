@@ -19,41 +19,10 @@ from geoengine.core.columns import Longs
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
-from geoengine.core.units import SECOND_MS
+from geoengine.core.policy import Limits, Policy
 from geoengine.core.zones import CIRCLE, PLACE, Zones
 
 MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When somebody counts as inside a zone. Values and reasons: DESIGN, "Presence"."""
-
-    enter_p: float = 0.95  # one fix this sure lets in
-    confirm_enter_p: float = 0.75  # two running this sure let in
-    leave_p: float = 0.01  # one fix this unsure, of the zone grown by its buffer, throws out
-    confirm_leave_p: float = 0.10  # two running do
-    buffer_m: float = 30.0  # the moat: how much larger the zone is for those inside ...
-    buffer_per_accuracy: float = 1.2  # ... or this much per metre of accuracy, whichever is more
-    dwell_s: float = 120.0  # a stay this long is a dwell; Radar's stop is 140 s
-    fresh_s: float = 300.0  # a dwell falls due only on somebody heard of this recently
-    silence_s: float = 1_800.0  # nothing heard for so long closes the visit
-    cross_m: float = 50.0  # a segment that cuts this deep through a zone crosses it
-    cross_gap_s: float = 300.0  # between fixes at most this far apart
-    beacon_sightings: int = 3  # so many ...
-    beacon_within_s: float = 10.0  # ... within so long let in
-    beacon_smooth_s: float = 5.0  # signal strength is the mean over this
-    beacon_margin_db: float = 3.0  # a place must be this much louder to take over; leaving near
-    beacon_near_dbm: float = -127.0  # the weakest mean that counts as there; by default any
-    beacon_silence_s: float = 30.0  # out, so long after the last sighting
-
-    silence_ms: int = field(init=False)
-    beacon_silence_ms: int = field(init=False)
-    fresh_ms: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        for name in ("silence", "beacon_silence", "fresh"):
-            object.__setattr__(self, f"{name}_ms", round(getattr(self, f"{name}_s") * SECOND_MS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +128,11 @@ class Book:
         return caps.memory_ms(every_cap, (plan.cooldown_ms for plan in self.campaigns))
 
     # The columns asked one row at a time: a memoryview gives a number in a third of numpy's time.
+
+    @cached_property
+    def limits(self) -> Limits:
+        """The policies' thresholds, by ``zones.policy_ix``."""
+        return Limits.of(self.policies)
 
     @cached_property
     def _kinds(self) -> memoryview:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +43,10 @@ class Columns:
             columns = [getattr(part, field.name) for part in parts]
             if isinstance(columns[0], np.ndarray):
                 joined[field.name] = np.concatenate(columns)
-            else:
+            elif isinstance(columns[0], list):
                 joined[field.name] = [value for column in columns for value in column]
+            else:
+                joined[field.name] = {key: value for part in columns for key, value in part.items()}
         return cls(**joined)
 
 
@@ -164,41 +166,91 @@ class Crossings(Columns):
         return len(self.segment_ix)
 
 
+class Spot(NamedTuple):
+    """A fix of a device, as far as its track is concerned; NaN and -1 stand for unknown."""
+
+    lon_deg: float
+    lat_deg: float
+    accuracy_m: float
+    at_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Whereabouts(Columns):
     """Where devices were last: the last accepted fix, and the suspect one after it if there is one.
 
     ``fix_ms`` is -1 for a device never seen; positions are NaN where only the time is known, as
     after a restart. ``suspect_count`` above zero says that the last report was an impossible jump,
-    and the ``suspect_*`` columns hold it; below zero, that the device has only just appeared,
-    vaguely.
+    which ``suspects`` holds by the device's key; below zero, that the device has only just
+    appeared, vaguely. ``slot_ix`` is where the state keeps the device, and its own business; -1
+    for nowhere.
     """
 
+    device_keys: Longs  # equal for rows of one device: `keys_of`
+    slot_ix: Longs
     lon_deg: Floats
     lat_deg: Floats
     accuracy_m: Floats
     fix_ms: Longs
     suspect_count: Ints
-    suspect_lon_deg: Floats
-    suspect_lat_deg: Floats
-    suspect_accuracy_m: Floats
-    suspect_ms: Longs
+    suspects: dict[int, Spot]
 
     def __len__(self) -> int:
         return len(self.fix_ms)
 
 
-def nowhere(fix_ms: Longs) -> dict[str, Floats | Longs | Ints]:
+def keys_of(device_ids: list[str]) -> Longs:
+    """A number for each device, the same for the same device in this process: Python's own hash.
+
+    It is keyed anew in each process. Two of a million devices share one with a chance of one in
+    10**7, and then share a last fix.
+    """
+    return np.fromiter(map(hash, device_ids), np.int64, len(device_ids))
+
+
+def _nowhere(device_keys: Longs, fix_ms: Longs) -> dict[str, Any]:
     """The columns of `Whereabouts` for devices of which no more is known than a time, or -1."""
     n = len(fix_ms)
-    unknown = ("lon_deg", "lat_deg", "accuracy_m")
-    suspects = ("suspect_lon_deg", "suspect_lat_deg", "suspect_accuracy_m")
-    # Each column an array of its own: a row may be written into one of them.
-    return {name: np.full(n, np.nan) for name in (*unknown, *suspects)} | {
+    return {
+        "device_keys": device_keys,
+        "slot_ix": np.full(n, -1),
+        "lon_deg": np.full(n, np.nan),
+        "lat_deg": np.full(n, np.nan),
+        "accuracy_m": np.full(n, np.nan),
         "fix_ms": fix_ms,
         "suspect_count": np.zeros(n, np.int32),
-        "suspect_ms": np.full(n, -1, np.int64),
+        "suspects": {},
     }
+
+
+STAYS_MAX = 3  # zones that somebody stands in at once; more are rare, and looked at one by one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stays(Columns):
+    """People who stand in zones with nothing pending, as their device's next fix will find them.
+
+    K rows. Their last sign of being inside is the last fix of the device, and no other device of
+    theirs has a say: a next fix that finds them in the same zones, and in no other, changes nothing
+    but that time.
+    """
+
+    zone_prints: Longs  # fingerprints of the zones, shape (K, STAYS_MAX); 0 where there are fewer
+    dwell_ms: Longs  # when the first dwell falls due, in the time of the fixes; NEVER_MS for none
+    lag_ms: Longs  # how long the last fix took to reach us
+    turn: Longs  # raised when the record is written: what was decided on an older one is void
+
+    def __len__(self) -> int:
+        return len(self.dwell_ms)
+
+    @classmethod
+    def none(cls) -> Stays:
+        """Nobody."""
+        long = np.empty(0, np.int64)
+        return cls(zone_prints=long.reshape(0, STAYS_MAX), dwell_ms=long, lag_ms=long, turn=long)
+
+
+NEVER_MS = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +264,8 @@ class Known(Whereabouts):
     is_located: Bools  # consent to being located is on record
     has_refused: Bools  # such a consent was given or asked for, and withdrawn: never assume it
     has_record: Bools  # there is something remembered: a presence, a half-confirmed entry ...
+    stay_ix: Ints  # the row of ``stays`` about the device; -1 for none
+    stays: Stays
 
     @classmethod
     def nothing(cls, device_ids: list[str]) -> Known:
@@ -222,7 +276,9 @@ class Known(Whereabouts):
             is_located=np.ones(n, bool),
             has_refused=np.zeros(n, bool),
             has_record=np.zeros(n, bool),
-            **nowhere(np.full(n, -1, np.int64)),  # type: ignore[arg-type]
+            stay_ix=np.full(n, -1, np.int32),
+            stays=Stays.none(),
+            **_nowhere(keys_of(device_ids), np.full(n, -1)),
         )
 
 
@@ -235,4 +291,16 @@ class LastFixes(Whereabouts):
     @classmethod
     def up_to(cls, device_ids: list[str], fix_ms: Longs) -> LastFixes:
         """Rows that say up to when we know of each device, and forget where it was."""
-        return cls(device_ids=device_ids, **nowhere(fix_ms))  # type: ignore[arg-type]
+        return cls(device_ids=device_ids, **_nowhere(keys_of(device_ids), fix_ms))
+
+
+@dataclass(frozen=True, slots=True)
+class Rests(Columns):
+    """People whose fixes changed nothing but when they were last heard of, R rows."""
+
+    last_ix: Longs  # the row of the step's last fixes that tells when
+    lag_ms: Longs  # how long that fix took to reach us
+    turn: Longs  # of the stay this was decided on
+
+    def __len__(self) -> int:
+        return len(self.last_ix)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from geoengine.core.book import Book, Policy
+from geoengine.core.book import Book
+from geoengine.core.policy import Policy
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.visits import When, close, dwell, leave
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Fixes, LastFixes, Sightings
+from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings
 from geoengine.core.deadlines import close_strange, has_deadlines, next_due_ms, pass_deadlines
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
@@ -73,6 +73,7 @@ class Outcome:
     decisions: list[Decision] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
     last: LastFixes | None = None
+    rests: Rests | None = None  # rows of ``last`` about people with nothing else to tell
     counts: Counter[str] = field(default_factory=Counter)
 
 
@@ -88,7 +89,7 @@ def step(
     ``seen`` holds the fixes worth a look and ``heard`` the sightings, by person; ``records`` those
     of all these people and of ``batch.due`` who have one. The records are changed in place.
     """
-    outcome = Outcome(last=seen.last, counts=Counter(seen.counts))
+    outcome = Outcome(last=seen.last, rests=seen.rests, counts=Counter(seen.counts))
     assumed = batch.purposes(book)
     silenced: dict[str, int] = {}
     for person_id in sorted({*seen.timelines, *heard, *batch.due}):
@@ -114,8 +115,15 @@ def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixe
     quiet = LastFixes.up_to(list(silenced), np.fromiter(silenced.values(), np.int64, len(silenced)))
     if last is None:
         return quiet
-    heard_ix = [ix for ix, device_id in enumerate(last.device_ids) if device_id not in silenced]
-    return LastFixes.concat([last.take(np.array(heard_ix, np.intp)), quiet])
+    row_of = {key: row for row, key in enumerate(quiet.device_keys.tolist())}
+    told = np.flatnonzero(np.isin(last.device_keys, quiet.device_keys)).tolist()
+    for row in told:
+        quiet_row = row_of.pop(int(last.device_keys[row]))
+        last.fix_ms[row] = quiet.fix_ms[quiet_row]
+        last.lon_deg[row] = last.lat_deg[row] = last.accuracy_m[row] = np.nan
+        last.suspect_count[row] = 0
+    left = quiet.take(np.array(sorted(row_of.values()), np.intp))
+    return LastFixes.concat([last, left]) if row_of else last
 
 
 @dataclass(slots=True)

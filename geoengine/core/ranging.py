@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geoengine.core.book import Book, Policy
+from geoengine.core.book import Book
+from geoengine.core.policy import Policy
 from geoengine.core.record import Heard, Record, Transition
 from geoengine.core.units import SECOND_MS
 from geoengine.core.visits import Fix, When, enter, leave

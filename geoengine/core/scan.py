@@ -7,8 +7,8 @@ row in the last-fix table; only people with evidence, or with something remember
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Set
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,16 +19,16 @@ from geoengine.core.columns import (
     Evidence,
     Fixes,
     Floats,
-    Ints,
     Known,
     LastFixes,
     Longs,
+    Rests,
 )
 from geoengine.core.match import match
+from geoengine.core.stays import Pairs, resting
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
-from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, SECOND_MS
 from geoengine.core.visits import Fix
-from geoengine.core.weigh import COARSE_SIGMAS, quantile
+from geoengine.core.weigh import are_coarse, hold, sigmas_m, z_of
 from geoengine.core.zones import CIRCLE
 
 DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need not be asked about
@@ -47,13 +47,17 @@ class Scan:
 
     timelines: dict[str, list[Fix]]
     last: LastFixes | None
+    rests: Rests | None
     counts: Counter[str]
 
 
-def scan(fixes: Fixes, known: Known, book: Book, *, is_assumed: bool) -> Scan:
+def scan(
+    fixes: Fixes, known: Known, book: Book, *, is_assumed: bool, now_ms: int, busy: Set[str]
+) -> Scan:
     """Order, check and match the fixes of a batch.
 
     Fixes of people who did not agree to be located are dropped here, counted and forgotten.
+    ``busy`` are the people who will be looked at whatever their fixes say.
     """
     counts: Counter[str] = Counter()
     allowed = known.is_located | (~known.has_refused if is_assumed else False)
@@ -62,83 +66,86 @@ def scan(fixes: Fixes, known: Known, book: Book, *, is_assumed: bool) -> Scan:
         counts["no_consent"] = len(fixes) - len(keep)
         fixes, known = fixes.take(keep), known.take(keep)
     if not len(fixes):
-        return Scan({}, None, counts)
+        return Scan({}, None, None, counts)
     track = follow(fixes, known)
-    for name, fate in (("accepted", ACCEPTED), ("late", LATE), ("suspect", SUSPECT)):
-        counts[name] = int(np.count_nonzero(track.fate == fate))
-    look = _Look.at(fixes, known, track, book, counts)
-    return Scan(look.timelines(), track.last, counts)
+    late, suspect = (int(np.count_nonzero(track.fate == fate)) for fate in (LATE, SUSPECT))
+    counts.update(accepted=len(fixes) - late - suspect, late=late, suspect=suspect)
+    look = _Look.at(track, book, now_ms, busy, counts)
+    return Scan(look.timelines(), track.last, look.rests, counts)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
     """The matched batch: rows are those of the track."""
 
-    fixes: Fixes
-    known: Known
     track: Track
     evidence: Evidence  # fix_ix is a row of the track
     crossings: Crossings  # segment_ix is a row of the track
-    is_wanted: Bools  # rows of people worth a closer look
+    is_wanted: Bools  # rows of devices worth a closer look
+    rests: Rests | None
 
     @classmethod
     def at(
-        cls, fixes: Fixes, known: Known, track: Track, book: Book, counts: Counter[str]
+        cls, track: Track, book: Book, now_ms: int, busy: Set[str], counts: Counter[str]
     ) -> _Look:
-        lon, lat = fixes.lon_deg[track.row_ix], fixes.lat_deg[track.row_ix]
-        remembered = known.has_record[track.row_ix]
+        fixes, known = track.fixes, track.known
         # A late fix can repair a visit, also one that an earlier post of this batch opens.
-        asked = np.flatnonzero(track.fate != SUSPECT)
-        found = match(lon[asked], lat[asked], book.index)
-        accuracy = fixes.accuracy_m[track.row_ix]
-        rows = asked[found.fix_ix]
-        lets_in, is_coarse = _lets_in(found, accuracy[rows], book)
+        is_asked = track.fate != SUSPECT
+        found = _matched(fixes, is_asked, book)
+        rows = found.fix_ix
+        lets_in, is_coarse = _lets_in(found, fixes.accuracy_m[rows], book)
         counts["coarse"] = int(np.count_nonzero(is_coarse))
-        was_coarse = _is_coarse(found.zone_ix, track.previous_accuracy_m[rows], book)
-        matters = lets_in | remembered[rows] | (is_coarse & ~was_coarse)
-        evidence = Evidence(
-            rows[matters].astype(np.int32), found.zone_ix[matters], found.edge_m[matters]
-        )
-        crossings = _crossings(track, lon, lat, accuracy, book)
-        is_wanted = remembered & (track.fate != SUSPECT)
+        is_news = lets_in
+        if counts["coarse"]:
+            was_coarse = are_coarse(
+                book.zones.radius_m[found.zone_ix], track.previous_accuracy_m[rows]
+            )
+            is_news = lets_in | (is_coarse & ~was_coarse)
+        crossings = _crossings(track, book)
+        is_resting, rests = _at_rest(track, found, is_news, crossings, book, now_ms, busy)
+        is_wanted = known.has_record & is_asked & ~is_resting
+        matters = np.flatnonzero(is_news & ~is_resting[rows] | is_wanted[rows])
+        evidence = found.take(matters)
         is_wanted[evidence.fix_ix] = True
         is_wanted[crossings.segment_ix] = True
-        return cls(fixes, known, track, evidence, crossings, is_wanted)
+        return cls(track, evidence, crossings, is_wanted, rests)
 
     def timelines(self) -> dict[str, list[Fix]]:
         """The fixes of the wanted people, in order within each post."""
         people: dict[str, list[Fix]] = {}
-        for source, fix in self._wanted_fixes():
-            people.setdefault(self.known.person_ids[source], []).append(fix)
+        person_ids = self.track.known.person_ids
+        for row, fix in self._wanted_fixes():
+            people.setdefault(person_ids[row], []).append(fix)
         return people
 
     def _wanted_fixes(self) -> Iterator[tuple[int, Fix]]:
-        """Each wanted fix with its row in the columns given."""
-        rows = np.flatnonzero(self._spread(self.is_wanted) & (self.track.fate != SUSPECT))
-        fixes, track, sources = self.fixes, self.track, self.track.row_ix[rows]
+        """Each wanted fix with its row."""
+        track, fixes = self.track, self.track.fixes
+        rows = np.flatnonzero(self._spread(self.is_wanted) & (track.fate != SUSPECT))
+        if not len(rows):
+            return
         edges = _edges(self.evidence)
         cuts = _cuts(self.crossings)
         columns = (
-            sources,
             rows,
-            fixes.lon_deg[sources],
-            fixes.lat_deg[sources],
-            fixes.accuracy_m[sources],
-            fixes.fix_ms[sources],
-            fixes.recv_ms[sources],
-            fixes.is_mocked[sources],
+            fixes.lon_deg[rows],
+            fixes.lat_deg[rows],
+            fixes.accuracy_m[rows],
+            fixes.fix_ms[rows],
+            fixes.recv_ms[rows],
+            fixes.is_mocked[rows],
             track.previous_ms[rows],
             track.previous_accuracy_m[rows],
-            fixes.post_ix[sources],
+            fixes.post_ix[rows],
             track.fate[rows] == LATE,
         )
-        for source, row, lon, lat, accuracy, at, recv, mocked, before, was, post, late in zip(
+        for row, lon, lat, accuracy, at, recv, mocked, before, was, post, late in zip(
             *(column.tolist() for column in columns), strict=True
         ):
             yield (
-                source,
+                row,
                 Fix(
-                    device_id=fixes.device_ids[source],
+                    device_id=fixes.device_ids[row],
                     lon_deg=lon,
                     lat_deg=lat,
                     accuracy_m=accuracy,
@@ -157,63 +164,93 @@ class _Look:
     def _spread(self, is_wanted: Bools) -> Bools:
         """One wanted row makes all rows of its device wanted: later ones may throw out again."""
         device_ix = self.track.device_ix
-        is_wanted_device = np.zeros(int(device_ix.max()) + 1, bool)
+        if len(self.track.last) == len(device_ix):
+            return is_wanted
+        is_wanted_device = np.zeros(len(self.track.last), bool)
         is_wanted_device[device_ix[is_wanted]] = True
         return is_wanted_device[device_ix]
 
 
+def _matched(fixes: Fixes, is_asked: Bools, book: Book) -> Evidence:
+    """What the fixes asked about say of zones; ``fix_ix`` is a row of ``fixes``."""
+    if is_asked.all():
+        return match(fixes.lon_deg, fixes.lat_deg, book.index)
+    asked = np.flatnonzero(is_asked)
+    found = match(fixes.lon_deg[asked], fixes.lat_deg[asked], book.index)
+    return Evidence(asked[found.fix_ix].astype(np.int32), found.zone_ix, found.edge_m)
+
+
 def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bools]:
     """Which pairs would count towards letting somebody in; which are too coarse to. M rows."""
-    zones = book.zones
-    sigma = _sigma_m(accuracy_m)
-    radius = zones.radius_m[found.zone_ix]
-    distance = radius + found.edge_m
-    z_circle = (radius - np.sqrt(distance * distance + sigma * sigma)) / sigma
-    z = np.where(zones.kind[found.zone_ix] == CIRCLE, z_circle, -found.edge_m / sigma)
-    least = np.array([quantile(policy.confirm_enter_p) for policy in book.policies])
-    is_coarse = _is_coarse(found.zone_ix, accuracy_m, book)
-    return ~is_coarse & (z >= least[zones.policy_ix[found.zone_ix]]), is_coarse
+    zones, zone_ix = book.zones, found.zone_ix
+    radius_m = zones.radius_m[zone_ix]
+    is_coarse = are_coarse(radius_m, accuracy_m)
+    least_z = book.limits.confirm_enter_z[zones.policy_ix[zone_ix]]
+    z = z_of(found.edge_m, radius_m, sigmas_m(accuracy_m), zones.kind[zone_ix] == CIRCLE)
+    return ~is_coarse & (z >= least_z), is_coarse
 
 
-def _sigma_m(accuracy_m: Floats) -> Floats:
-    """`units.sigma_m`, in columns."""
-    return np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
-
-
-def _is_coarse(zone_ix: Ints, accuracy_m: Floats, book: Book) -> Bools:
-    """Which fixes are too coarse for their zone; not those whose accuracy is NaN. M rows."""
-    is_coarse: Bools = book.zones.radius_m[zone_ix] < COARSE_SIGMAS * _sigma_m(accuracy_m)
-    return is_coarse
-
-
-def _crossings(track: Track, lon: Floats, lat: Floats, accuracy: Floats, book: Book) -> Crossings:
-    """Zones that the way from the last fix cut through, both fixes fine enough to say so."""
-    gap_ms = max(policy.cross_gap_s for policy in book.policies) * SECOND_MS
-    least_m = min(policy.cross_m for policy in book.policies)
-    rows = np.flatnonzero(
-        (track.fate == ACCEPTED)
-        & (track.previous_ms >= 0)
-        & (track.at_ms - track.previous_ms <= gap_ms)
+def _at_rest(
+    track: Track, found: Evidence, is_news: Bools, crossings: Crossings, book: Book, now_ms: int,
+    busy: Set[str],
+) -> tuple[Bools, Rests | None]:  # fmt: skip
+    """Who only stays where they were: `stays.resting`."""
+    known, zones = track.known, book.zones
+    is_settled = known.stay_ix >= 0
+    if not is_settled.any():
+        return np.zeros(len(known), bool), None
+    own = np.flatnonzero(is_settled[found.fix_ix])
+    pairs = found.take(own)
+    zone_ix = pairs.zone_ix
+    is_held = hold(
+        pairs.edge_m,
+        zones.radius_m[zone_ix],
+        track.fixes.accuracy_m[pairs.fix_ix],
+        zones.kind[zone_ix] == CIRCLE,
+        zones.policy_ix[zone_ix],
+        book.limits,
     )
-    rows = rows[_is_segment(track, rows, lon, lat, least_m)]
+    # Of somebody with several devices only one stands here; what the others say is for the record.
+    others = np.flatnonzero(known.has_record & ~is_settled).tolist()
+    busy = busy | {known.person_ids[row] for row in others}
+    said = Pairs(pairs.fix_ix, zones.prints[zone_ix], is_held, is_news[own])
+    return resting(track, said, crossings.segment_ix, book.limits, now_ms, busy)
+
+
+def _crossings(track: Track, book: Book) -> Crossings:
+    """Zones that the way from the last fix cut through, both fixes fine enough to say so."""
+    limits, fixes = book.limits, track.fixes
+    # `way_max_m` is NaN, and compares false, where there is no fix before.
+    is_way = track.way_max_m >= 0.9 * limits.cross_min_m
+    is_way &= fixes.fix_ms - track.previous_ms <= limits.cross_gap_max_ms
+    is_way &= track.fate == ACCEPTED
+    rows = np.flatnonzero(is_way)
+    rows = rows[_is_segment(track, rows, limits.cross_min_m)]
     if not len(rows):
         return NO_CROSSINGS
     found = book.index.crossings(
-        track.previous_lon_deg[rows], track.previous_lat_deg[rows], lon[rows], lat[rows], least_m
+        track.previous_lon_deg[rows],
+        track.previous_lat_deg[rows],
+        fixes.lon_deg[rows],
+        fixes.lat_deg[rows],
+        limits.cross_min_m,
     )
+    if not len(found):
+        return NO_CROSSINGS
     at = rows[found.segment_ix]
-    worst = np.maximum(accuracy[at], track.previous_accuracy_m[at])
-    policy_ix = book.zones.policy_ix[found.zone_ix]
-    deep = np.array([policy.cross_m for policy in book.policies])
-    keep = ~_is_coarse(found.zone_ix, worst, book) & (found.chord_m >= deep[policy_ix])
-    kept = found.take(np.flatnonzero(keep))
-    return Crossings(at[keep].astype(np.int32), kept.zone_ix, kept.chord_m, kept.into, kept.out_of)
+    worst = np.maximum(fixes.accuracy_m[at], track.previous_accuracy_m[at])
+    deep_m = limits.cross_m[book.zones.policy_ix[found.zone_ix]]
+    is_fine = ~are_coarse(book.zones.radius_m[found.zone_ix], worst)
+    keep = np.flatnonzero(is_fine & (found.chord_m >= deep_m))
+    kept = found.take(keep)
+    return replace(kept, segment_ix=at[keep].astype(np.int32))
 
 
-def _is_segment(track: Track, rows: Longs, lon: Floats, lat: Floats, least_m: float) -> Bools:
+def _is_segment(track: Track, rows: Longs, least_m: float) -> Bools:
     """Whether the way to each of these rows is long enough to cross anything, and not too long."""
-    north_m = (lat[rows] - track.previous_lat_deg[rows]) * DEGREE_M
-    east_m = (lon[rows] - track.previous_lon_deg[rows]) * DEGREE_M * np.cos(np.radians(lat[rows]))
+    lon, lat = track.fixes.lon_deg[rows], track.fixes.lat_deg[rows]
+    north_m = (lat - track.previous_lat_deg[rows]) * DEGREE_M
+    east_m = (lon - track.previous_lon_deg[rows]) * DEGREE_M * np.cos(np.radians(lat))
     way_m = np.hypot(north_m, east_m)
     is_segment: Bools = (way_m >= 0.9 * least_m) & (way_m <= SEGMENT_MAX_M)
     return is_segment

@@ -9,10 +9,11 @@ them, are dealt with in columns; the others one fix at a time by `_Walker`, the 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-from geoengine.core.columns import Bools, Fixes, Floats, Ints, Known, LastFixes, Longs, nowhere
+from geoengine.core.columns import Bools, Fixes, Floats, Ints, Known, LastFixes, Longs, Spot
 from geoengine.core.units import SECOND_MS, SPEED_MAX_MPS, SUSPECTS_TO_RESET, WGS84_A_M
 
 ACCEPTED, LATE, SUSPECT = 0, 1, 2
@@ -23,24 +24,32 @@ ACCEPTED, LATE, SUSPECT = 0, 1, 2
 APPEARS_WITHIN_M = 100.0
 VAGUE_FIXES_MAX = 5
 APPEARED_VAGUELY = -1  # in place of a count of suspects: -2 after the second vague fix, and so on
+DEGREE_MAX_M = 111_700.0  # nowhere is a degree, of latitude or longitude, longer than this
+NOWHERE = Spot(np.nan, np.nan, np.nan, -1)
+
+Column = TypeVar("Column", Floats, Longs)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The fixes of a batch in order of device, post and time, each with its fate, P rows.
+    """The fixes of a batch, those of one device together, in order of post and time; P rows.
 
-    ``row_ix`` points into the fixes given. The ``previous_*`` columns hold the accepted fix
-    before: ``previous_ms`` is -1 for a device that first appears, positions are NaN where unknown.
+    ``row_ix`` points into the fixes given; ``fixes`` and ``known`` are these in the new order. The
+    ``previous_*`` columns hold the accepted fix before: ``previous_ms`` is -1 for a device that
+    first appears, positions are NaN where unknown.
     """
 
+    fixes: Fixes
+    known: Known
     row_ix: Longs
-    device_ix: Longs  # rows of one device share a number
+    device_ix: Longs  # the row of ``last`` about the device
+    is_strange: Bools  # of a device with a late or suspect fix, or after one
     fate: Ints
-    at_ms: Longs
     previous_ms: Longs
     previous_lon_deg: Floats
     previous_lat_deg: Floats
     previous_accuracy_m: Floats
+    way_max_m: Floats  # no shorter than the way from the fix before; NaN where that is unknown
     last: LastFixes
 
 
@@ -58,172 +67,200 @@ def distance_m(lon0: Floats, lat0: Floats, lon1: Floats, lat1: Floats) -> Floats
 
 def follow(fixes: Fixes, known: Known) -> Track:
     """Put the fixes of a batch in order and say which count."""
-    codes = {device_id: code for code, device_id in enumerate(dict.fromkeys(fixes.device_ids))}
-    device_ix = np.fromiter(map(codes.__getitem__, fixes.device_ids), np.int64, len(fixes))
-    row_ix = np.lexsort((fixes.fix_ms, fixes.post_ix, device_ix))
-    run = _Run.of(fixes, known, row_ix, device_ix)
-    strange = run.strange_devices(len(codes))
+    row_ix, starts = _order(fixes, known.device_keys)
+    if len(starts) < len(fixes):
+        fixes, known = fixes.take(row_ix), known.take(row_ix)
+    run = _Run.of(fixes, known, starts)
+    strange = run.strange_devices()
     for device in np.flatnonzero(strange).tolist():
-        run.walk(int(run.starts[device]), int(run.ends[device]))
-    last = run.last_fixes(list(codes), strange)
+        run.walk(device)
     return Track(
+        fixes=fixes,
+        known=known,
         row_ix=row_ix,
-        device_ix=device_ix[row_ix],
+        device_ix=run.device_ix,
+        is_strange=strange[run.device_ix],
         fate=run.fate,
-        at_ms=run.at_ms,
         previous_ms=run.previous_ms,
         previous_lon_deg=run.previous_lon,
         previous_lat_deg=run.previous_lat,
         previous_accuracy_m=run.previous_accuracy,
-        last=last,
+        way_max_m=run.way_max_m,
+        last=run.last_fixes(),
     )
+
+
+def _order(fixes: Fixes, keys: Longs) -> tuple[Longs, Longs]:
+    """The rows in order of device, post and time; and where in it each device's rows begin.
+
+    Where every device has one row, as in nearly every post, the order is that of the rows given.
+    """
+    count = len(keys)
+    in_order = np.sort(keys)
+    if count < 2 or not (in_order[1:] == in_order[:-1]).any():
+        rows = np.arange(count)
+        return rows, rows
+    row_ix = np.lexsort((fixes.fix_ms, fixes.post_ix, keys))
+    in_order = keys[row_ix]
+    is_first = np.empty(count, bool)
+    is_first[0] = True
+    np.not_equal(in_order[1:], in_order[:-1], out=is_first[1:])
+    return row_ix, np.flatnonzero(is_first)
 
 
 @dataclass(slots=True)
 class _Run:
     """The batch in order, with the state of each device as it goes."""
 
-    lon: Floats
-    lat: Floats
-    accuracy: Floats
-    at_ms: Longs
+    fixes: Fixes
+    known: Known
     starts: Longs  # by device: its first row
     ends: Longs  # by device: the row after its last
-    known: Known  # by device
+    device_ix: Longs
     fate: Ints
     previous_ms: Longs
     previous_lon: Floats
     previous_lat: Floats
     previous_accuracy: Floats
-    walked: dict[int, _Walker]  # by first row, for devices walked one fix at a time
+    way_max_m: Floats
+    walked: dict[int, _Walker]  # devices walked one fix at a time
 
     @classmethod
-    def of(cls, fixes: Fixes, known: Known, row_ix: Longs, device_ix: Longs) -> _Run:
-        device = device_ix[row_ix]
-        is_first = np.ones(len(row_ix), bool)
-        is_first[1:] = device[1:] != device[:-1]
-        starts = np.flatnonzero(is_first)
-        ends = np.append(starts[1:], len(row_ix))
-        by_device = known.take(row_ix[starts])
-
-        def shifted(column: Floats | Longs, before: Floats | Longs) -> Floats:
-            previous = np.empty_like(column)
-            previous[1:] = column[:-1]
-            previous[starts] = before
-            return previous  # type: ignore[return-value]
-
-        lon, lat = fixes.lon_deg[row_ix], fixes.lat_deg[row_ix]
-        accuracy, at_ms = fixes.accuracy_m[row_ix], fixes.fix_ms[row_ix]
-        return cls(
-            lon=lon,
-            lat=lat,
-            accuracy=accuracy,
-            at_ms=at_ms,
+    def of(cls, fixes: Fixes, known: Known, starts: Longs) -> _Run:
+        count = len(fixes)
+        is_single = len(starts) == count
+        lengths = np.diff(starts, append=count)
+        run = cls(
+            fixes=fixes,
+            known=known,
             starts=starts,
-            ends=ends,
-            known=by_device,
-            fate=np.full(len(row_ix), ACCEPTED, np.int32),
-            previous_ms=shifted(at_ms, by_device.fix_ms),  # type: ignore[arg-type]
-            previous_lon=shifted(lon, by_device.lon_deg),
-            previous_lat=shifted(lat, by_device.lat_deg),
-            previous_accuracy=shifted(accuracy, by_device.accuracy_m),
+            ends=starts + lengths,
+            device_ix=starts if is_single else np.repeat(np.arange(len(starts)), lengths),
+            fate=np.zeros(count, np.int32),
+            previous_ms=_shifted(fixes.fix_ms, known.fix_ms, starts),
+            previous_lon=_shifted(fixes.lon_deg, known.lon_deg, starts),
+            previous_lat=_shifted(fixes.lat_deg, known.lat_deg, starts),
+            previous_accuracy=_shifted(fixes.accuracy_m, known.accuracy_m, starts),
+            way_max_m=np.empty(0),
             walked={},
         )
+        run.way_max_m = np.abs(fixes.lon_deg - run.previous_lon)
+        run.way_max_m += np.abs(fixes.lat_deg - run.previous_lat)
+        run.way_max_m *= DEGREE_MAX_M
+        return run
 
-    def strange_devices(self, device_count: int) -> Bools:
+    def strange_devices(self) -> Bools:
         """Devices with a fix that is late, suspect, first and coarse, or after such a one."""
-        if not len(self.at_ms):
-            return np.zeros(device_count, bool)
-        gap_ms = self.at_ms - self.previous_ms
+        known, starts = self.known, self.starts
+        gap_ms = self.fixes.fix_ms - self.previous_ms
         reach_m = np.maximum(gap_ms / SECOND_MS, 1.0) * SPEED_MAX_MPS
-        far_m = distance_m(self.previous_lon, self.previous_lat, self.lon, self.lat)
+        is_strange: Bools = gap_ms <= 0
         # A NaN, where there is no position before, compares false: nothing to hold against it.
-        is_strange = (gap_ms <= 0) | (far_m - self.accuracy - self.previous_accuracy > reach_m)
-        is_strange[self.starts] |= (self.known.suspect_count != 0) | (
-            (self.known.fix_ms < 0) & (self.accuracy[self.starts] > APPEARS_WITHIN_M)
-        )
-        return np.logical_or.reduceat(is_strange, self.starts)
+        is_strange[self._too_far(reach_m)] = True
+        is_first_strange = known.suspect_count != 0
+        is_first_strange |= (known.fix_ms < 0) & (self.fixes.accuracy_m > APPEARS_WITHIN_M)
+        if len(starts) == len(gap_ms):
+            is_strange |= is_first_strange
+            return is_strange
+        is_strange[starts] |= is_first_strange[starts]
+        return np.logical_or.reduceat(is_strange, starts)
 
-    def walk(self, start: int, end: int) -> None:
+    def _too_far(self, reach_m: Floats) -> Longs:
+        """Rows that no one could have reached from the fix before. Few ways are measured for it."""
+        far = np.flatnonzero(self.way_max_m > reach_m)
+        if not len(far):
+            return far
+        fixes = self.fixes
+        way_m = distance_m(
+            self.previous_lon[far], self.previous_lat[far], fixes.lon_deg[far], fixes.lat_deg[far]
+        )
+        way_m -= fixes.accuracy_m[far]
+        way_m -= self.previous_accuracy[far]
+        return far[way_m > reach_m[far]]
+
+    def walk(self, device: int) -> None:
         """One device, one fix at a time."""
-        walker = _Walker.of(self.known, int(np.searchsorted(self.starts, start)))
+        start, end = int(self.starts[device]), int(self.ends[device])
+        walker = _Walker.of(self.known, start)
+        fixes = self.fixes
         for row in range(start, end):
-            fix = _Spot(
-                float(self.lon[row]),
-                float(self.lat[row]),
-                float(self.accuracy[row]),
-                int(self.at_ms[row]),
+            fix = Spot(
+                float(fixes.lon_deg[row]),
+                float(fixes.lat_deg[row]),
+                float(fixes.accuracy_m[row]),
+                int(fixes.fix_ms[row]),
             )
             self.fate[row], previous = walker.take(fix)
             self.previous_ms[row] = previous.at_ms
-            self.previous_lon[row], self.previous_lat[row] = previous.lon, previous.lat
-            self.previous_accuracy[row] = previous.accuracy
-        self.walked[start] = walker
+            self.previous_lon[row], self.previous_lat[row] = previous.lon_deg, previous.lat_deg
+            self.previous_accuracy[row] = previous.accuracy_m
+            self.way_max_m[row] = DEGREE_MAX_M * (
+                abs(fix.lon_deg - previous.lon_deg) + abs(fix.lat_deg - previous.lat_deg)
+            )
+        self.walked[device] = walker
 
-    def last_fixes(self, device_ids: list[str], strange: Bools) -> LastFixes:
+    def last_fixes(self) -> LastFixes:
         """What each device leaves behind."""
+        fixes, starts, is_single = self.fixes, self.starts, len(self.starts) == len(self.fixes)
         final = self.ends - 1
+        ids = fixes.device_ids
         last = LastFixes(
-            device_ids=device_ids,
-            **nowhere(self.at_ms[final])  # type: ignore[arg-type]
-            | {
-                "lon_deg": self.lon[final],
-                "lat_deg": self.lat[final],
-                "accuracy_m": self.accuracy[final],
-            },
+            device_ids=ids if is_single else [ids[row] for row in final.tolist()],
+            device_keys=self.known.device_keys[starts],
+            slot_ix=self.known.slot_ix[starts],
+            lon_deg=fixes.lon_deg[final],
+            lat_deg=fixes.lat_deg[final],
+            accuracy_m=fixes.accuracy_m[final],
+            fix_ms=fixes.fix_ms[final],
+            suspect_count=np.zeros(len(starts), np.int32),
+            suspects={},
         )
-        for device in np.flatnonzero(strange).tolist():
-            self.walked[int(self.starts[device])].write(last, device)
+        for device, walker in self.walked.items():
+            walker.write(last, device)
         return last
 
 
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    lon: float
-    lat: float
-    accuracy: float
-    at_ms: int
-
-
-_NOWHERE = _Spot(np.nan, np.nan, np.nan, -1)
+def _shifted(column: Column, before: Column, starts: Longs) -> Column:
+    """The value of the row before; of the first of a device what was known of it."""
+    if len(starts) == len(column):
+        return before.copy()
+    previous = np.empty_like(column)
+    previous[1:] = column[:-1]
+    previous[starts] = before[starts]
+    return previous
 
 
 @dataclass(slots=True)
 class _Walker:
     """One device's track: the last accepted fix, and the suspect after it."""
 
-    last: _Spot
-    suspect: _Spot
+    last: Spot
+    suspect: Spot
     suspect_count: int
 
     @classmethod
-    def of(cls, known: Known, ix: int) -> _Walker:
+    def of(cls, known: Known, row: int) -> _Walker:
         return cls(
-            last=_Spot(
-                float(known.lon_deg[ix]),
-                float(known.lat_deg[ix]),
-                float(known.accuracy_m[ix]),
-                int(known.fix_ms[ix]),
+            last=Spot(
+                float(known.lon_deg[row]),
+                float(known.lat_deg[row]),
+                float(known.accuracy_m[row]),
+                int(known.fix_ms[row]),
             ),
-            suspect=_Spot(
-                float(known.suspect_lon_deg[ix]),
-                float(known.suspect_lat_deg[ix]),
-                float(known.suspect_accuracy_m[ix]),
-                int(known.suspect_ms[ix]),
-            ),
-            suspect_count=int(known.suspect_count[ix]),
+            suspect=known.suspects.get(int(known.device_keys[row]), NOWHERE),
+            suspect_count=int(known.suspect_count[row]),
         )
 
-    def take(self, fix: _Spot) -> tuple[int, _Spot]:
+    def take(self, fix: Spot) -> tuple[int, Spot]:
         """The fate of the next fix, and the accepted one before it."""
         last = self.last
         if fix.at_ms <= last.at_ms:
             return LATE, last
         if last.at_ms < 0:
-            return self._accept(fix, _NOWHERE, self._vagueness(fix))
+            return self._accept(fix, NOWHERE, self._vagueness(fix))
         if _is_plausible(last, fix):
             if self.suspect_count < 0:
-                return self._accept(fix, _NOWHERE, self._vagueness(fix))
+                return self._accept(fix, NOWHERE, self._vagueness(fix))
             return self._accept(fix, last)
         if self.suspect_count > 0:
             if fix.at_ms == self.suspect.at_ms:
@@ -233,30 +270,29 @@ class _Walker:
         self.suspect_count = max(self.suspect_count, 0) + 1
         if self.suspect_count >= SUSPECTS_TO_RESET:
             # The new track begins here, but only a next fix that agrees says anything of a zone.
-            self._accept(fix, _NOWHERE, APPEARED_VAGUELY)
+            self._accept(fix, NOWHERE, APPEARED_VAGUELY)
             return SUSPECT, last
         self.suspect = fix
         return SUSPECT, last
 
-    def _vagueness(self, fix: _Spot) -> int:
-        is_vague = fix.accuracy > APPEARS_WITHIN_M and self.suspect_count > -VAGUE_FIXES_MAX
+    def _vagueness(self, fix: Spot) -> int:
+        is_vague = fix.accuracy_m > APPEARS_WITHIN_M and self.suspect_count > -VAGUE_FIXES_MAX
         return min(self.suspect_count, 0) + APPEARED_VAGUELY if is_vague else 0
 
-    def _accept(self, fix: _Spot, previous: _Spot, count: int = 0) -> tuple[int, _Spot]:
-        self.last, self.suspect, self.suspect_count = fix, _NOWHERE, count
+    def _accept(self, fix: Spot, previous: Spot, count: int = 0) -> tuple[int, Spot]:
+        self.last, self.suspect, self.suspect_count = fix, NOWHERE, count
         return ACCEPTED, previous
 
     def write(self, last: LastFixes, ix: int) -> None:
         """Leave the state in row ``ix`` of the columns."""
-        last.lon_deg[ix], last.lat_deg[ix] = self.last.lon, self.last.lat
-        last.accuracy_m[ix], last.fix_ms[ix] = self.last.accuracy, self.last.at_ms
+        last.lon_deg[ix], last.lat_deg[ix] = self.last.lon_deg, self.last.lat_deg
+        last.accuracy_m[ix], last.fix_ms[ix] = self.last.accuracy_m, self.last.at_ms
         last.suspect_count[ix] = self.suspect_count
-        last.suspect_lon_deg[ix], last.suspect_lat_deg[ix] = self.suspect.lon, self.suspect.lat
-        last.suspect_accuracy_m[ix] = self.suspect.accuracy
-        last.suspect_ms[ix] = self.suspect.at_ms
+        if self.suspect_count > 0:
+            last.suspects[int(last.device_keys[ix])] = self.suspect
 
 
-def _is_plausible(before: _Spot, after: _Spot) -> bool:
+def _is_plausible(before: Spot, after: Spot) -> bool:
     seconds = max((after.at_ms - before.at_ms) / SECOND_MS, 1.0)
-    far_m = distance_m(*(np.array([x]) for x in (before.lon, before.lat, after.lon, after.lat)))
-    return not float(far_m[0]) - before.accuracy - after.accuracy > SPEED_MAX_MPS * seconds
+    far_m = distance_m(*(np.array([x]) for x in (*before[:2], *after[:2])))
+    return not float(far_m[0]) - before.accuracy_m - after.accuracy_m > SPEED_MAX_MPS * seconds

@@ -6,12 +6,13 @@ Formulas and thresholds: the page of `presence`.
 from __future__ import annotations
 
 from enum import IntEnum
-from functools import lru_cache
 from math import sqrt
-from statistics import NormalDist
 
-from geoengine.core.book import Policy
-from geoengine.core.units import sigma_m
+import numpy as np
+
+from geoengine.core.columns import Bools, Floats, Ints
+from geoengine.core.policy import Limits, Policy
+from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, sigma_m
 
 COARSE_SIGMAS = 2.0  # below R = 2 sigma even the centre is inside with only 87 %
 
@@ -24,12 +25,6 @@ class Sign(IntEnum):
     EDGE = 2
     LIKELY_IN = 3
     SURE_IN = 4
-
-
-@lru_cache(maxsize=4_096)
-def quantile(probability: float) -> float:
-    """The standard normal quantile; thresholds on P become thresholds on z."""
-    return NormalDist().inv_cdf(min(max(probability, 1e-12), 1 - 1e-12))
 
 
 def z_inside(edge_m: float, radius_m: float, sigma: float, is_circle: bool) -> float:
@@ -63,11 +58,46 @@ def weigh(
         if is_coarse(radius_m, accuracy_m):
             return Sign.EDGE
         z = z_inside(edge_m, radius_m, sigma, is_circle)
-        if z >= quantile(policy.enter_p):
+        if z >= policy.enter_z:
             return Sign.SURE_IN
-        return Sign.LIKELY_IN if z >= quantile(policy.confirm_enter_p) else Sign.EDGE
+        return Sign.LIKELY_IN if z >= policy.confirm_enter_z else Sign.EDGE
     moat_m = max(policy.buffer_m, policy.buffer_per_accuracy * accuracy_m)
     z = z_inside(edge_m - moat_m, radius_m + moat_m, sigma, is_circle)
-    if z <= quantile(policy.leave_p):
+    if z <= policy.leave_z:
         return Sign.SURE_OUT
-    return Sign.LIKELY_OUT if z <= quantile(policy.confirm_leave_p) else Sign.EDGE
+    return Sign.LIKELY_OUT if z <= policy.confirm_leave_z else Sign.EDGE
+
+
+# --- the same, for pairs of a fix and a zone in columns; all arrays have shape (M,) ---------------
+
+
+def sigmas_m(accuracy_m: Floats) -> Floats:
+    """`units.sigma_m` of each."""
+    return np.maximum(accuracy_m, ACCURACY_MIN_M) / ACCURACY_PER_SIGMA
+
+
+def are_coarse(radius_m: Floats, accuracy_m: Floats) -> Bools:
+    """`is_coarse` of each; not of those whose accuracy is NaN."""
+    answer: Bools = radius_m < COARSE_SIGMAS * sigmas_m(accuracy_m)
+    return answer
+
+
+def hold(
+    edge_m: Floats, radius_m: Floats, accuracy_m: Floats, is_circle: Bools, policy_ix: Ints,
+    limits: Limits,
+) -> Bools:  # fmt: skip
+    """Which do not count towards throwing somebody inside out: `weigh` says EDGE."""
+    moat_m = np.maximum(
+        limits.buffer_m[policy_ix], limits.buffer_per_accuracy[policy_ix] * accuracy_m
+    )
+    z = z_of(edge_m - moat_m, radius_m + moat_m, sigmas_m(accuracy_m), is_circle)
+    answer: Bools = z > limits.confirm_leave_z[policy_ix]
+    return answer
+
+
+def z_of(edge_m: Floats, radius_m: Floats, sigma: Floats, is_circle: Bools) -> Floats:
+    """`z_inside` of each."""
+    distance_m = radius_m + edge_m
+    z = np.where(is_circle, radius_m - np.sqrt(distance_m * distance_m + sigma * sigma), -edge_m)
+    z /= sigma
+    return z

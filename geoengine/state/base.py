@@ -42,7 +42,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from geoengine.core.columns import Fixes, Known, LastFixes
+from geoengine.core.columns import Fixes, Known, LastFixes, Rests
 from geoengine.core.record import Decision, Record, Send
 
 
@@ -63,6 +63,7 @@ class Commit:
     op_id: str
     changes: tuple[Change, ...] = ()
     last: LastFixes | None = None
+    rests: Rests | None = None  # void, as a conflict is, when the record has changed since `known`
     forget_devices: tuple[str, ...] = ()  # whose last fix is to be forgotten
     sends: tuple[Send, ...] = ()
     cancel_sends_of: tuple[tuple[str, str], ...] = ()  # (person, lever); lever "" is every lever

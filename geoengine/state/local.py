@@ -20,6 +20,7 @@ import msgspec
 from geoengine.core.columns import Fixes, Known
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Record
+from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import Commit, Leased, SentRow, Settlement, Stats
 from geoengine.state.embedded.commits import Memory, people_of
 from geoengine.state.embedded.last_fixes import LastFixTable
@@ -36,6 +37,9 @@ from geoengine.state.embedded.writes import SendRow, Shelf, Write, unpack_send
 _PASSENGERS = 32
 _CHECKPOINT_ROWS = 1_000
 _TRIM_ROWS = 10_000
+# A stay's last sign of life reaches the disk when it is so much ahead of what the disk has: after a
+# crash a visit may fall silent that much too early, and no more. Silence is half an hour.
+_STAYS_KEPT_MS = 5 * MINUTE_MS
 
 _unpack_decision = msgspec.msgpack.Decoder(Decision).decode
 
@@ -53,7 +57,7 @@ class LocalState:
     ) -> None:
         self.pending_limit = pending_limit  # more sends than this may not wait: I6
         self._people = People()
-        self._last = LastFixTable(last_fix_capacity)
+        self._last = LastFixTable(last_fix_capacity, self._bring_up)
         self._outbox = PendingSends()
         self._memory = Memory(self._people, self._last, self._outbox)
         self._ops = OpLog()
@@ -102,7 +106,7 @@ class LocalState:
         self._is_open = False
         try:
             if self.failed is None:
-                await self._save_dirty()
+                await self._save_dirty(stays_after_ms=0)
                 await self._writer.call(self._shelf.leave_last_fixes, self._last.times())
         finally:
             await self._writer.stop(self._shelf.close)
@@ -118,7 +122,9 @@ class LocalState:
     async def load(self, person_ids: list[str]) -> dict[str, Record]:
         """Copies of the records of those who have one."""
         found = ((person_id, self._people.get(person_id)) for person_id in person_ids)
-        return {person_id: record for person_id, record in found if record is not None}
+        records = {person_id: record for person_id, record in found if record is not None}
+        self._last.catch_up(records.values())
+        return records
 
     async def commit(self, commit: Commit) -> None:
         """Write all of it or nothing. Raises `StateConflict` or `StateUnavailable`."""
@@ -147,7 +153,7 @@ class LocalState:
         """Wait for whoever is committing on the same people; then compare and pack, in one go."""
         await self._turn(people_of(commit))
         self._require_usable()
-        if conflicts := self._memory.conflicts(commit.changes):
+        if conflicts := self._memory.conflicts(commit):
             raise StateConflict(conflicts)
         if commit.sends and len(self._outbox) + len(commit.sends) > self.pending_limit:
             raise StateUnavailable(f"the outbox holds {len(self._outbox)} sends already")
@@ -199,10 +205,19 @@ class LocalState:
     async def checkpoint(self) -> None:
         """Write what has changed without having to be durable at once; call it now and then."""
         self._require_usable()
-        await self._save_dirty()
+        await self._save_dirty(_STAYS_KEPT_MS)
         await self._writer.call(self._shelf.tidy)
 
-    async def _save_dirty(self) -> None:
+    def _bring_up(self, person_ids: list[str]) -> None:
+        self._memory.bring_up(person_ids)
+
+    async def _save_dirty(self, stays_after_ms: int) -> None:
+        while behind := self._last.behind(stays_after_ms, _CHECKPOINT_ROWS):
+            self._bring_up(behind)
+            await self._save_rows()
+        await self._save_rows()
+
+    async def _save_rows(self) -> None:
         while ids := self._people.take_dirty(_CHECKPOINT_ROWS, self._held):
             rows, gone = self._people.as_rows(ids)
             write = Write(people=rows, dropped=gone)

@@ -39,9 +39,18 @@ async def advance(state: State, book: Book, batch: Batch) -> Outcome:
     is_assumed = "location" in batch.purposes(book)
 
     async def once() -> Outcome:
+        counts: Counter[str] = Counter()
+        heard = await _heard(state, book, batch, counts)
         known = await state.known(batch.fixes)
-        seen = scan(batch.fixes, known, book, is_assumed=is_assumed)
-        heard = await _heard(state, book, batch, seen.counts)
+        seen = scan(
+            batch.fixes,
+            known,
+            book,
+            is_assumed=is_assumed,
+            now_ms=batch.now_ms,
+            busy={*heard, *batch.due},
+        )
+        seen.counts.update(counts)
         records = await state.load(sorted({*seen.timelines, *heard, *batch.due}))
         outcome = step(batch, seen, heard, records, book)
         await _commit(state, outcome, batch.now_ms)
@@ -58,6 +67,7 @@ async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
             for touched in outcome.changes
         ),
         last=outcome.last,
+        rests=outcome.rests,
         sends=tuple(outcome.sends),
         decisions=tuple(outcome.decisions),
         now_ms=now_ms,

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from geoengine.catalog import load, read
-from geoengine.core.book import MODES, Policy
+from geoengine.core.book import MODES
 from geoengine.core.calendar import FOREVER_MS
+from geoengine.core.policy import Policy
 from geoengine.core.zones import CIRCLE, PLACE, POLYGON
 from tests.catalog.writing import CAMPAIGN, SHOP, STORES, campaign, reading, write
 

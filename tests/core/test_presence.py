@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from geoengine.core.book import Policy
+from geoengine.core.policy import Policy
 from geoengine.core.presence import NEXT, Stand
 from geoengine.core.weigh import Sign, weigh, z_inside
 from geoengine.state.loop import identify, withdraw

@@ -14,10 +14,11 @@ from pyproj import Geod
 
 from geoengine.core import calendar
 from geoengine.core.audience import Audience
-from geoengine.core.book import Book, CampaignPlan, EnginePlan, Policy
+from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch, Outcome
 from geoengine.core.model import Campaign, EngineSpec, Gateway, Location, Store
+from geoengine.core.policy import Policy
 from geoengine.core.record import Consent, Event, Record
 from geoengine.core.zones import CIRCLE, PLACE, Zones
 from geoengine.state.base import Change, Commit, State

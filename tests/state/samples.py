@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import numpy as np
 
-from geoengine.core.columns import Fixes, LastFixes
+from geoengine.core.columns import Fixes, LastFixes, Spot
 from geoengine.core.record import Consent, Decision, Presence, Record, Send
 from geoengine.state.base import Change, Commit, State
 
@@ -69,15 +70,13 @@ def fixes(*device_ids: str, fix_ms: int = 0) -> Fixes:
 
 def last(fix_ms: int, *device_ids: str, lon_deg: float = 2.0, suspects: int = 0) -> LastFixes:
     n = len(device_ids)
-    return LastFixes(
-        device_ids=list(device_ids),
+    rows = LastFixes.up_to(list(device_ids), np.full(n, fix_ms, np.int64))
+    suspect = Spot(3.0, 49.0, 5.0, fix_ms + 1)
+    return replace(
+        rows,
         lon_deg=np.full(n, lon_deg),
         lat_deg=np.full(n, 48.0),
         accuracy_m=np.full(n, 12.0),
-        fix_ms=np.full(n, fix_ms, np.int64),
         suspect_count=np.full(n, suspects, np.int32),
-        suspect_lon_deg=np.full(n, 3.0 if suspects else np.nan),
-        suspect_lat_deg=np.full(n, 49.0 if suspects else np.nan),
-        suspect_accuracy_m=np.full(n, 5.0 if suspects else np.nan),
-        suspect_ms=np.full(n, fix_ms + 1 if suspects else -1, np.int64),
+        suspects=dict.fromkeys(rows.device_keys.tolist(), suspect) if suspects else {},
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from geoengine.core.columns import Spot
 from geoengine.core.record import Consent, Record
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex
 from geoengine.state.local import LocalState
@@ -45,8 +46,7 @@ async def test_a_suspect_fix_is_known_until_the_next_update(busy_world: World) -
     await state.commit(commit_of(last=last(10, "d1", "d2", suspects=2)))
     known = await state.known(fixes("d2", "d9"))
     assert known.suspect_count.tolist() == [2, 0]
-    assert (known.suspect_lon_deg[0], known.suspect_lat_deg[0]) == (3.0, 49.0)
-    assert (known.suspect_accuracy_m[0], known.suspect_ms[0]) == (5.0, 11)
+    assert known.suspects == {int(known.device_keys[0]): Spot(3.0, 49.0, 5.0, 11)}
     await state.commit(commit_of(last=last(20, "d2")))
     known = await state.known(fixes("d2", "d1"))
     assert known.suspect_count.tolist() == [0, 2]

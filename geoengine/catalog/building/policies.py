@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import UNSET
 
 from geoengine.catalog.reading.report import Items
-from geoengine.core.book import Policy
 from geoengine.core.model import PresenceSpec
+from geoengine.core.policy import Policy
 
 POLICY_KEYS = PresenceSpec.__struct_fields__
 

@@ -30,11 +30,21 @@ class Memory:
     last: LastFixTable
     outbox: PendingSends
 
-    def conflicts(self, changes: tuple[Change, ...]) -> list[str]:
-        """Whose record has another version than the one loaded."""
+    def conflicts(self, commit: Commit) -> list[str]:
+        """Whose record has another version than the one loaded; "" for people at rest."""
         version = self.people.version
-        records = (change.record for change in changes)
-        return [r.person_id for r in records if version(r.person_id) != r.version]
+        records = (change.record for change in commit.changes)
+        found = [r.person_id for r in records if version(r.person_id) != r.version]
+        if commit.last is not None and commit.rests is not None:
+            found += [] if self.last.are_current(commit.last, commit.rests) else [""]
+        return found
+
+    def bring_up(self, person_ids: list[str]) -> None:
+        """Write into these people's records what has been noted of their stays since."""
+        records = [r for person_id in person_ids if (r := self.people.get(person_id)) is not None]
+        self.last.catch_up(records)
+        for record in records:
+            self.people.refresh(record.person_id, pack(record))
 
     @staticmethod
     def _dropped(commit: Commit) -> list[str]:
@@ -67,9 +77,12 @@ class Memory:
         stale = self._apply_people(commit, write)
         if commit.last is not None and len(commit.last):
             self.last.update(commit.last, self.flags_of_device)
+            if commit.rests is not None:
+                self.last.note(commit.last, commit.rests)
         for device_id in commit.forget_devices:
             self.last.forget(device_id)
         self.last.set_flags(stale, [self.flags_of_device(device_id) for device_id in stale])
+        self.last.settle([change.record for change in commit.changes])
         self.outbox.land(write)
         for row in write.sends:
             if row.send_id in new_sends:

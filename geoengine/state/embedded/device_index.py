@@ -4,14 +4,15 @@ A dictionary of a million strings costs 700 to 950 ns a look-up on the machine o
 ``benchmarks/results/state.md``: four places in memory, one after the other. Here the ids are hashed
 and everything else is numpy, whose reads overlap: a third of the time, and fewer bytes a device.
 
-Rows are told apart by Python's own 64-bit hash of the id, which is keyed anew in each process. Two
-of a million devices share one with a chance of one in 10**7, and then share a last fix.
+Rows are told apart by the devices' keys (`columns.keys_of`).
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from geoengine.core.columns import Bools
 
 Rows = NDArray[np.intp]
 Keys = NDArray[np.int64]
@@ -20,11 +21,8 @@ UNKNOWN = 0  # no row: an empty slot
 _LEFT = 1  # no row either: a slot whose device left, to be probed beyond
 FIRST_ROW = 2
 _LOAD_MAX = 0.5  # beyond it, probing by steps of one starts to crawl
-
-
-def keys_of(device_ids: list[str]) -> Keys:
-    """The key of each device id."""
-    return np.fromiter(map(hash, device_ids), np.int64, len(device_ids))
+_NOBODYS = 0  # the key of a row that is free; what hashes to it is empty, or one in 2**64
+_FEW = 48  # so many keys are probed for one by one: numpy's fixed cost is a dozen microseconds
 
 
 class DeviceIndex:
@@ -52,20 +50,38 @@ class DeviceIndex:
         """Take out these rows, which are there."""
         at, _ = self._locate(self._keys[rows])
         self._slots[at] = _LEFT
+        self._keys[rows] = _NOBODYS
+
+    def holds(self, rows: Rows, keys: Keys) -> Bools:
+        """Whether each of these rows, which may be out of date, is still that key's."""
+        same: Bools = (rows >= FIRST_ROW) & (self._keys.take(rows, mode="clip") == keys)
+        return same
 
     def _locate(self, keys: Keys) -> tuple[Rows, Rows]:
         """The slot where each search ends, and the row found there."""
         mask = len(self._slots) - 1
-        at: Rows = (keys & mask).astype(np.intp)
-        rows = self._slots[at].astype(np.intp)
-        going = np.flatnonzero((rows != UNKNOWN) & ((rows == _LEFT) | (self._keys[rows] != keys)))
-        while len(going):
+        at: Rows = keys & mask
+        rows = self._slots.take(at).astype(np.intp)
+        is_other = (self._keys.take(rows) != keys) | (rows == _LEFT)
+        going = np.flatnonzero(is_other & (rows != UNKNOWN))
+        while len(going) > _FEW:
             at[going] = (at[going] + 1) & mask
-            found = self._slots[at[going]]
+            found = self._slots.take(at[going])
             rows[going] = found
-            is_other = (found == _LEFT) | (self._keys[found] != keys[going])
-            going = going[(found != UNKNOWN) & is_other]
+            is_other = (self._keys.take(found) != keys[going]) | (found == _LEFT)
+            going = going[is_other & (found != UNKNOWN)]
+        for ix in going.tolist():
+            at[ix], rows[ix] = self._locate_one(int(keys[ix]), int(at[ix]))
         return at, rows
+
+    def _locate_one(self, key: int, at: int) -> tuple[int, int]:
+        """Where the search for one key ends that did not end at this slot, and the row there."""
+        slots, keys, mask = self._slots, self._keys, len(self._slots) - 1
+        while True:
+            at = (at + 1) & mask
+            row = int(slots[at])
+            if row == UNKNOWN or (row != _LEFT and int(keys[row]) == key):
+                return at, row
 
     def _place(self, keys: Keys, rows: Rows) -> None:
         mask = len(self._slots) - 1

@@ -9,48 +9,51 @@ they never reach a disk.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Known, LastFixes
-from geoengine.state.embedded.device_index import (
-    FIRST_ROW,
-    UNKNOWN,
-    DeviceIndex,
-    Keys,
-    Rows,
-    keys_of,
-)
+from geoengine.core.columns import Known, LastFixes, Longs, Rests, Spot, keys_of
+from geoengine.core.record import Record
+from geoengine.core.stays import heard_again, settled
+from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
 from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
+from geoengine.state.embedded.stays import StayTable
 
 _FIRST_ROWS = 1_024
 # Eviction looks at so many rows at a time and lets the least recently seen eighth of them go: the
 # work stays under a millisecond however large the table is, and is exact below this size.
 _WINDOW_ROWS = 65_536
 _CHUNK_ROWS = 65_536
-
-_Suspect = tuple[float, float, float, int]  # lon_deg, lat_deg, accuracy_m, fix_ms
+_NO_STAY = -1
 
 
 class LastFixTable:
-    """The last accepted fix of up to ``capacity`` devices; the least recently seen leave first."""
+    """The last accepted fix of up to ``capacity`` devices; the least recently seen leave first.
 
-    def __init__(self, capacity: int) -> None:
+    ``on_leave`` hears of people whose records do not know yet what is noted of their stays, before
+    their devices leave.
+    """
+
+    def __init__(
+        self, capacity: int, on_leave: Callable[[list[str]], None] = lambda person_ids: None
+    ) -> None:
         self.capacity = capacity
+        self._on_leave = on_leave
         self._index = DeviceIndex()
+        self._stays = StayTable()
         self._ids: list[str | None] = [None] * FIRST_ROW  # by row
         self._free: list[int] = []  # rows whose device left
-        self._suspects: dict[int, _Suspect] = {}  # by row; jumps are rare
+        self._suspects: dict[int, Spot] = {}  # by row; jumps are rare
         self._hand = FIRST_ROW  # where eviction looks next
         self._turn = 0  # raised by every update, 32 bits
         rows = min(capacity, _FIRST_ROWS) + FIRST_ROW
-        self._lon_deg = np.full(rows, np.nan)
-        self._lat_deg = np.full(rows, np.nan)
-        self._accuracy_m = np.full(rows, np.nan)
+        # Together, so that a device's are one read from memory: lon_deg, lat_deg, accuracy_m.
+        self._places = np.full((rows, 3), np.nan)
         self._fix_ms = np.full(rows, -1, np.int64)
+        self._stay = np.full(rows, _NO_STAY, np.int32)  # slot in `_stays`
         self._suspect_count = np.zeros(rows, np.int8)
         self._flags = np.zeros(rows, np.uint8)
         self._seen = np.zeros(rows, np.uint32)  # the turn of the latest update
@@ -77,46 +80,127 @@ class LastFixTable:
         One hash a fix (and a dictionary look-up where there are aliases), the rest is numpy. A
         device that is not in the table but on record still has the time of its last fix there.
         """
-        rows = self._index.find(keys_of(device_ids))
+        keys = keys_of(device_ids)
+        rows = self._index.find(keys)
         owner_of = people.owner_of
         # A copy also without aliases: the answer must not change with the caller's list.
         persons = list(map(owner_of.get, device_ids, device_ids)) if owner_of else device_ids[:]
-        flags, fix_ms = self._flags[rows], self._fix_ms[rows]
+        flags, fix_ms = self._flags.take(rows), self._fix_ms.take(rows)
         if len(people):
             for ix in np.flatnonzero(rows == UNKNOWN).tolist():
                 flags[ix] = people.flags(persons[ix])
                 fix_ms[ix] = _recorded_ms(people, persons[ix], device_ids[ix])
-        count = self._suspect_count[rows].astype(np.int32)
+        places = self._places.take(rows, axis=0)
+        stay_ix, slots = _numbered(self._stay.take(rows))
+        count = self._suspect_count.take(rows)
         return Known(
             person_ids=persons,
+            device_keys=keys,
+            slot_ix=rows,
             is_located=(flags & IS_LOCATED).astype(bool),
             has_refused=(flags & HAS_REFUSED).astype(bool),
             has_record=(flags & IS_OBSERVED).astype(bool),
-            lon_deg=self._lon_deg[rows],
-            lat_deg=self._lat_deg[rows],
-            accuracy_m=self._accuracy_m[rows],
+            lon_deg=places[:, 0],
+            lat_deg=places[:, 1],
+            accuracy_m=places[:, 2],
             fix_ms=fix_ms,
-            suspect_count=count,
-            **self._suspect_columns(rows, count),
+            suspect_count=count.astype(np.int32),
+            suspects=self._suspects_of(keys, rows, count),
+            stay_ix=stay_ix,
+            stays=self._stays.take(slots),
         )
+
+    def _suspects_of(self, keys: Keys, rows: Rows, count: NDArray[np.int8]) -> dict[int, Spot]:
+        if not self._suspects:
+            return {}
+        held = np.flatnonzero(count > 0).tolist()
+        return {int(keys[ix]): self._suspects[int(rows[ix])] for ix in held}
 
     def update(self, last: LastFixes, flags_of: Callable[[str], int]) -> None:
         """Remember these fixes; ``flags_of`` tells the flags of a device new to the table."""
-        keys = keys_of(last.device_ids)
+        keys = last.device_keys
         self._turn = (self._turn + 1) & 0xFFFF_FFFF
-        rows = self._index.find(keys)
+        rows = self._rows_of(last)
         self._seen[rows] = self._turn  # before making room: these must not be what leaves
         new = np.flatnonzero(rows == UNKNOWN)
         if len(new):
             rows[new] = self._add(last.device_ids, keys, new, flags_of)
-        self._seen[rows] = self._turn
-        self._lon_deg[rows] = last.lon_deg
-        self._lat_deg[rows] = last.lat_deg
-        self._accuracy_m[rows] = last.accuracy_m
+            self._seen[rows] = self._turn
+        self._places[rows] = np.stack((last.lon_deg, last.lat_deg, last.accuracy_m), axis=1)
         self._fix_ms[rows] = last.fix_ms
         self._suspect_count[rows] = last.suspect_count
         self._note_suspects(rows, last)
         self._clear_unknown()
+
+    def _rows_of(self, last: LastFixes) -> Rows:
+        """Where these devices are now; they may have come, left or moved since they were known."""
+        rows = last.slot_ix.copy()
+        moved = np.flatnonzero(~self._index.holds(rows, last.device_keys))
+        if len(moved):
+            rows[moved] = self._index.find(last.device_keys[moved])
+        return rows
+
+    # --- stays ----------------------------------------------------------------------------------
+
+    def are_current(self, last: LastFixes, rests: Rests) -> bool:
+        """Whether these people's records are as they were when their rest was decided."""
+        return bool(self._stays.are_current(*self._slots_of(last, rests)).all())
+
+    def note(self, last: LastFixes, rests: Rests) -> None:
+        """These people were heard of again with the last fixes, which have been updated."""
+        slots, turns = self._slots_of(last, rests)
+        current = np.flatnonzero(self._stays.are_current(slots, turns))
+        self._stays.note(slots[current], rests.lag_ms[current])
+
+    def _slots_of(self, last: LastFixes, rests: Rests) -> tuple[Longs, Longs]:
+        rows = self._rows_of(last.take(rests.last_ix))
+        return self._stay.take(rows).astype(np.int64), rests.turn
+
+    def settle(self, records: list[Record]) -> None:
+        """These records are new: note who of them only stays somewhere, and who no longer does."""
+        named = [(ix, name) for ix, record in enumerate(records) for name in record.devices]
+        rows = self._index.find(keys_of([name for _, name in named]))
+        self._unsettle(rows)
+        row_of = {name: row for (_, name), row in zip(named, rows.tolist(), strict=True)}
+        found = [
+            (record.person_id, stay, record.devices[stay.device_id], row)
+            for record in records
+            if (stay := settled(record)) and (row := row_of[stay.device_id]) != UNKNOWN
+        ]
+        if not found:
+            return
+        kept_ms, places = (np.array([part[ix] for part in found], np.int64) for ix in (2, 3))
+        slots = self._stays.place(
+            [(person_id, stay) for person_id, stay, *_ in found], kept_ms, places
+        )
+        self._stay[places] = slots
+
+    def _unsettle(self, rows: Rows) -> None:
+        slots = self._stay.take(rows)
+        held = slots != _NO_STAY
+        if held.any():
+            self._stays.free(list(dict.fromkeys(slots[held].tolist())))
+            self._stay[rows[held]] = _NO_STAY
+
+    def catch_up(self, records: Iterable[Record]) -> None:
+        """Put into these records, fresh from their shelf, what has been noted since."""
+        standing = [record for record in records if record.presences] if len(self._stays) else []
+        if not standing:
+            return
+        devices = [next(iter(record.presences.values())).device_id for record in standing]
+        rows = self._index.find(keys_of(devices))
+        slots = self._stay.take(rows)
+        for record, row, slot in zip(standing, rows.tolist(), slots.tolist(), strict=True):
+            if slot != _NO_STAY and self._stays.person_ids[slot] == record.person_id:
+                heard_again(record, int(self._fix_ms[row]), self._stays.lag_ms(slot))
+
+    def behind(self, after_ms: int, limit: int) -> list[str]:
+        """Up to so many people whose records are behind a stay's last fix by more than this."""
+        slots = self._stays.overdue(self._fix_ms, after_ms)[:limit]
+        self._stays.kept(slots, self._fix_ms[self._stays.rows[slots]])
+        return [person_id for slot in slots.tolist() if (person_id := self._stays.person_ids[slot])]
+
+    # --- devices --------------------------------------------------------------------------------
 
     def set_flags(self, device_ids: list[str], flags: list[int]) -> None:
         """What is on record of these devices' people has changed."""
@@ -145,34 +229,17 @@ class LastFixTable:
         ids, raw = msgspec.msgpack.decode(chunk, type=tuple[list[str], bytes])
         self.update(LastFixes.up_to(ids, np.frombuffer(raw, np.int64)), flags_of)
 
-    def _suspect_columns(self, rows: Rows, count: NDArray[np.int32]) -> dict[str, NDArray]:  # type: ignore[type-arg]
-        lon_deg, lat_deg, accuracy_m = np.full((3, len(rows)), np.nan)
-        suspect_ms = np.full(len(rows), -1, np.int64)
-        for ix in np.flatnonzero(count > 0).tolist():
-            suspect = self._suspects[int(rows[ix])]
-            lon_deg[ix], lat_deg[ix], accuracy_m[ix], suspect_ms[ix] = suspect
-        return {
-            "suspect_lon_deg": lon_deg,
-            "suspect_lat_deg": lat_deg,
-            "suspect_accuracy_m": accuracy_m,
-            "suspect_ms": suspect_ms,
-        }
-
     def _note_suspects(self, rows: Rows, last: LastFixes) -> None:
         if self._suspects:
             for row in rows.tolist():
                 self._suspects.pop(row, None)
-        for ix in np.flatnonzero(last.suspect_count > 0).tolist():
-            self._suspects[int(rows[ix])] = (
-                float(last.suspect_lon_deg[ix]),
-                float(last.suspect_lat_deg[ix]),
-                float(last.suspect_accuracy_m[ix]),
-                int(last.suspect_ms[ix]),
-            )
+        if last.suspects:
+            for ix in np.flatnonzero(last.suspect_count > 0).tolist():
+                self._suspects[int(rows[ix])] = last.suspects[int(last.device_keys[ix])]
 
     def _clear_unknown(self) -> None:
         """Devices that found no room were written to the row of the unknown."""
-        self._lon_deg[UNKNOWN] = self._lat_deg[UNKNOWN] = self._accuracy_m[UNKNOWN] = np.nan
+        self._places[UNKNOWN] = np.nan
         self._fix_ms[UNKNOWN], self._suspect_count[UNKNOWN], self._flags[UNKNOWN] = -1, 0, 0
         self._suspects.pop(UNKNOWN, None)
 
@@ -188,6 +255,7 @@ class LastFixTable:
         for row, ix in zip(free, new[first].tolist(), strict=False):
             self._ids[row] = device_ids[ix]
             self._flags[row] = flags_of(device_ids[ix])
+        self._stay[free] = _NO_STAY
         return rows[which]
 
     def _take_rows(self, count: int) -> list[int]:
@@ -206,9 +274,7 @@ class LastFixTable:
 
     def _grow(self, rows: int) -> None:
         rows = min(max(rows, 2 * len(self._seen)), self.capacity + FIRST_ROW)
-        for name in ("_lon_deg", "_lat_deg", "_accuracy_m", "_fix_ms"):
-            setattr(self, name, _grown(getattr(self, name), rows))
-        for name in ("_suspect_count", "_flags", "_seen"):
+        for name in ("_places", "_fix_ms", "_stay", "_suspect_count", "_flags", "_seen"):
             setattr(self, name, _grown(getattr(self, name), rows))
 
     def _make_room(self) -> bool:
@@ -224,10 +290,21 @@ class LastFixTable:
         age = np.uint32(self._turn) - self._seen[start:stop]  # unsigned: right over the wrap too
         leaving = max(1, len(age) // 8)
         oldest = np.argpartition(age, len(age) - leaving)[len(age) - leaving :]
-        self._vacate(oldest[age[oldest] > 0] + start)
+        leavers = oldest[age[oldest] > 0] + start
+        self._on_leave(self._behind_in(leavers))
+        self._vacate(leavers)
         return bool(self._free)
 
+    def _behind_in(self, rows: Rows) -> list[str]:
+        """People with a stay in one of these rows whose records do not know of its last fix."""
+        slots = self._stay.take(rows)
+        held = np.flatnonzero(slots != _NO_STAY)
+        behind = held[self._stays.behind(slots[held], self._fix_ms[rows[held]])]
+        names = (self._stays.person_ids[slot] for slot in slots[behind].tolist())
+        return [person_id for person_id in names if person_id]
+
     def _vacate(self, rows: Rows) -> None:
+        self._unsettle(rows)
         self._index.remove(rows)
         self._suspect_count[rows] = 0
         for row in rows.tolist():
@@ -237,7 +314,7 @@ class LastFixTable:
 
 
 def _grown(column: NDArray, rows: int) -> NDArray:  # type: ignore[type-arg]
-    larger = np.zeros(rows, column.dtype)
+    larger = np.zeros((rows, *column.shape[1:]), column.dtype)
     larger[: len(column)] = column
     return larger
 
@@ -246,3 +323,11 @@ def _recorded_ms(people: People, person_id: str, device_id: str) -> int:
     """The time of a device's last fix as its person's record has it; -1 if it has none."""
     record = people.get(person_id)
     return -1 if record is None else record.devices.get(device_id, -1)
+
+
+def _numbered(slots: NDArray[np.int32]) -> tuple[NDArray[np.int32], Longs]:
+    """Each slot as a position among those there are, and these in order; -1 where there is none."""
+    held = np.flatnonzero(slots != _NO_STAY)
+    numbers = np.full(len(slots), _NO_STAY, np.int32)
+    numbers[held] = np.arange(len(held))
+    return numbers, slots[held].astype(np.int64)

@@ -86,6 +86,11 @@ class People:
         else:
             self._dirty.pop(row.person_id, None)
 
+    def refresh(self, person_id: str, packed: bytes) -> None:
+        """The same version of a record, later: newer times and nothing else."""
+        self._rows[person_id] = self._rows[person_id][: _HEAD.size] + packed
+        self._dirty[person_id] = None
+
     def drop(self, person_id: str, *, is_dirty: bool = False) -> None:
         """Forget a record."""
         was_there = self._rows.pop(person_id, None) is not None
