@@ -28,6 +28,7 @@ class ZoneIndex:
     def __init__(self, zones: Zones) -> None:
         kind = zones.kind
         self._zone_count = len(zones)
+        self._zones = np.array(len(zones))
         self._circle_zones = np.flatnonzero(kind == CIRCLE).astype(np.int32)
         self._polygon_zones = np.flatnonzero(kind == POLYGON).astype(np.int32)
         self._is_all_circles = len(self._circle_zones) == len(zones)
@@ -70,8 +71,14 @@ class ZoneIndex:
             fix_ix = np.concatenate([fix_ix, also_fix_ix])
             zone_ix = np.concatenate([zone_ix, self._polygon_zones.take(polygon_ix)])
             edge_m = np.concatenate([edge_m, also_edge_m])
-        order = np.argsort(fix_ix * np.int64(self._zone_count) + zone_ix)
-        return Evidence(fix_ix[order].astype(np.int32), zone_ix[order], edge_m[order])
+        if len(fix_ix) < 2:
+            return Evidence(fix_ix.astype(np.int32), zone_ix, edge_m)
+        pair = fix_ix * self._zones
+        pair += zone_ix
+        order = pair.argsort()
+        return Evidence(
+            fix_ix.take(order).astype(np.int32), zone_ix.take(order), edge_m.take(order)
+        )
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The zones one fix lies in, with ``edge_m``, by zone: what `match` says, without numpy.

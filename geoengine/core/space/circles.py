@@ -23,16 +23,16 @@ from geoengine.core.space.geodesy import (
     geodesic_m,
     geodesic_one_m,
 )
-from geoengine.core.space.grid import ROW_FACTOR, Grid, grid_of_boxes
+from geoengine.core.space.grid import ROW_FACTOR, SEVERAL, Grid
+from geoengine.core.space.parts import COARSER, grid_of_boxes, grid_of_circles
 
 # Squared relative distance within which a fix is looked at closely: the polynomial's error at the
 # smallest radius a zone may have, 10 m, twice over. Smaller circles are left to the geodesic.
 _NEAR_MIN_M: Final = 10.0
 _NEAR_Q: Final = 1 + 4 * POLYNOMIAL_ERROR_M / _NEAR_MIN_M
-# The polynomial means nothing far away, where cells collide: what is near is so to the north, and
-# within ten degrees to the east. (15 km are less than one degree of longitude at 80 degrees.)
-_SANE_Q: Final = 1.25
-_SANE_DEG2: Final = 100.0
+# The polynomial means nothing far away, where cells collide. To the north its own term says so; to
+# the east nothing counts for more than ten degrees, which is far from every near circle.
+_FAR_DEG2: Final = 100.0
 # A sphere of the mean radius is within 0.56 % of the geodesic: what is farther than this needs no
 # geodesic to be told outside.
 _SPHERE_M: Final = 6_371_008.8
@@ -40,48 +40,58 @@ _SPHERE_SLACK: Final = 1.01
 
 _LON, _LAT, _A0, _A1, _B0, _B1, _B2, _E0 = range(8)
 
+# Constants as arrays: numpy takes half as long over them.
+_NEAR, _FAR, _UNSURE = np.array(_NEAR_Q), np.array(_FAR_DEG2), np.array(-POLYNOMIAL_ERROR_M)
+_ONE, _ZERO = np.array(1.0), np.array(0.0)
+
 
 class Circles:
     """Circles by number, C of them; a circle's number is its position in the arrays given.
 
     ``rows`` has one 64-byte line a circle, so that measuring a candidate touches one line of
-    cache: centre, and the coefficients divided by the squared radius. Circles that reach over the
-    antimeridian have a twin row, 360 degrees away, past the end.
+    cache: centre, and the coefficients divided by the squared radius, NaN where the circle is not
+    near. Circles that reach over the antimeridian have a twin row, 360 degrees away, past the end.
     """
 
     def __init__(self, lon_deg: Floats, lat_deg: Floats, radius_m: Floats) -> None:
-        count = len(lon_deg)
         bounds = circle_bounds(lon_deg, lat_deg, radius_m)
         is_near = _is_near(lat_deg, radius_m)
+        close, far = np.flatnonzero(is_near), np.flatnonzero(~is_near)
         self.radius_m = np.ascontiguousarray(radius_m)
         self.rows = _rows(lon_deg, lat_deg, radius_m)
-        # How far the polynomial may be trusted, as squared relative distance; 0 is nowhere.
-        self.trust_q = np.where(is_near, (POLYNOMIAL_MAX_M / radius_m) ** 2, 0.0)
-        close, far = np.flatnonzero(is_near), np.flatnonzero(~is_near)
-        over = close[(bounds[close, 0] < -180) | (bounds[close, 2] > 180)]
-        self.rows = np.concatenate([self.rows, _shifted(self.rows[over])])
-        self.circle_of = np.concatenate([np.arange(count), over]).astype(np.int32)
-        self._count = count
-        self._near = _grid(bounds, close, over, count)
-        self._far = _grid(bounds, far, far[:0], count)
+        self.rows[far, _A0:] = np.nan
+        self._count = len(lon_deg)
+        self._twin_of = close[(bounds[close, 0] < -180) | (bounds[close, 2] > 180)].astype(np.int32)
+        self._near = self._near_grid(bounds, close)
+        self._far = _numbered(grid_of_boxes(bounds[far]), far)
+        self.rows = np.concatenate([self.rows, _shifted(self.rows[self._twin_of])])
         self._flat = self.rows.reshape(-1).data
         # Reading an element of a memoryview costs a fifth of reading one of an array.
         near = self._near
         self._scalar = (
             self._flat,
-            near.table.data,
+            near.marks.data,
             near.start.data,
             near.items.data,
-            [(level.shift, level.mask, level.offset) for level in near.levels],
+            [(level.shift, level.row_factor, level.mask, level.offset) for level in near.levels],
+            len(near.marks) - 1,
         )
         self._radius = self.radius_m.data
+
+    def _near_grid(self, bounds: NDArray[np.float64], close: Longs) -> Grid:
+        """The grid over near circles; its items are rows, twins past the end."""
+        members = np.concatenate([close, self._twin_of])
+        rows = self.rows[members]
+        grid = grid_of_circles(bounds[members], rows[:, [_LON, _LAT]], rows[:, [_B0, _A0]])
+        twins = np.arange(self._count, self._count + len(self._twin_of))
+        return _numbered(grid, np.concatenate([close, twins]))
 
     def __len__(self) -> int:
         return self._count
 
     @property
     def grids(self) -> tuple[Grid, Grid]:
-        """The grids over near and other circles; their items are rows, see `circle_of`."""
+        """The grids over near and other circles; their items are rows, see `circles_of`."""
         return self._near, self._far
 
     @property
@@ -97,13 +107,23 @@ class Circles:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        own = self.rows.nbytes + self.trust_q.nbytes + self.circle_of.nbytes + self.radius_m.nbytes
+        own = self.rows.nbytes + self._twin_of.nbytes + self.radius_m.nbytes
         return own + self._near.nbytes + self._far.nbytes
 
-    def bounds_of_rows(self, row_ix: Longs) -> NDArray[np.float64]:
+    def circles_of(self, row_ix: Ints | Longs) -> Ints | Longs:
+        """The circles that rows are of, shape (N,)."""
+        if not len(self._twin_of):
+            return row_ix
+        is_twin = row_ix >= self._count
+        circle_ix = row_ix.copy()
+        circle_ix[is_twin] = self._twin_of[row_ix[is_twin] - self._count]
+        return circle_ix
+
+    def bounds_of_rows(self, row_ix: Ints | Longs) -> NDArray[np.float64]:
         """Boxes of rows, west, south, east, north in degrees, shape (N, 4)."""
         rows = self.rows.take(row_ix, axis=0)
-        return circle_bounds(rows[:, _LON], rows[:, _LAT], self.radius_m[self.circle_of[row_ix]])
+        radius_m = self.radius_m.take(self.circles_of(row_ix))
+        return circle_bounds(rows[:, _LON], rows[:, _LAT], radius_m)
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
         """All pairs of a position inside a circle: position, circle, ``edge_m``; unordered."""
@@ -118,26 +138,23 @@ class Circles:
         )
 
     def _match_near(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
-        found = self._near.candidates(lon_deg, lat_deg)
-        rows = self.rows.take(found.item_ix, axis=0)
-        north = lat_deg.take(found.fix_ix)
+        fix_ix, entry = self._near.candidates(lon_deg, lat_deg)
+        row_ix = self._near.items.take(entry)
+        rows = self.rows.take(row_ix, axis=0)
+        north = lat_deg.take(fix_ix)
         north -= rows[:, _LAT]
-        east2 = lon_deg.take(found.fix_ix)
+        east2 = lon_deg.take(fix_ix)
         east2 -= rows[:, _LON]
         east2 *= east2
-        by_north, by_east = _polynomial(rows, north, east2)
-        by_east += by_north
-        is_close = by_east <= _NEAR_Q
-        is_close &= by_north <= _SANE_Q
-        is_close &= east2 <= _SANE_DEG2
-        close = is_close.nonzero()[0]
-        fix_ix = found.fix_ix.take(close)
-        circle_ix = self.circle_of.take(found.item_ix.take(close))
-        edge_m = np.sqrt(by_east.take(close))
-        edge_m -= 1.0
+        q = _polynomial(rows, north, east2)
+        close = (q <= _NEAR).nonzero()[0]
+        fix_ix = fix_ix.take(close)
+        circle_ix = self.circles_of(row_ix.take(close))
+        edge_m = np.sqrt(q.take(close))
+        edge_m -= _ONE
         edge_m *= self.radius_m.take(circle_ix)
-        unsure = (edge_m >= -POLYNOMIAL_ERROR_M).nonzero()[0]
-        if len(unsure) == 0:
+        unsure = (edge_m >= _UNSURE).nonzero()[0]
+        if not len(unsure):
             return fix_ix, circle_ix, edge_m
         return self._settled(fix_ix, circle_ix, edge_m, unsure, lon_deg, lat_deg)
 
@@ -157,8 +174,8 @@ class Circles:
         return fix_ix[is_in], circle_ix[is_in], edge_m[is_in]
 
     def _match_far(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
-        found = self._far.candidates(lon_deg, lat_deg)
-        fix_ix, circle_ix = found.fix_ix, found.item_ix
+        fix_ix, entry = self._far.candidates(lon_deg, lat_deg)
+        circle_ix = self._far.items.take(entry)
         lon, lat = lon_deg[fix_ix], lat_deg[fix_ix]
         center = self.rows[circle_ix]
         roughly_m = _sphere_m(center[:, _LON], center[:, _LAT], lon, lat)
@@ -170,54 +187,62 @@ class Circles:
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The circles a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
-        flat, table, start, items, levels = self._scalar
-        column = int((lon_deg + 180.0) * self._near.per_deg)
-        row = int((lat_deg + 90.0) * self._near.per_deg)
+        flat, marks, start, items, levels, mark_mask = self._scalar
+        finest_column = int((lon_deg + 180.0) * self._near.per_deg)
+        finest_row = int((lat_deg + 90.0) * self._near.per_deg)
         found: list[tuple[int, float]] = []
-        for shift, mask, offset in levels:
-            slot = ((row >> shift) * ROW_FACTOR + (column >> shift)) & mask
-            bucket = table[offset + slot]
-            if not bucket:
+        for shift, row_factor, mask, offset in levels:
+            column, row = finest_column >> shift, finest_row >> shift
+            print_ = row * row_factor + column
+            mark = marks[print_ & mark_mask]
+            if mark != print_ >> 24 & 0xFF and mark != SEVERAL:
                 continue
-            for entry in range(start[bucket], start[bucket + 1]):
+            place = ((row >> COARSER) * ROW_FACTOR + (column >> COARSER) & mask) + offset
+            for entry in range(start[place], start[place + 1]):
                 row_ix = items[entry]
                 at = 8 * row_ix
                 north = lat_deg - flat[at + 1]
-                by_north = north * north * (flat[at + 2] + flat[at + 3] * north)
-                if by_north > _SANE_Q:
+                q = north * north * (flat[at + 2] + flat[at + 3] * north)
+                if q > _NEAR_Q:
                     continue
                 east2 = lon_deg - flat[at]
-                east2 *= east2
+                east2 = min(east2 * east2, _FAR_DEG2)
                 slope = flat[at + 5] + flat[at + 6] * north
-                q = east2 * (flat[at + 4] + north * slope + flat[at + 7] * east2) + by_north
-                if q <= _NEAR_Q and east2 <= _SANE_DEG2:
-                    circle_ix = row_ix if row_ix < self._count else int(self.circle_of[row_ix])
+                q += abs(east2 * (flat[at + 4] + north * slope + flat[at + 7] * east2))
+                if q <= _NEAR_Q:
+                    circle_ix = row_ix if row_ix < self._count else self._circle_of(row_ix)
                     edge_m = (sqrt(q) - 1.0) * self._radius[circle_ix]
                     if edge_m >= -POLYNOMIAL_ERROR_M:
                         edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
                     if edge_m <= 0.0:
                         found.append((circle_ix, edge_m))
         if self._far.levels:
-            for circle_ix in set(self._far.items_at(lon_deg, lat_deg)):
-                edge_m = self._geodesic_one(circle_ix, lon_deg, lat_deg)
-                if edge_m <= 0.0:
-                    found.append((circle_ix, edge_m))
+            found += self._match_far_one(lon_deg, lat_deg)
         return found
+
+    def _circle_of(self, row_ix: int) -> int:
+        return int(self._twin_of[row_ix - self._count])
+
+    def _match_far_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
+        near = {int(self._far.items[entry]) for entry in self._far.entries_at(lon_deg, lat_deg)}
+        edges = ((ix, self._geodesic_one(ix, lon_deg, lat_deg)) for ix in near)
+        return [(ix, edge_m) for ix, edge_m in edges if edge_m <= 0.0]
 
     def edge_m(self, circle_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
         """Signed distance to the edge of paired circles and positions, any distance away."""
         rows = self.rows.take(circle_ix, axis=0)
+        radius_m = self.radius_m.take(circle_ix)
         north = lat_deg - rows[:, _LAT]
         east = lon_deg - rows[:, _LON]
         east -= 360.0 * np.rint(east / 360.0)
-        east2 = east * east
-        trust = self.trust_q.take(circle_ix)
-        by_north, by_east = _polynomial(rows, north, east2)
-        q = by_east + by_north
-        is_sure = (q <= trust) & (by_north <= _SANE_Q * trust) & (east2 <= _SANE_DEG2)
-        edge_m = (np.sqrt(np.where(is_sure, q, 1.0)) - 1.0) * self.radius_m.take(circle_ix)
-        unsure = np.flatnonzero(~is_sure | (np.abs(edge_m) <= POLYNOMIAL_ERROR_M))
-        if len(unsure):
+        edge_m = np.sqrt(_polynomial(rows, north, east * east))
+        edge_m -= _ONE
+        edge_m *= radius_m
+        radius_m -= POLYNOMIAL_MAX_M
+        is_sure = edge_m <= -radius_m
+        is_sure &= np.abs(edge_m) > POLYNOMIAL_ERROR_M
+        if not is_sure.all():
+            unsure = np.flatnonzero(~is_sure)
             edge_m[unsure] = self._geodesic(circle_ix[unsure], lon_deg[unsure], lat_deg[unsure])
         return edge_m
 
@@ -226,13 +251,12 @@ class Circles:
         lon0, lat0, a0, a1, b0, b1, b2, e0 = self._flat[8 * circle_ix : 8 * circle_ix + 8]
         north, east = lat_deg - lat0, lon_deg - lon0
         east -= 360.0 * round(east / 360.0)
-        by_north, east2 = north * north * (a0 + a1 * north), east * east
-        trust = float(self.trust_q[circle_ix])
-        q = east2 * (b0 + north * (b1 + b2 * north) + e0 * east2) + by_north
-        if q <= trust and by_north <= _SANE_Q * trust and east2 <= _SANE_DEG2:
-            edge_m = (sqrt(q) - 1.0) * self._radius[circle_ix]
-            if abs(edge_m) > POLYNOMIAL_ERROR_M:
-                return edge_m
+        by_north, east2 = north * north * (a0 + a1 * north), min(east * east, _FAR_DEG2)
+        q = by_north + abs(east2 * (b0 + north * (b1 + b2 * north) + e0 * east2))
+        radius_m = self._radius[circle_ix]
+        edge_m = (sqrt(q) - 1.0) * radius_m
+        if edge_m <= POLYNOMIAL_MAX_M - radius_m and abs(edge_m) > POLYNOMIAL_ERROR_M:
+            return edge_m
         return self._geodesic_one(circle_ix, lon_deg, lat_deg)
 
     def touches(
@@ -276,19 +300,21 @@ def _shifted(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     return twins
 
 
-def _grid(bounds: NDArray[np.float64], members: Longs, twins: Longs, count: int) -> Grid:
-    """A grid over some circles, numbered as rows are: twins past the end."""
-    grid = grid_of_boxes(bounds[np.concatenate([members, twins])])
-    row_of = np.concatenate([members, np.arange(count, count + len(twins))]).astype(np.int32)
-    grid.items[:] = row_of[grid.items]
+def _numbered(grid: Grid, row_of: Longs) -> Grid:
+    """The grid with rows for items: ``row_of`` holds the row of each."""
+    grid.items[:] = row_of.astype(np.int32)[grid.items]
+    for level in grid.levels:
+        level.items[:] = row_of[level.items]
     return grid
 
 
-def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> tuple[Floats, Floats]:
-    """The squared relative distance in two terms; degrees, and degrees squared, shape (N,).
+def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> Floats:
+    """The squared relative distance; degrees, and degrees squared, shape (N,); changes ``east2``.
 
-    The scalar path computes the same products and sums in the same order: their bits agree.
+    More than `_NEAR_Q` for whatever is far away, NaN where the circle is not near. The scalar path
+    computes the same products and sums in the same order: their bits agree.
     """
+    np.minimum(east2, _FAR, out=east2)
     by_north = north * rows[:, _A1]
     by_north += rows[:, _A0]
     by_north *= north * north
@@ -298,7 +324,10 @@ def _polynomial(rows: NDArray[np.float64], north: Floats, east2: Floats) -> tupl
     by_east += rows[:, _B0]
     by_east += east2 * rows[:, _E0]
     by_east *= east2
-    return by_north, by_east
+    # Negative only where it means nothing: then the sum must not come out small.
+    np.abs(by_east, out=by_east)
+    by_east += by_north
+    return by_east
 
 
 def _sphere_m(lon0_deg: Floats, lat0_deg: Floats, lon1_deg: Floats, lat1_deg: Floats) -> Floats:

@@ -167,7 +167,7 @@ def _near_circles(segments: Segments, circles: Circles) -> tuple[Indices, Indice
     segment_ix = np.concatenate([segment_ix[is_worth], also_ix])
     row_ix = np.concatenate([row_ix[is_worth], also_row_ix])
     # Only now, so that a circle and its twin over the antimeridian are one.
-    return _distinct(segment_ix, circles.circle_of[row_ix].astype(np.int64))
+    return _distinct(segment_ix, circles.circles_of(row_ix).astype(np.int64))
 
 
 def _may_cut(segments: Segments, rows: NDArray[np.float64]) -> Bools:

@@ -1,41 +1,54 @@
-"""A hash grid over longitude and latitude: which zones might hold a position.
+"""A hash grid over longitude and latitude: which items might hold a position.
 
-The globe is cut into square cells of 360 / 2**bits degrees, about as large as the zones in them, so
-that a zone lies in a handful of cells; zones of very different sizes live on different levels.
-A cell's place in the table is a hash of its column and row. Two cells may share a place: what
-comes out are candidates, and whoever asks tests each of them exactly.
+Items of very different sizes live on levels of different cells; see `levels`. Two tables are asked
+in turn, and in both of them a cell's place is a hash of its column and row:
 
-Columns wrap at the antimeridian because a circle is cut into a whole number of cells; longitude
-+180 falls into a column of its own, which repeats the first.
+- ``marks``, a byte a place, says whether anything touches a cell. Its byte is a fingerprint of the
+  cell, so that another cell at the same place is taken for it once in 256 times only. Most
+  positions end here.
+- ``start`` says where a bucket of items begins. Buckets are of cells up to twice as large, since
+  whoever gets here is likely near an item anyway: a quarter of the memory.
+
+Cells that share a place make candidates too many, never too few: whoever asks tests each exactly.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final
+from itertools import pairwise
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
+from geoengine.core.space.levels import BITS_MIN, cells_between
 
 ROW_FACTOR: Final = 0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
-_BITS_MIN, _BITS_MAX = 2, 24  # cells of 90 degrees to 2.4 metres
-_CELLS_MAX: Final = 64  # a zone in more cells than this moves to a coarser level
-_LONELY: Final = 8  # a level costs each fix about one candidate; so few zones join the next level
-_PAD_DEG: Final = 1e-9  # a tenth of a millimetre, against rounding where coordinates wrap
-Cells = tuple[Longs, Longs, Longs]  # item, column, row of each entry
+SEVERAL: Final = 0xFF  # the mark of cells with different fingerprints in one place
+_ROW_FACTOR: Final = np.array(ROW_FACTOR)  # constants as arrays: numpy takes half as long over them
+_PRINT_SHIFT: Final = np.array(24)
+_SEVERAL: Final = np.array(SEVERAL, np.uint8)
+_HALF_TURN_DEG: Final = np.array(180.0)
+_QUARTER_TURN_DEG: Final = np.array(90.0)
+_ONE: Final = np.array(1)
+Indices: TypeAlias = NDArray[np.int64]
+Number = TypeVar("Number", Longs, int)
+_NONE: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
-class Entries:
-    """Which item lies in which cell, E rows, of cells of one size.
+class Part:
+    """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
 
-    ``is_inner`` says whether the cell lies wholly inside the item. Without it, a grid forgets the
-    cells and keeps their hashes only.
+    Marked cells are int32 columns and rows of cells of ``bits``, entries int64 of cells of the
+    buckets' size. ``is_inner`` says whether an entry's cell lies wholly inside its item. Without
+    it, a grid forgets the entries' cells.
     """
 
     bits: int
+    marked_column: Ints
+    marked_row: Ints
     item_ix: Longs
     column: Longs
     row: Longs
@@ -44,161 +57,219 @@ class Entries:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Where the cells of one size are in the table: ``mask + 1`` slots from ``offset``."""
+    """Cells of one size: ``mask + 1`` places of buckets from ``offset``.
+
+    Places are a level's own: an item, which is in one level, is found in one only.
+    """
 
     bits: int
     shift: int  # from the finest level's columns and rows to this one's
+    row_factor: int  # of the hash of marks: another for each level
     mask: int
     offset: int
+    items: Ints  # ascending
 
+    def place(self, column: int, row: int) -> int:
+        """Where the bucket of a cell is."""
+        return ((row * ROW_FACTOR + column) & self.mask) + self.offset
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
-    """Pairs of a position and an item that might hold it, N rows, by level, then position.
-
-    ``is_inner`` is empty unless the grid knows which cells are inside.
-    """
-
-    fix_ix: NDArray[np.intp]
-    item_ix: Ints
-    is_inner: Bools
+    def put(self, hashes: Longs) -> None:
+        """Turn hashes of cells into places."""
+        hashes &= self.mask
+        hashes += self.offset
 
 
 class Grid:
     """Items by cell, on as many levels as their sizes ask for.
 
-    ``table[slot]`` is 0 for nothing or the number b of a bucket, whose entries are
-    ``items[start[b] : start[b + 1]]``, ascending. ``keys`` and ``is_inner`` go with ``items``, or
-    are empty. All levels share these arrays, so that one call looks through all of them.
+    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys`` and
+    ``is_inner`` go with them, or are empty. All levels share the tables, so that one call looks
+    through all of them. Cells of buckets have ``coarser`` bits less than those of marks.
     """
 
-    def __init__(self, parts: list[Entries]) -> None:
+    def __init__(self, parts: list[Part], coarser: int) -> None:
         parts = sorted(parts, key=lambda part: -part.bits)
-        self.bits = parts[0].bits if parts else _BITS_MIN
+        self.bits = parts[0].bits if parts else BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
-        self.levels: list[Level] = []
-        sorted_parts = [self._sorted(part) for part in parts]
-        self.items = _joined([part[1] for part in sorted_parts], np.int32)
-        self.keys = _joined([part[2] for part in sorted_parts], np.int64)
-        self.is_inner = _joined([part[3] for part in sorted_parts], np.bool_)
-        self.table, self.start = _buckets(
-            _joined([p[0] for p in sorted_parts], np.int64), self._size
-        )
+        self.coarser = coarser
+        self.marks = _marks(parts)
+        self.levels = _levels(parts, self.bits)
+        self.start, self.items, self.keys, self.is_inner = _buckets(parts, self.levels)
         # One row a level, to be broadcast against positions; a lone level stays flat.
-        shape = (-1, 1) if len(self.levels) > 1 else (-1,)
-        self._shift = np.array([level.shift for level in self.levels]).reshape(shape)
-        self._mask = np.array([level.mask for level in self.levels]).reshape(shape)
-        self._offset = np.array([level.offset for level in self.levels]).reshape(shape)
-
-    @property
-    def _size(self) -> int:
-        return self.levels[-1].offset + self.levels[-1].mask + 1 if self.levels else 0
-
-    def _sorted(self, part: Entries) -> tuple[Longs, Longs, Longs, Bools]:
-        """Slot, item, key and flag of each entry, by slot, then item; adds the level.
-
-        Notes
-        -----
-        Slot and item are sorted as one number: a second for ten million entries. Without cells, an
-        item whose cells share a slot is held there once.
-        """
-        slot_count = 1 << max(4, (2 * len(part.item_ix) - 1).bit_length())
-        level = Level(part.bits, self.bits - part.bits, slot_count - 1, self._size)
-        self.levels.append(level)
-        packed = (((part.row * ROW_FACTOR + part.column) & level.mask) << 32) | part.item_ix
-        if part.is_inner is None:
-            packed.sort()
-            packed = packed[_is_first(packed)]
-            keys, is_inner = np.empty(0, np.int64), np.empty(0, bool)
-        else:
-            order = np.argsort(packed, kind="stable")
-            packed, is_inner = packed[order], part.is_inner[order]
-            keys = cell_key(part.column, part.row)[order]
-        return (packed >> 32) + level.offset, packed & 0xFFFFFFFF, keys, is_inner
+        shape = (-1, 1) if len(parts) > 1 else (-1,)
+        self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
+        self._factor = np.array([level.row_factor for level in self.levels]).reshape(shape)
+        self._mark_mask = np.array(len(self.marks) - 1)
+        self._coarser = np.array(coarser)
+        self._nths = np.arange(1, len(parts) + 1)
+        self._bits = np.array([level.bits for level in self.levels])
+        self._has_keys = bool(len(self.keys))
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        arrays = (self.table, self.start, self.items, self.keys, self.is_inner)
-        return sum(array.nbytes for array in arrays)
+        tables = self.marks.nbytes + self.start.nbytes
+        entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes
+        return tables + entries + sum(level.items.nbytes for level in self.levels)
 
-    def candidates(self, lon_deg: Floats, lat_deg: Floats) -> Candidates:
-        """Every (position, item) pair whose cells agree, and some more where hashes collide.
+    def candidates(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Indices, Indices]:
+        """Every position and entry whose cells agree, and some more where hashes collide.
 
-        Positions are float64 of shape (P,), in [-180, 180] and [-90, 90].
+        Positions are float64 of shape (P,), in [-180, 180] and [-90, 90]. Returns int64 of shape
+        (N,): the position, and the number of the entry in ``items``; by level, then position.
         """
         if not self.levels:
-            return Candidates(np.empty(0, np.intp), self.items, self.is_inner)
-        column = ((lon_deg + 180.0) * self.per_deg).astype(np.int64)
-        row = ((lat_deg + 90.0) * self.per_deg).astype(np.int64)
-        if len(self.levels) > 1:
-            column, row = (column >> self._shift), (row >> self._shift)
-        slot = row * ROW_FACTOR
-        slot += column
-        slot &= self._mask
-        slot += self._offset
-        asked, entry = self._entries(slot.reshape(-1))
-        fix_ix = asked % len(lon_deg) if len(self.levels) > 1 else asked
-        item_ix = self.items.take(entry)
-        if not len(self.keys):
-            return Candidates(fix_ix, item_ix, self.is_inner)
-        key = cell_key(column.reshape(-1).take(asked), row.reshape(-1).take(asked))
-        same = np.flatnonzero(self.keys.take(entry) == key)
-        return Candidates(fix_ix[same], item_ix[same], self.is_inner.take(entry[same]))
+            return _NONE, _NONE
+        column, row, hit = self._marked(lon_deg, lat_deg)
+        if not len(hit):
+            return hit, hit
+        column, row = column.take(hit), row.take(hit)
+        column >>= self._coarser
+        row >>= self._coarser
+        fix_ix, keys, place = hit, self._keys(column, row, hit, len(lon_deg)), _hash(column, row)
+        ends = hit.searchsorted(self._nths * len(lon_deg)).tolist()
+        for nth, (begin, end) in enumerate(pairwise((0, *ends))):
+            fix_ix[begin:end] -= nth * len(lon_deg)
+            self.levels[nth].put(place[begin:end])
+        asked, entry = self._entries(place)
+        if keys is not None:
+            same = np.flatnonzero(self.keys.take(entry) == keys.take(asked))
+            asked, entry = asked.take(same), entry.take(same)
+        return fix_ix.take(asked), entry
 
-    def _entries(self, slot: Longs) -> tuple[NDArray[np.intp], Longs]:
-        """What is in slots: position of the slot among those asked, and number of the entry."""
-        bucket = self.table.take(slot)
-        hit = bucket.nonzero()[0]
-        bucket = bucket.take(hit)
-        first = self.start.take(bucket)
-        bucket += 1
-        count = self.start.take(bucket)
+    def _keys(self, column: Longs, row: Longs, hit: Indices, count: int) -> Longs | None:
+        """The keys of cells that were hit among ``count`` positions; None without keys."""
+        return cell_key(column, row, self._bits.take(hit // count)) if self._has_keys else None
+
+    def _marked(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Longs, Indices]:
+        """Columns and rows of positions on every level, level by level, and which are marked."""
+        x, y = lon_deg + _HALF_TURN_DEG, lat_deg + _QUARTER_TURN_DEG
+        column, row = (x * self._per_deg).astype(np.int64), (y * self._per_deg).astype(np.int64)
+        print_ = row * self._factor
+        print_ += column
+        mark = self.marks.take(print_ & self._mark_mask)
+        print_ >>= _PRINT_SHIFT
+        is_marked = mark == print_.astype(np.uint8)
+        is_marked |= mark == _SEVERAL
+        return column.reshape(-1), row.reshape(-1), is_marked.reshape(-1).nonzero()[0]
+
+    def _entries(self, place: Longs) -> tuple[Indices, Indices]:
+        """What is in places of the buckets: number of the place asked for, and of the entry."""
+        first = self.start.take(place)
+        place += _ONE
+        count = self.start.take(place)
         count -= first
-        asked = hit.repeat(count)
+        asked = np.arange(len(count)).repeat(count)
         # Each bucket's run of entries, laid end to end.
-        first -= count.cumsum(dtype=np.int32)
+        first -= np.add.accumulate(count, dtype=np.int32)
         first += count
         entry = np.arange(len(asked))
-        entry += first.repeat(count)
+        entry += first.take(asked)
         return asked, entry
 
-    def items_at(self, lon_deg: float, lat_deg: float) -> list[int]:
-        """The candidates of one position, from a grid without cell keys."""
-        column = int((lon_deg + 180.0) * self.per_deg)
-        row = int((lat_deg + 90.0) * self.per_deg)
+    def entries_at(self, lon_deg: float, lat_deg: float) -> list[int]:
+        """The entries of one position: what `candidates` finds, marks not asked."""
         found: list[int] = []
+        finest_column = int((lon_deg + 180.0) * self.per_deg)
+        finest_row = int((lat_deg + 90.0) * self.per_deg)
         for level in self.levels:
-            slot = ((row >> level.shift) * ROW_FACTOR + (column >> level.shift)) & level.mask
-            bucket = self.table[level.offset + slot]
-            if bucket:
-                found += self.items[self.start[bucket] : self.start[bucket + 1]].tolist()
+            by = level.shift + self.coarser
+            column, row = finest_column >> by, finest_row >> by
+            place = level.place(column, row)
+            run = range(self.start[place], self.start[place + 1])
+            if self._has_keys:
+                key = cell_key(column, row, level.bits)
+                found += [entry for entry in run if self.keys[entry] == key]
+            else:
+                found += run
         return found
 
     def near_boxes(
         self, level: Level, west: Floats, south: Floats, east: Floats, north: Floats
-    ) -> tuple[NDArray[np.intp], Ints]:
+    ) -> tuple[Indices, Ints]:
         """Items of a level that might touch boxes: number of the box, and the item; repeated.
 
         Boxes are columns in degrees, shape (B,), less than the globe around.
         """
-        box_ix, column, row = _cells_between(west, south, east, north, level.bits)
-        slot = row * ROW_FACTOR
-        slot += column & (2**level.bits - 1)
-        slot &= level.mask
-        slot += level.offset
-        asked, entry = self._entries(slot)
+        bits = level.bits - self.coarser
+        box_ix, column, row = cells_between(west, south, east, north, bits)
+        column &= 2**bits - 1
+        place = _hash(column, row)
+        level.put(place)
+        asked, entry = self._entries(place)
         return box_ix.take(asked), self.items.take(entry)
 
-    def items_of(self, level: Level) -> Longs:
-        """The items of a level, ascending."""
-        buckets = self.table[level.offset : level.offset + level.mask + 1]
-        first, last = self.start[buckets[buckets > 0].min()], self.start[buckets.max() + 1]
-        return np.unique(self.items[first:last]).astype(np.int64)
+
+def cell_key(column: Number, row: Number, bits: Number | int) -> Number:
+    """One number for a cell among those of all levels, of the same shape."""
+    key: Number = (bits << 56) | (row << 28) | column
+    return key
 
 
-def _joined(parts: list[NDArray[Any]], dtype: DTypeLike) -> NDArray[Any]:
-    return np.concatenate([np.empty(0, dtype), *parts]).astype(dtype)
+def _row_factor(bits: int) -> int:
+    return ROW_FACTOR * (2 * bits + 1) & 0xFFFFFFFF
+
+
+def _places(count: int) -> int:
+    """How many places a table for so many cells has: two to four a cell, a power of two."""
+    return 1 << max(4, (2 * count - 1).bit_length())
+
+
+def _marks(parts: list[Part]) -> NDArray[np.uint8]:
+    prints = [p.marked_row * np.int64(_row_factor(p.bits)) + p.marked_column for p in parts]
+    print_ = np.concatenate([np.empty(0, np.int64), *prints])
+    marks = np.zeros(_places(len(print_)), np.uint8)
+    place, mark = print_ & (len(marks) - 1), (print_ >> 24).astype(np.uint8)
+    marks[place] = mark
+    marks[place[marks[place] != mark]] = SEVERAL
+    return marks
+
+
+def _levels(parts: list[Part], finest_bits: int) -> list[Level]:
+    levels: list[Level] = []
+    offset = 0
+    for part in parts:
+        places, items = _places(len(part.item_ix)), np.unique(part.item_ix).astype(np.int32)
+        shift, factor = finest_bits - part.bits, _row_factor(part.bits)
+        levels.append(Level(part.bits, shift, factor, places - 1, offset, items))
+        offset += places
+    return levels
+
+
+def _hash(column: Longs, row: Longs) -> Longs:
+    hashes: Longs = row * _ROW_FACTOR
+    hashes += column
+    return hashes
+
+
+def _buckets(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Longs, Bools]:
+    """Where the run of each place starts, and its entries: item, key, and whether inside.
+
+    Notes
+    -----
+    Place and item are sorted as one number: a second for ten million entries. Without keys, an
+    item whose cells share a place is held there once.
+    """
+    packed = np.concatenate([_NONE, *(_hash(part.column, part.row) for part in parts)])
+    begin = 0
+    for part, level in zip(parts, levels, strict=True):
+        end = begin + len(part.item_ix)
+        level.put(packed[begin:end])
+        packed[begin:end] <<= 32
+        packed[begin:end] |= part.item_ix
+        begin = end
+    keys, is_inner = _NONE, np.empty(0, bool)
+    if parts and parts[0].is_inner is not None:
+        order = np.argsort(packed, kind="stable")
+        packed = packed[order]
+        keys = np.concatenate([cell_key(p.column, p.row, p.bits) for p in parts])[order]
+        is_inner = np.concatenate([p.is_inner for p in parts if p.is_inner is not None])[order]
+    else:
+        packed.sort()
+        packed = packed[_is_first(packed)]
+    place_count = levels[-1].offset + levels[-1].mask + 1 if levels else 0
+    start = np.searchsorted(packed, np.arange(place_count + 1) << 32)
+    return start.astype(np.int32), (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner
 
 
 def _is_first(ordered: Longs) -> Bools:
@@ -206,106 +277,3 @@ def _is_first(ordered: Longs) -> Bools:
     is_first = np.ones(len(ordered), bool)
     np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
     return is_first
-
-
-def _buckets(slot: Longs, slot_count: int) -> tuple[Ints, Ints]:
-    """The table over entries ordered by slot, and where each bucket starts."""
-    first = np.flatnonzero(_is_first(slot))
-    table = np.zeros(slot_count, np.int32)
-    table[slot[first]] = np.arange(1, len(first) + 1)
-    return table, np.concatenate([[0], first, [len(slot)]]).astype(np.int32)
-
-
-def cell_key(column: Longs, row: Longs) -> Longs:
-    """One number for a cell of a level, int64 of the same shape."""
-    return (row << 32) | column
-
-
-def grid_of_boxes(bounds: NDArray[np.float64]) -> Grid:
-    """A grid over items that fill most of their boxes.
-
-    Parameters
-    ----------
-    bounds : float64, shape (N, 4)
-        West, south, east, north in degrees. West below -180 or east above 180 is over the
-        antimeridian. Row i is item i.
-    """
-    bits = _levels(bounds)
-    parts = []
-    for level_bits in np.unique(bits).tolist():
-        item_ix = np.flatnonzero(bits == level_bits)
-        nth, column, row = cells_of_boxes(bounds[item_ix], level_bits)
-        parts.append(Entries(level_bits, item_ix[nth], column, row))
-    return Grid(parts)
-
-
-def natural_bits(height_deg: NDArray[np.float64]) -> Longs:
-    """The level whose cells are half to twice as high as this; every second level is in use."""
-    bits = 2 * np.round(np.log2(360.0 / np.maximum(height_deg, 1e-6)) / 2)
-    return np.clip(bits, _BITS_MIN, _BITS_MAX).astype(np.int64)
-
-
-def _levels(bounds: NDArray[np.float64]) -> Longs:
-    width, height = bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]
-    bits = natural_bits(height / 2)
-    for _ in range(_BITS_MIN, _BITS_MAX, 2):
-        per_deg = 2.0**bits / 360
-        too_many = (width * per_deg + 1) * (height * per_deg + 1) > _CELLS_MAX
-        bits[too_many & (bits > _BITS_MIN)] -= 2
-    return _without_lonely_levels(bits)
-
-
-def _without_lonely_levels(bits: Longs) -> Longs:
-    present, counts = np.unique(bits, return_counts=True)
-    names, sizes = present.tolist(), counts.tolist()
-    for fine in range(len(names) - 1, 0, -1):
-        if sizes[fine] < _LONELY and names[fine] - names[fine - 1] <= 4:
-            bits[bits == names[fine]] = names[fine - 1]
-            sizes[fine - 1] += sizes[fine]
-    return bits
-
-
-def cells_of_boxes(bounds: NDArray[np.float64], bits: int) -> Cells:
-    """The cells of a level that boxes touch: item, column and row of each, int64 of shape (E,)."""
-    west, south, east, north = bounds.T
-    item, column, row = _cells_between(
-        west - _PAD_DEG,
-        np.maximum(south - _PAD_DEG, -90.0),
-        east + _PAD_DEG,
-        np.minimum(north + _PAD_DEG, 90.0),
-        bits,
-    )
-    return with_seam(item, column & (2**bits - 1), row, bits)
-
-
-def _cells_between(west: Floats, south: Floats, east: Floats, north: Floats, bits: int) -> Cells:
-    """Every cell of boxes, columns not yet wrapped; a box around the globe gets each once."""
-    per_deg = 2**bits / 360
-    column0 = np.floor((west + 180.0) * per_deg).astype(np.int64)
-    column1 = np.floor((east + 180.0) * per_deg).astype(np.int64)
-    row0 = np.floor((south + 90.0) * per_deg).astype(np.int64)
-    row1 = np.floor((north + 90.0) * per_deg).astype(np.int64)
-    width = np.minimum(column1 - column0 + 1, 2**bits)
-    item, nth = runs(width * (row1 - row0 + 1))
-    width = width.take(item)
-    down = nth // width
-    nth -= down * width
-    nth += column0.take(item)
-    down += row0.take(item)
-    return item, nth, down
-
-
-def runs(counts: Longs) -> tuple[Longs, Longs]:
-    """Number the members of groups laid end to end: group and position in it, shape (sum,)."""
-    group = np.arange(len(counts)).repeat(counts)
-    return group, np.arange(len(group)) - (counts.cumsum() - counts).repeat(counts)
-
-
-def with_seam(item: Longs, column: Longs, row: Longs, bits: int) -> Cells:
-    """The cells, and those of the first column once more in the column of longitude +180."""
-    seam = np.flatnonzero(column == 0)
-    return (
-        np.concatenate([item, item.take(seam)]),
-        np.concatenate([column, np.full(len(seam), 2**bits)]),
-        np.concatenate([row, row.take(seam)]),
-    )

@@ -17,7 +17,8 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
 from geoengine.core.space.geodesy import circle_bounds, degree_m, geodesic_m
-from geoengine.core.space.grid import ROW_FACTOR, Entries, Grid, natural_bits
+from geoengine.core.space.grid import Grid, Part
+from geoengine.core.space.levels import fewer_levels, natural_bits
 from geoengine.core.space.raster import cells_of_shape
 
 Shape: TypeAlias = Polygon | MultiPolygon
@@ -42,18 +43,19 @@ class Polygons:
         self._edges = _squeezed_edges(self.shapes, self._squeeze)
         shapely.prepare(self.shapes)
         shapely.prepare(self._edges)
-        self.grid = Grid(_entries(self.shapes, self.bounds))
+        self.grid = Grid(_parts(self.shapes, self.bounds), coarser=0)
 
     def __len__(self) -> int:
         return len(self.shapes)
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
         """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
-        found = self.grid.candidates(lon_deg, lat_deg)
+        fix_ix, entry = self.grid.candidates(lon_deg, lat_deg)
+        polygon_ix = self.grid.items.take(entry)
         # Prepared polygons are a few kilobytes each: asked in turn, they stay in the cache.
-        order = np.argsort(found.item_ix, kind="stable")
-        fix_ix, polygon_ix = found.fix_ix[order], found.item_ix[order]
-        is_in = found.is_inner[order]
+        order = np.argsort(polygon_ix, kind="stable")
+        fix_ix, polygon_ix = fix_ix[order], polygon_ix[order]
+        is_in = self.grid.is_inner[entry[order]]
         ask = np.flatnonzero(~is_in)
         is_in[ask] = self.holds(polygon_ix[ask], lon_deg[fix_ix[ask]], lat_deg[fix_ix[ask]])
         fix_ix, polygon_ix = fix_ix[is_in], polygon_ix[is_in]
@@ -62,10 +64,11 @@ class Polygons:
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The polygons a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
+        grid = self.grid
         inside = [
-            polygon_ix
-            for polygon_ix, is_inner in self._near_one(lon_deg, lat_deg)
-            if is_inner or self._holds_one(polygon_ix, lon_deg, lat_deg)
+            int(grid.items[entry])
+            for entry in grid.entries_at(lon_deg, lat_deg)
+            if grid.is_inner[entry] or self._holds_one(int(grid.items[entry]), lon_deg, lat_deg)
         ]
         if not inside:
             return []
@@ -131,21 +134,6 @@ class Polygons:
         nearest = shapely.get_coordinates(lines)[::2]
         return geodesic_m(lon_deg, lat_deg, nearest[:, 0] / squeeze, nearest[:, 1])
 
-    def _near_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, bool]]:
-        grid = self.grid
-        found: list[tuple[int, bool]] = []
-        column = int((lon_deg + 180.0) * grid.per_deg)
-        row = int((lat_deg + 90.0) * grid.per_deg)
-        for level in grid.levels:
-            x, y = column >> level.shift, row >> level.shift
-            bucket = grid.table[level.offset + ((y * ROW_FACTOR + x) & level.mask)]
-            if bucket:
-                run = slice(grid.start[bucket], grid.start[bucket + 1])
-                is_same = grid.keys[run] == (y << 32 | x)
-                items, is_inner = grid.items[run][is_same], grid.is_inner[run][is_same]
-                found += zip(items.tolist(), is_inner.tolist(), strict=True)
-        return found
-
     def _holds_one(self, polygon_ix: int, lon_deg: float, lat_deg: float) -> bool:
         turns = round((lon_deg - float(self._middle_deg[polygon_ix])) / 360.0)
         shape = self.shapes[polygon_ix]
@@ -191,14 +179,15 @@ def _squeezed_edges(shapes: NDArray[Any], squeeze: Floats) -> NDArray[Any]:
     return np.array(edges or [], object)
 
 
-def _entries(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Entries]:
+def _parts(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Part]:
     extent = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-    bits = natural_bits(extent / _CELLS_ACROSS)
-    entries = []
+    bits = fewer_levels(natural_bits(extent / _CELLS_ACROSS))
+    parts = []
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
-        parts = [cells_of_shape(shapes[ix], level_bits) for ix in members.tolist()]
-        item = members.repeat([len(part[0]) for part in parts])
-        column, row, is_inner = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        entries.append(Entries(level_bits, item, column, row, is_inner))
-    return entries
+        found = [cells_of_shape(shapes[ix], level_bits) for ix in members.tolist()]
+        item = members.repeat([len(columns[0]) for columns in found])
+        column, row, is_inner = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        marked = column.astype(np.int32), row.astype(np.int32)
+        parts.append(Part(level_bits, *marked, item, column, row, is_inner))
+    return parts

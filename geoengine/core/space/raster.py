@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Bools, Longs
-from geoengine.core.space.grid import cell_key, with_seam
+from geoengine.core.space.levels import with_seam
 
 _PAD_DEG: Final = 1e-9  # a tenth of a millimetre: an edge that just misses a cell marks it too
 
@@ -43,7 +43,7 @@ def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Lon
     column, row = (x + column0) & (2**bits - 1), np.maximum(y + row0, 0)
     # A shape around the globe meets itself in the first column: where both, the edge counts.
     once = np.lexsort((inner, column, row))
-    once = once[np.unique(cell_key(column, row)[once], return_index=True)[1]]
+    once = once[np.unique((row << 32 | column)[once], return_index=True)[1]]
     nth, column, row = with_seam(once, column[once], row[once], bits)
     return column, row, inner[nth]
 

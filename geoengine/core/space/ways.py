@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Longs
-from geoengine.core.space.grid import Grid, Level, runs
+from geoengine.core.space.grid import Grid, Level
+from geoengine.core.space.levels import runs
 
 Indices = NDArray[np.int64]
 Pairs = tuple[Indices, Indices]  # way, item
@@ -90,10 +91,10 @@ def near_pairs(grid: Grid, segments: Segments, bounds_of: BoundsOf) -> Pairs:
     is_polar = segments.is_polar
     found: list[Pairs] = []
     for level in grid.levels:
-        per_deg = 2**level.bits / 360
+        per_deg = 2 ** (level.bits - grid.coarser) / 360
         pieces = np.ceil(extent_deg * per_deg)
         np.maximum(pieces, 1.0, out=pieces)
-        is_wild = pieces * (4 + 4 * per_deg * sagitta_deg) > max(_CELLS_MAX, level.mask // 4)
+        is_wild = pieces * (4 + 4 * per_deg * sagitta_deg) > max(_CELLS_MAX, len(level.items))
         is_wild |= is_polar
         tame = (~is_wild).nonzero()[0]
         found += _by_pieces(grid, level, segments, tame, pieces.take(tame).astype(np.int64))
@@ -148,7 +149,7 @@ def _by_scan(
     grid: Grid, level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
 ) -> Iterator[Pairs]:
     """For ways too long, or too near a pole, for cells: every item at their latitudes."""
-    items = grid.items_of(level)
+    items = level.items.astype(np.int64)
     bounds = bounds_of(items)
     for way in members.tolist():
         south, north = segments.latitudes(way)
