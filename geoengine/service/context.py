@@ -10,11 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Fixes, Sightings
-from geoengine.core.record import Event
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.http.problems import Problem
-from geoengine.service.intake import Intake, Post
+from geoengine.service.intake import Intake
 from geoengine.service.metrics import Metrics
 from geoengine.service.settings import Settings
 from geoengine.service.worker import Worker
@@ -58,12 +56,6 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
-
-    async def submit(self, fixes: Fixes, sightings: Sightings, body_bytes: int) -> list[Event]:
-        """Queue rows for the worker and wait until what they cause is durable."""
-        post = Post(fixes, sightings, body_bytes)
-        self.intake.put(post)
-        return await post.answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,51 +2,63 @@
 
 Natural micro-batching: nobody waits for a timer. The worker takes whatever has arrived while it
 was committing the batch before, up to a size that keeps the next answer near.
+
+A post waits as typed rows. They are checked and laid out as columns by the batch, so that a post of
+a single ping costs no array of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from itertools import chain
 
 import numpy as np
 
-from geoengine.core.columns import Fixes, Sightings
+from geoengine.core.columns import Fixes, Longs, Sightings
 from geoengine.core.record import Event
+from geoengine.ingest.pings import Ping, columns_of
+from geoengine.ingest.wire import Reject, Rows
+from geoengine.service.http.answers import taken
 from geoengine.service.http.problems import Problem
 
-Rows = TypeVar("Rows", Fixes, Sightings)
+# The answer's body once what it tells is durable; an error when nothing was committed.
+OnAnswer = Callable[[bytes | BaseException], None]
+NO_SIGHTINGS = Sightings.empty()
+_ROW_MIN_BYTES = 3  # of a body that holds a row: `{},`
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Post:
-    """One request's pings and sightings, and the answer its sender waits for."""
+    """One request's pings or sightings, and how its sender is told what became of them.
 
-    fixes: Fixes
-    sightings: Sightings
+    Pings have the right types and are not yet checked further; sightings are.
+    """
+
+    on_answer: OnAnswer
     body_bytes: int
-    answer: asyncio.Future[list[Event]] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    recv_ms: int
+    rows: Rows[Ping]
+    sightings: Sightings = NO_SIGHTINGS
 
     def __len__(self) -> int:
-        return len(self.fixes) + len(self.sightings)
+        return len(self.rows.items) + len(self.sightings)
 
-    def resolve(self, events: list[Event]) -> None:
-        """Tell the sender what its pings caused, durably."""
-        if not self.answer.done():
-            self.answer.set_result(events)
+    def resolve(self, late: Sequence[Reject] = (), events: Sequence[Event] = ()) -> list[Reject]:
+        """Tell the sender what its rows caused, durably; all its rejects."""
+        rejects = self.rows.rejects_with(late)
+        self.on_answer(taken(len(self) - len(late), rejects, events))
+        return rejects
 
     def refuse(self, error: BaseException) -> None:
         """Tell the sender that nothing was committed."""
-        if not self.answer.done():
-            self.answer.set_exception(error)
+        self.on_answer(error)
 
 
 class Intake:
-    """The queue between the routes and the worker."""
+    """The queue between the doors and the worker."""
 
     def __init__(self, max_pings: int, max_bytes: int) -> None:
         self._max_pings = max_pings
@@ -60,20 +72,33 @@ class Intake:
     def __len__(self) -> int:
         return len(self._posts)
 
+    def admit(self, body_bytes: int, body: bytes = b"") -> None:
+        """Refuse a post that finds no room before anything is spent on reading it.
+
+        A body that is not there yet is judged by its length. Raises `Problem`.
+        """
+        self._admit(0, body_bytes)
+        # A body has no more rows than braces; counting them costs a twentieth of reading them.
+        if self.ping_count + len(body) // _ROW_MIN_BYTES > self._max_pings:
+            self._admit(body.count(b"{"), body_bytes)
+
     def put(self, post: Post) -> None:
         """Queue a post; raises `Problem` when the queue is full or the service is stopping."""
-        if self.is_closed:
-            raise Problem("stopping")
-        # An empty queue takes any single post, so that one within the body limit can get through.
-        if self._posts and (
-            self.ping_count + len(post) > self._max_pings
-            or self.body_bytes + post.body_bytes > self._max_bytes
-        ):
-            raise Problem("queue_full", f"{self.ping_count} pings are waiting.")
+        self._admit(len(post), post.body_bytes)
         self._posts.append(post)
         self.ping_count += len(post)
         self.body_bytes += post.body_bytes
         self._has_posts.set()
+
+    def _admit(self, ping_count: int, body_bytes: int) -> None:
+        if self.is_closed:
+            raise Problem("stopping")
+        # An empty queue takes any single post, so that one within the body limit can get through.
+        if self._posts and (
+            self.ping_count + max(ping_count, 1) > self._max_pings
+            or self.body_bytes + body_bytes > self._max_bytes
+        ):
+            raise Problem("queue_full", f"{self.ping_count} pings are waiting.")
 
     def take(self, most_pings: int) -> list[Post]:
         """The longest waiting posts, together at most so many pings, but at least one post."""
@@ -105,15 +130,42 @@ class Intake:
         self._has_posts.set()
 
 
-def joined(posts: list[Post]) -> tuple[Fixes, Sightings]:
-    """The posts' rows end to end, ``post_ix`` telling which post each came with."""
-    fixes = [_numbered(post.fixes, ix) for ix, post in enumerate(posts) if len(post.fixes)]
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The rows of some posts as columns; ``post_ix`` tells which post each came with."""
+
+    fixes: Fixes
+    sightings: Sightings
+    rejects: dict[int, list[Reject]] = field(default_factory=dict)  # by post; its rows count from 0
+
+    def __len__(self) -> int:
+        return len(self.fixes) + len(self.sightings)
+
+
+def joined(posts: Sequence[Post]) -> Joined:
+    """The posts' rows end to end: one look at all of them."""
     heard = [_numbered(post.sightings, ix) for ix, post in enumerate(posts) if len(post.sightings)]
-    return (
-        Fixes.concat(fixes) if fixes else Fixes.empty(),
-        Sightings.concat(heard) if heard else Sightings.empty(),
-    )
+    sightings = Sightings.concat(heard) if heard else NO_SIGHTINGS
+    counts = [len(post.rows.items) for post in posts]
+    if not any(counts):
+        return Joined(Fixes.empty(), sightings)
+    post_ix = np.repeat(np.arange(len(posts)), counts)
+    recv_ms = np.array([post.recv_ms for post in posts], np.int64)[post_ix]
+    items = list(chain.from_iterable([post.rows.items for post in posts]))
+    found = columns_of(items, recv_ms=recv_ms, post_ix=post_ix)
+    return Joined(found.fixes, sightings, _by_post(found.rejects, post_ix, counts))
 
 
-def _numbered(rows: Rows, post_ix: int) -> Rows:
+def _by_post(rejects: list[Reject], post_ix: Longs, counts: list[int]) -> dict[int, list[Reject]]:
+    found: dict[int, list[Reject]] = {}
+    if rejects:
+        starts = np.cumsum([0, *counts])
+        for reject in rejects:
+            ix = int(post_ix[reject.index])
+            own = Reject(reject.index - int(starts[ix]), reject.reason)
+            found.setdefault(ix, []).append(own)
+    return found
+
+
+def _numbered(rows: Sightings, post_ix: int) -> Sightings:
     return replace(rows, post_ix=np.full(len(rows), post_ix, np.int64))

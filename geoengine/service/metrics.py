@@ -21,6 +21,8 @@ from prometheus_client import (
     generate_latest,
 )
 
+from geoengine.ingest.wire import Reject
+
 disable_created_metrics()  # type: ignore[no-untyped-call]  # twice the series, read by nobody
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -90,6 +92,11 @@ class Metrics:
     def page(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def count_rejects(self, rejects: Iterable[Reject]) -> None:
+        """Count rows that were refused."""
+        for reject in rejects:
+            self.rejects.add((reject.reason,))
 
     def shows_book(self, version: str) -> None:
         """Name the catalogue in force, and only that one."""

@@ -7,15 +7,16 @@ put in force between two batches.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from geoengine.core.book import Book
 from geoengine.core.engine import Batch, Outcome
 from geoengine.core.errors import StateConflict, StateError, StateUnavailable
 from geoengine.core.record import Event
+from geoengine.ingest.wire import Reject
 from geoengine.service.clock import elapsed_s
-from geoengine.service.intake import Intake, Post, joined
+from geoengine.service.intake import Intake, Joined, Post, joined
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics, without_numbers
 from geoengine.service.settings import Settings
@@ -113,7 +114,8 @@ class Worker:
 
     async def _serve(self, posts: list[Post], due: tuple[str, ...]) -> None:
         try:
-            outcome = await self._advance(posts, due)
+            rows = joined(posts)
+            outcome = await self._advance(rows, due) if len(rows) or due else Outcome()
         except (StateUnavailable, StateConflict) as error:
             self._refuse(posts, error)
         except StateError:
@@ -123,14 +125,13 @@ class Worker:
             await self._isolate(posts, due, error)
         else:
             self._trouble = ""
-            answer(posts, outcome.events)
+            self._metrics.count_rejects(answer(posts, rows.rejects, outcome.events))
 
-    async def _advance(self, posts: list[Post], due: tuple[str, ...]) -> Outcome:
+    async def _advance(self, rows: Joined, due: tuple[str, ...]) -> Outcome:
         began_s = elapsed_s()
-        fixes, sightings = joined(posts)
-        batch = Batch(fixes=fixes, sightings=sightings, due=due, now_ms=self._clock())
+        batch = Batch(fixes=rows.fixes, sightings=rows.sightings, due=due, now_ms=self._clock())
         outcome = await advance(self._state, self.book, batch)
-        self._count(outcome, len(fixes) + len(sightings), elapsed_s() - began_s)
+        self._count(outcome, len(rows), elapsed_s() - began_s)
         self.on_commit(outcome)
         return outcome
 
@@ -162,6 +163,7 @@ class Worker:
 
     def _count(self, outcome: Outcome, ping_count: int, took_s: float) -> None:
         metrics = self._metrics
+        metrics.pings.inc(ping_count)
         metrics.batch_size.observe(ping_count)
         metrics.commit_seconds.observe(took_s)
         for decision in outcome.decisions:
@@ -173,11 +175,17 @@ class Worker:
                 metrics.fixes.add((name,), count)
 
 
-def answer(posts: list[Post], events: list[Event]) -> None:
-    """Give each post the events that its own rows caused; those of deadlines go to nobody."""
-    own: list[list[Event]] = [[] for _ in posts]
+def answer(
+    posts: list[Post], late: Mapping[int, list[Reject]], events: Sequence[Event]
+) -> list[Reject]:
+    """Tell each post the events that its own rows caused; those of deadlines go to nobody.
+
+    ``late`` are the rejects that the batch found, by post. Returns all rejects of all posts.
+    """
+    own: dict[int, list[Event]] = {}
     for event in events:
-        if event.post_ix >= 0:
-            own[event.post_ix].append(event)
-    for post, caused in zip(posts, own, strict=True):
-        post.resolve(caused)
+        own.setdefault(event.post_ix, []).append(event)
+    rejects: list[Reject] = []
+    for ix, post in enumerate(posts):
+        rejects += post.resolve(late.get(ix, ()), own.get(ix, ()))
+    return rejects

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
-import numpy as np
+import msgspec
 import pytest
 
-from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.record import Event
+from geoengine.ingest.pings import Ping
+from geoengine.ingest.wire import Reject, Rows
+from geoengine.service.http.answers import taken
 from geoengine.service.http.problems import Problem
+from geoengine.service.http.wire import Taken
 from geoengine.service.intake import Intake, Post, joined
 from geoengine.service.worker import answer
 
+NOW_MS = 1_790_000_000_000
 
-def post(count: int, body_bytes: int = 100) -> Post:
-    where = np.full(count, 48.0)
-    fixes = Fixes.of([f"d{ix}" for ix in range(count)], where, where, np.arange(count))
-    return Post(fixes, Sightings.empty(), body_bytes)
+
+def post(count: int, body_bytes: int = 100, told: list[Any] | None = None, **odd: Any) -> Post:
+    """So many pings of d0, d1, ...; ``odd`` changes the last one."""
+    pings = [
+        Ping(device_id=f"d{ix}", lat=48.0, lon=2.0, fix_time=NOW_MS + ix) for ix in range(count)
+    ]
+    for name, value in odd.items():
+        setattr(pings[-1], name, value)
+    on_answer = [].append if told is None else told.append
+    return Post(on_answer, body_bytes, NOW_MS, Rows(pings, count))
 
 
 async def test_posts_leave_in_the_order_they_came_and_together_up_to_a_size() -> None:
@@ -72,24 +84,52 @@ async def test_waiting_ends_when_something_comes() -> None:
     await asyncio.wait_for(waiting, 1)
 
 
+async def test_a_post_without_room_is_refused_before_it_is_read() -> None:
+    intake = Intake(10, 1_000)
+    intake.admit(5_000, b"{}" * 2_500)  # nobody waits: anything may come in
+    intake.put(post(8))
+    intake.admit(100, b'[{"a":1},{"b":2}]')
+    for body_bytes, body in ((901, b""), (100, b"[{},{},{}]")):
+        with pytest.raises(Problem) as raised:
+            intake.admit(body_bytes, body)
+        assert raised.value.kind == "queue_full"
+    intake.put(post(2))
+    with pytest.raises(Problem):
+        intake.admit(0)
+
+
 async def test_joined_rows_know_the_post_they_came_with() -> None:
-    fixes, sightings = joined([post(2), post(0), post(1)])
-    assert fixes.post_ix.tolist() == [0, 0, 2]
-    assert fixes.device_ids == ["d0", "d1", "d0"]
-    assert len(sightings) == 0
+    rows = joined([post(2), post(0), post(1)])
+    assert rows.fixes.post_ix.tolist() == [0, 0, 2]
+    assert rows.fixes.device_ids == ["d0", "d1", "d0"]
+    assert (len(rows.sightings), rows.rejects) == (0, {})
+
+
+@pytest.mark.parametrize("others", [1, 20])
+async def test_a_row_refused_is_told_to_its_own_post_by_its_own_place(others: int) -> None:
+    told: list[Any] = []
+    bad = post(3, told=told, lat=91.0)
+    posts = [post(2) for _ in range(others)] + [bad]
+    rows = joined(posts)
+    assert len(rows) == 2 * others + 2
+    rejects = answer(posts, rows.rejects, [])
+    assert rejects == [Reject(2, "lat_out_of_range")]
+    assert json.loads(told[0]) == {
+        "accepted": 2,
+        "rejected": [{"index": 2, "reason": "lat_out_of_range"}],
+        "events": [],
+    }
 
 
 async def test_each_post_is_told_its_own_events_and_those_of_deadlines_go_to_nobody() -> None:
-    posts = [post(1), post(1)]
+    told: list[list[Any]] = [[], []]
+    posts = [post(1, told=told[0]), post(1, told=told[1])]
     events = [Event(f"e{ix}", "zone.entered", 0, "p", {}, post_ix=ix) for ix in (1, -1, 0, 1)]
-    answer(posts, events)
-    assert [event.id for event in await posts[0].answer] == ["e0"]
-    assert [event.id for event in await posts[1].answer] == ["e1", "e1"]
+    answer(posts, {}, events)
+    ids = [[event["id"] for event in json.loads(body)["events"]] for [body] in told]
+    assert ids == [["e0"], ["e1", "e1"]]
 
 
-async def test_nobody_is_told_who_has_hung_up() -> None:
-    gone = post(1)
-    gone.answer.cancel()
-    gone.resolve([])
-    gone.refuse(Problem("stopping"))
-    assert gone.answer.cancelled()
+@pytest.mark.parametrize("accepted", [0, 1, 1_000, 1_001])
+def test_the_answer_to_those_to_whom_nothing_happened_is_the_same_as_any(accepted: int) -> None:
+    assert taken(accepted, [], []) == msgspec.json.encode(Taken(accepted, [], []))

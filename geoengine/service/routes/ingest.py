@@ -1,49 +1,90 @@
-"""Pings and sightings: decode, queue, wait until durable, answer."""
+"""Pings and sightings: read, queue, wait until durable, answer.
+
+A *take* is what the doors have in common: it reads a body and queues it without waiting, and says
+where to the answer goes. aiohttp's handlers wait for it in a future, the lean door in its queue.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-from geoengine.core.columns import Fixes, Sightings
-from geoengine.core.events import cloud_event
-from geoengine.core.record import Event
-from geoengine.ingest.pings import decode_pings
+from geoengine.core.columns import Sightings
+from geoengine.ingest.pings import Ping, read_pings
 from geoengine.ingest.sightings import Heard, decode_sightings
-from geoengine.ingest.wire import Malformed, Reject
+from geoengine.ingest.wire import Malformed, Reject, Rows
 from geoengine.service.auth import Caller
-from geoengine.service.context import Call, Context
+from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.problems import Problem
-from geoengine.service.http.wire import Rejected, Taken
-from geoengine.service.metrics import Metrics
+from geoengine.service.intake import OnAnswer, Post
+
+Take = Callable[[Context, Caller, bytes, OnAnswer], None]
 
 FORBIDDEN = "gateway_forbidden"  # this key may not speak for that gateway, or for a phone
 _GATEWAYS_OWN = "A gateway's key sends what gateways of its own store heard, and nothing else."
 _APPS_OWN = "What a gateway heard takes a gateway's key."
 
 
-async def post_pings(context: Context, call: Call) -> Taken:
+async def post_pings(context: Context, call: Call) -> Answer:
     """Take location reports in."""
-    pings = decode_pings(call.body, recv_ms=context.clock())
-    if isinstance(pings, Malformed):
-        raise Problem("malformed", pings.reason)
-    events: list[Event] = []
-    if len(pings.fixes):
-        events = await context.submit(pings.fixes, Sightings.empty(), len(call.body))
-    return _taken(context.metrics, len(pings.fixes), pings.rejects, events)
+    return await _waited(take_pings, context, call)
 
 
-async def post_sightings(context: Context, call: Call) -> Taken:
+async def post_sightings(context: Context, call: Call) -> Answer:
     """Take beacon sightings in, of phones and of gateways."""
-    heard = decode_sightings(call.body, recv_ms=context.clock())
+    return await _waited(take_sightings, context, call)
+
+
+async def _waited(take: Take, context: Context, call: Call) -> Answer:
+    told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    take(context, call.caller, call.body, partial(_settle, told))
+    return Answer(await told)
+
+
+def _settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
+    if future.done():
+        return  # the sender has hung up
+    if isinstance(told, bytes):
+        future.set_result(told)
+    else:
+        future.set_exception(told)
+
+
+def take_pings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> None:
+    """Read location reports and queue them; ``on_answer`` is told once what follows is durable.
+
+    Raises a `Problem` when they are refused at once.
+    """
+    context.intake.admit(len(body), body)
+    rows = read_pings(body)
+    if isinstance(rows, Malformed):
+        raise Problem("malformed", rows.reason)
+    _queue(context, Post(on_answer, len(body), context.clock(), rows))
+
+
+def take_sightings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> None:
+    """The same for sightings; what a caller may not report is refused too."""
+    context.intake.admit(len(body), body)
+    recv_ms = context.clock()
+    heard = decode_sightings(body, recv_ms=recv_ms)
     if isinstance(heard, Malformed):
         raise Problem("malformed", heard.reason)
-    sightings, rejects = allowed(heard, call.caller, _stores(context))
-    events: list[Event] = []
-    if len(sightings):
-        events = await context.submit(Fixes.empty(), sightings, len(call.body))
-    return _taken(context.metrics, len(sightings), rejects, events)
+    sightings, rejects = allowed(heard, caller, _stores(context))
+    rows: Rows[Ping] = Rows([], heard.count, None, rejects)
+    _queue(context, Post(on_answer, len(body), recv_ms, rows, sightings))
+
+
+def _queue(context: Context, post: Post) -> None:
+    if len(post):
+        context.intake.put(post)
+    else:  # nothing in it is worth a turn of the worker
+        context.metrics.count_rejects(post.resolve())
+
+
+TAKES: dict[str, Take] = {"/v1/pings": take_pings, "/v1/sightings": take_sightings}
 
 
 def allowed(
@@ -89,14 +130,3 @@ def _stores(context: Context) -> Callable[[str], str | None]:
         return None if gateway is None else gateway.store
 
     return store_of
-
-
-def _taken(metrics: Metrics, accepted: int, rejects: list[Reject], events: list[Event]) -> Taken:
-    metrics.pings.inc(accepted)
-    for reject in rejects:
-        metrics.rejects.add((reject.reason,))
-    return Taken(
-        accepted,
-        [Rejected(reject.index, reject.reason) for reject in rejects],
-        [cloud_event(event) for event in events],
-    )
