@@ -8,6 +8,7 @@ answers by name of cell.
 from __future__ import annotations
 
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.shapes import Shapes
 from geoengine.core.space.ways import Segments
 from geoengine.core.zones import CIRCLE, POLYGON, Zones
+
+_NO_CROSSINGS: Final = Crossings(
+    np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0), np.empty(0), np.empty(0)
+)
 
 
 class ZoneIndex:
@@ -123,6 +128,8 @@ class ZoneIndex:
         """
         segments = Segments.of(lon0_deg, lat0_deg, lon1_deg, lat1_deg)
         found = cross(segments, self.circles, self.polygons, min_chord_m)
+        if not len(found.segment_ix):
+            return _NO_CROSSINGS
         is_circle = found.is_circle
         zone_ix = np.empty(len(is_circle), np.int32)
         zone_ix[is_circle] = self._circle_zones[found.item_ix[is_circle]]

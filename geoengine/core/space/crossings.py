@@ -17,13 +17,15 @@ from geoengine.core.columns import Bools, Floats
 from geoengine.core.space.circles import Circles
 from geoengine.core.space.geodesy import GEOD, geodesic_m
 from geoengine.core.space.polygons import Polygons
-from geoengine.core.space.ways import Indices, Segments, near_pairs
+from geoengine.core.space.ways import Indices, Pairs, Segments, near_pairs
 
 _LINE: Final = 1  # GEOS's number for a line string
+_ZERO, _ONE = np.array(0.0), np.array(1.0)  # as arrays: numpy takes half as long over them
 # Nowhere is a degree longer than this, so a way that is short by it is short.
 _DEGREE_MAX_M: Final = 111_700.0
-_PLANE_DEG: Final = 0.5  # ways longer than this are not judged in a plane ...
-_PLANE_OUT, _PLANE_IN = 1.2, 0.85  # ... and squared distances outside these bounds are sure
+_PLANE_DEG: Final = 0.5  # ways longer than this are not judged in a plane
+_SLACK, _SLACK_PER_DEG = np.array(0.004), np.array(1.0)  # see `_may_cut`
+_FAR_AWAY = np.array(3.0)  # (1 + length)2 is at most 2 (1 + length2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +56,18 @@ _NO_CHORDS: Final = Chords(
 
 def cross(segments: Segments, circles: Circles, polygons: Polygons, min_chord_m: float) -> Chords:
     """The chords of at least this length, of ways with both ends outside; unordered."""
-    north = (segments.lat1_deg - segments.lat0_deg) * _DEGREE_MAX_M
-    east = (segments.lon1_deg - segments.lon0_deg) * _DEGREE_MAX_M
-    long = np.flatnonzero(north * north + east * east >= min_chord_m * min_chord_m)
-    if len(long) == 0:
+    long = (segments.extent2_deg >= (min_chord_m / _DEGREE_MAX_M) ** 2).nonzero()[0]
+    if not len(long):
         return _NO_CHORDS
-    segments = segments.take(long)
+    if len(long) < len(segments):
+        segments = segments.take(long)
     found = [
         circle_chords(segments, *_near_circles(segments, circles), circles),
         polygon_chords(segments, *_near_polygons(segments, polygons), polygons),
     ]
+    found = [chords for chords in found if len(chords.segment_ix)]
+    if not found:
+        return _NO_CHORDS
     chords = Chords.concat(found)
     deep = np.flatnonzero(chords.chord_m >= min_chord_m)
     return Chords(
@@ -114,11 +118,11 @@ def polygon_chords(
 
     Fractions are of the difference of coordinates; the chord is that share of the way's length.
     """
+    if len(segment_ix) == 0:
+        return _NO_CHORDS
     lon0, lat0 = segments.lon0_deg[segment_ix], segments.lat0_deg[segment_ix]
     lon1, lat1 = segments.lon1_deg[segment_ix], segments.lat1_deg[segment_ix]
     turn = polygons.beside(polygon_ix, lon0) - lon0
-    if len(segment_ix) == 0:
-        return _NO_CHORDS
     is_out = ~polygons.holds(polygon_ix, lon0, lat0) & ~polygons.holds(polygon_ix, lon1, lat1)
     ends = np.stack([lon0 + turn, lat0, lon1 + turn, lat1], axis=1).reshape(-1, 2, 2)[is_out]
     ways = shapely.linestrings(ends)
@@ -159,41 +163,60 @@ def _fractions(ends: NDArray[np.float64], pieces: NDArray[Any]) -> NDArray[np.fl
     return np.sort(np.stack(shares, axis=1), axis=1)
 
 
-def _near_circles(segments: Segments, circles: Circles) -> tuple[Indices, Indices]:
+def _near_circles(segments: Segments, circles: Circles) -> Pairs:
     near, far = circles.grids
     segment_ix, row_ix = near_pairs(near, segments, circles.bounds_of_rows)
-    is_worth = _may_cut(segments.take(segment_ix), circles.rows.take(row_ix, axis=0))
-    also_ix, also_row_ix = near_pairs(far, segments, circles.bounds_of_rows)
-    segment_ix = np.concatenate([segment_ix[is_worth], also_ix])
-    row_ix = np.concatenate([row_ix[is_worth], also_row_ix])
+    is_worth = _may_cut(segments, segment_ix, circles.rows.take(row_ix, axis=0))
+    worth = is_worth.nonzero()[0]
+    segment_ix, row_ix = segment_ix.take(worth), row_ix.take(worth)
+    if far.levels:
+        also_ix, also_row_ix = near_pairs(far, segments, circles.bounds_of_rows)
+        segment_ix = np.concatenate([segment_ix, also_ix])
+        row_ix = np.concatenate([row_ix, also_row_ix])
     # Only now, so that a circle and its twin over the antimeridian are one.
-    return _distinct(segment_ix, circles.circles_of(row_ix).astype(np.int64))
+    return _distinct(segment_ix, circles.circles_of(row_ix))
 
 
-def _may_cut(segments: Segments, rows: NDArray[np.float64]) -> Bools:
+def _may_cut(segments: Segments, segment_ix: Indices, rows: NDArray[np.float64]) -> Bools:
     """Which of paired ways and near circles are worth the geodesic; no only where it is sure.
 
-    In the plane with the scale of the circle's centre and its radius for unit, which is within a
-    few per cent for ways this short. Hashes collide: most pairs are from elsewhere altogether.
+    In the plane with the scale of the circle's centre and its radius for unit. It moves a position
+    at distance p by no more than e p, where e grows with p in degrees: by the change of the scale
+    up to 80.5 degrees of latitude, 0.11 a degree north, and the meridians' convergence, 0.02 a
+    degree east. ``slack`` is 4 e p2, above what that does to any of the comparisons.
     """
-    east = segments.lon0_deg - rows[:, 0]
-    east -= 360.0 * np.rint(east / 360.0)
-    scale_x, scale_y = np.sqrt(rows[:, 4]), np.sqrt(rows[:, 2])
-    dx = (segments.lon1_deg - segments.lon0_deg) * scale_x
-    dy = (segments.lat1_deg - segments.lat0_deg) * scale_y
-    x0, y0 = east * scale_x, (segments.lat0_deg - rows[:, 1]) * scale_y
-    length2 = np.maximum(dx * dx + dy * dy, 1e-300)
-    share = np.clip(-(x0 * dx + y0 * dy) / length2, 0.0, 1.0)
-    nearest2 = (x0 + share * dx) ** 2 + (y0 + share * dy) ** 2
-    first2, last2 = x0 * x0 + y0 * y0, (x0 + dx) ** 2 + (y0 + dy) ** 2
-    is_worth = (nearest2 <= _PLANE_OUT) & (np.minimum(first2, last2) >= _PLANE_IN)
-    return is_worth | (segments.extent_deg > _PLANE_DEG)
+    by_east, by_north = rows[:, 4], rows[:, 2]
+    dx, dy = segments.east_deg.take(segment_ix), segments.north_deg.take(segment_ix)
+    x, y = segments.lon0_deg.take(segment_ix), segments.lat0_deg.take(segment_ix)
+    x -= rows[:, 0]
+    y -= rows[:, 1]
+    if np.abs(x).max(initial=0.0) > 180.0:
+        x -= 360.0 * np.rint(x / 360.0)
+    scaled_x, scaled_y = by_east * x, by_north * y
+    first2 = scaled_x * x + scaled_y * y
+    away = scaled_x * dx + scaled_y * dy
+    length2 = by_east * dx * dx + by_north * dy * dy
+    last2 = first2 + away + away + length2
+    far2 = np.maximum(first2, last2)
+    slack = far2 * (_SLACK + np.sqrt(far2 / by_north) * _SLACK_PER_DEG)
+    # Hashes collide: most pairs are from elsewhere altogether.
+    is_worth: Bools = first2 <= (length2 + _ONE) * _FAR_AWAY
+    is_worth &= np.minimum(first2, last2) + slack >= _ONE  # both ends outside
+    is_worth &= away <= slack  # and the nearest point between them ...
+    is_worth &= away + length2 + slack >= _ZERO
+    is_worth &= first2 * length2 - away * away <= (slack + _ONE) * length2  # ... inside
+    is_long = segments.extent2_deg > _PLANE_DEG**2
+    if is_long.any():
+        is_worth |= is_long.take(segment_ix)
+    return is_worth
 
 
-def _near_polygons(segments: Segments, polygons: Polygons) -> tuple[Indices, Indices]:
+def _near_polygons(segments: Segments, polygons: Polygons) -> Pairs:
     return _distinct(*near_pairs(polygons.grid, segments, lambda ix: polygons.bounds[ix]))
 
 
-def _distinct(segment_ix: Indices, item_ix: Indices) -> tuple[Indices, Indices]:
+def _distinct(segment_ix: Indices, item_ix: Indices) -> Pairs:
+    if not len(segment_ix):
+        return segment_ix, item_ix
     pairs = np.unique((segment_ix << 32) | item_ix)
     return pairs >> 32, pairs & 0xFFFFFFFF

@@ -35,6 +35,8 @@ _ONE: Final = np.array(1)
 Indices: TypeAlias = NDArray[np.int64]
 Number = TypeVar("Number", Longs, int)
 _NONE: Final = np.empty(0, np.int64)
+_NOT_LEFT: Final = np.empty((0, 0), bool)
+_CELLS_MAX: Final = 24  # a box in more cells than this is better cut in pieces
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ class Grid:
         # One row a level, to be broadcast against positions; a lone level stays flat.
         shape = (-1, 1) if len(parts) > 1 else (-1,)
         self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
+        self._buckets_per_deg = self._per_deg / 2**coarser
         self._factor = np.array([level.row_factor for level in self.levels]).reshape(shape)
         self._mark_mask = np.array(len(self.marks) - 1)
         self._coarser = np.array(coarser)
@@ -127,10 +130,7 @@ class Grid:
         column >>= self._coarser
         row >>= self._coarser
         fix_ix, keys, place = hit, self._keys(column, row, hit, len(lon_deg)), _hash(column, row)
-        ends = hit.searchsorted(self._nths * len(lon_deg)).tolist()
-        for nth, (begin, end) in enumerate(pairwise((0, *ends))):
-            fix_ix[begin:end] -= nth * len(lon_deg)
-            self.levels[nth].put(place[begin:end])
+        self._put(place, fix_ix, len(lon_deg))
         asked, entry = self._entries(place)
         if keys is not None:
             same = np.flatnonzero(self.keys.take(entry) == keys.take(asked))
@@ -185,19 +185,81 @@ class Grid:
         return found
 
     def near_boxes(
-        self, level: Level, west: Floats, south: Floats, east: Floats, north: Floats
-    ) -> tuple[Indices, Ints]:
-        """Items of a level that might touch boxes: number of the box, and the item; repeated.
+        self, west: Floats, south: Floats, east: Floats, north: Floats
+    ) -> tuple[Indices, Indices, Bools]:
+        """Items that might touch boxes, all levels at once; a box in many cells of a level is left.
 
-        Boxes are columns in degrees, shape (B,), less than the globe around.
+        Boxes are columns in degrees, shape (B,), within -180 and 180, away from the poles. Returns
+        the number of the box and the item, repeated, and which boxes of which level are left,
+        shape (L, B); that is empty if none are.
         """
+        column, row = self._cell(west, _HALF_TURN_DEG), self._cell(south, _QUARTER_TURN_DEG)
+        width, count = self._cell(east, _HALF_TURN_DEG), self._cell(north, _QUARTER_TURN_DEG)
+        width -= column
+        width += _ONE
+        count -= row
+        count += _ONE
+        count *= width
+        is_left = _NOT_LEFT
+        if count.max(initial=0) > _CELLS_MAX:
+            is_left = (count > _CELLS_MAX).reshape(len(self.levels), len(west))
+            count[is_left.reshape(count.shape)] = 0
+        count = count.reshape(-1)
+        box_ix = np.arange(len(count)).repeat(count)
+        right = np.arange(len(box_ix))
+        count -= np.add.accumulate(count)
+        right += count.take(box_ix)
+        across = width.reshape(-1).take(box_ix)
+        up = right // across
+        across *= up
+        right -= across
+        right += column.reshape(-1).take(box_ix)
+        up += row.reshape(-1).take(box_ix)
+        place = _hash(right, up)
+        self._put(place, box_ix, len(west))
+        asked, entry = self._entries(place)
+        return box_ix.take(asked), self.items.take(entry).astype(np.int64), is_left
+
+    def near_boxes_on(
+        self, level: Level, west: Floats, south: Floats, east: Floats, north: Floats
+    ) -> tuple[Indices, Indices]:
+        """`near_boxes` for one level and boxes anywhere, less than the globe around."""
         bits = level.bits - self.coarser
         box_ix, column, row = cells_between(west, south, east, north, bits)
         column &= 2**bits - 1
         place = _hash(column, row)
         level.put(place)
         asked, entry = self._entries(place)
-        return box_ix.take(asked), self.items.take(entry)
+        return box_ix.take(asked), self.items.take(entry).astype(np.int64)
+
+    def entries_in(
+        self, west: float, south: float, east: float, north: float
+    ) -> list[range] | None:
+        """Runs of the entries of items that might touch a box; None if it has too many cells."""
+        found = []
+        for level in self.levels:
+            per_deg, by = self.per_deg, level.shift + self.coarser
+            column0, column1 = int((west + 180.0) * per_deg) >> by, int((east + 180.0) * per_deg) >> by
+            row0, row1 = int((south + 90.0) * per_deg) >> by, int((north + 90.0) * per_deg) >> by
+            if (column1 - column0 + 1) * (row1 - row0 + 1) > _CELLS_MAX:
+                return None
+            for row in range(row0, row1 + 1):
+                for column in range(column0, column1 + 1):
+                    place = level.place(column, row)
+                    found.append(range(self.start[place], self.start[place + 1]))
+        return found
+
+    def _cell(self, deg: Floats, origin_deg: Floats) -> Longs:
+        """Columns, or rows, of buckets on each level."""
+        cell: Longs = ((deg + origin_deg) * self._buckets_per_deg).astype(np.int64)
+        return cell
+
+    def _put(self, hashes: Longs, position_ix: Indices, count: int) -> None:
+        """Hashes into places, and positions on each level, level by level, into positions."""
+        ends = position_ix.searchsorted(self._nths * count).tolist()
+        for nth, (begin, end) in enumerate(pairwise((0, *ends))):
+            position_ix[begin:end] -= nth * count
+            self.levels[nth].put(hashes[begin:end])
 
 
 def cell_key(column: Number, row: Number, bits: Number | int) -> Number:

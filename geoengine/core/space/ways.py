@@ -45,8 +45,9 @@ class Segments:
     def of(cls, lon0_deg: Floats, lat0_deg: Floats, lon1_deg: Floats, lat1_deg: Floats) -> Self:
         """The short way round the globe."""
         east = lon1_deg - lon0_deg
-        east = east - 360.0 * np.rint(east / 360.0)
-        return cls(lon0_deg, lat0_deg, lon0_deg + east, lat1_deg)
+        if np.abs(east).max(initial=0.0) > 180.0:
+            lon1_deg = lon0_deg + (east - 360.0 * np.rint(east / 360.0))
+        return cls(lon0_deg, lat0_deg, lon1_deg, lat1_deg)
 
     def __len__(self) -> int:
         return len(self.lon0_deg)
@@ -56,17 +57,41 @@ class Segments:
         ends = (self.lon0_deg, self.lat0_deg, self.lon1_deg, self.lat1_deg)
         return Segments(*(end.take(ix) for end in ends))
 
+    def boxes(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """West, south, east and north that the ways surely keep between; not so near a pole."""
+        pad = self.sagitta_deg
+        west = np.minimum(self.lon0_deg, self.lon1_deg)
+        south = np.minimum(self.lat0_deg, self.lat1_deg)
+        east = np.maximum(self.lon0_deg, self.lon1_deg)
+        north = np.maximum(self.lat0_deg, self.lat1_deg)
+        return west - pad, south - pad, east + pad, north + pad
+
+    @property
+    def east_deg(self) -> Floats:
+        """How far the ways lead east."""
+        return self.lon1_deg - self.lon0_deg
+
+    @property
+    def north_deg(self) -> Floats:
+        """How far the ways lead north."""
+        return self.lat1_deg - self.lat0_deg
+
     @property
     def extent_deg(self) -> Floats:
         """The larger difference of coordinates."""
-        return np.maximum(
-            np.abs(self.lon1_deg - self.lon0_deg), np.abs(self.lat1_deg - self.lat0_deg)
-        )
+        return np.maximum(np.abs(self.east_deg), np.abs(self.north_deg))
+
+    @property
+    def extent2_deg(self) -> Floats:
+        """The sum of the squared differences of coordinates."""
+        east, north = self.east_deg, self.north_deg
+        return east * east + north * north
 
     @property
     def sagitta_deg(self) -> Floats:
         """How far at most a way strays from the straight line in longitude and latitude."""
-        return _PAD_DEG + _SAGITTA_PER_DEG2 * (self.lon1_deg - self.lon0_deg) ** 2
+        east = self.east_deg
+        return east * east * _SAGITTA_PER_DEG2 + _PAD_DEG
 
     @property
     def is_polar(self) -> Bools:
@@ -87,20 +112,38 @@ def near_pairs(grid: Grid, segments: Segments, bounds_of: BoundsOf) -> Pairs:
     """Ways and the items of a grid they might cut, with repetitions."""
     if not grid.levels or len(segments) == 0:
         return _NO_PAIRS
-    extent_deg, sagitta_deg = segments.extent_deg, segments.sagitta_deg
-    is_polar = segments.is_polar
-    found: list[Pairs] = []
-    for level in grid.levels:
-        per_deg = 2 ** (level.bits - grid.coarser) / 360
-        pieces = np.ceil(extent_deg * per_deg)
-        np.maximum(pieces, 1.0, out=pieces)
-        is_wild = pieces * (4 + 4 * per_deg * sagitta_deg) > max(_CELLS_MAX, len(level.items))
-        is_wild |= is_polar
-        tame = (~is_wild).nonzero()[0]
-        found += _by_pieces(grid, level, segments, tame, pieces.take(tame).astype(np.int64))
-        if len(tame) < len(segments):
-            found += _by_scan(grid, level, segments, is_wild.nonzero()[0], bounds_of)
+    boxes = segments.boxes()
+    if _is_plain(*boxes):
+        way, item, is_left = grid.near_boxes(*boxes)
+        if not len(is_left):
+            return way, item
+        found = [(way, item)]
+    else:
+        found, is_left = [], np.ones((len(grid.levels), len(segments)), bool)
+    for level, left in zip(grid.levels, is_left, strict=True):
+        found += _on_level(grid, level, segments, left.nonzero()[0], bounds_of)
     return np.concatenate([pair[0] for pair in found]), np.concatenate([pair[1] for pair in found])
+
+
+def _is_plain(west: Floats, south: Floats, east: Floats, north: Floats) -> bool:
+    """Whether all boxes keep away from the poles and the antimeridian."""
+    is_between = west.min() >= -180.0 and east.max() < 180.0
+    return bool(is_between and south.min() >= -_POLAR_DEG and north.max() <= _POLAR_DEG)
+
+
+def _on_level(
+    grid: Grid, level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
+) -> Iterator[Pairs]:
+    ways = segments.take(members)
+    per_deg = 2 ** (level.bits - grid.coarser) / 360
+    pieces = np.maximum(np.ceil(ways.extent_deg * per_deg), 1.0)
+    is_wild = pieces * (4 + 4 * per_deg * ways.sagitta_deg) > max(_CELLS_MAX, len(level.items))
+    is_wild |= ways.is_polar
+    tame, wild = (~is_wild).nonzero()[0], is_wild.nonzero()[0]
+    tame_pieces = pieces.take(tame).astype(np.int64)
+    yield from _by_pieces(grid, level, segments, members.take(tame), tame_pieces)
+    if len(wild):
+        yield from _by_scan(level, segments, members.take(wild), bounds_of)
 
 
 def _by_pieces(
@@ -110,8 +153,8 @@ def _by_pieces(
         some = members[begin:end]
         way, nth = runs(pieces[begin:end])
         boxes = _piece_boxes(segments.take(some), way, nth, pieces[begin:end])
-        piece_ix, item_ix = grid.near_boxes(level, *boxes)
-        yield some.take(way.take(piece_ix)), item_ix.astype(np.int64)
+        piece_ix, item_ix = grid.near_boxes_on(level, *boxes)
+        yield some.take(way.take(piece_ix)), item_ix
 
 
 def _chunks(pieces: Longs) -> Iterator[tuple[int, int]]:
@@ -146,7 +189,7 @@ def _spans(
 
 
 def _by_scan(
-    grid: Grid, level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
+    level: Level, segments: Segments, members: Indices, bounds_of: BoundsOf
 ) -> Iterator[Pairs]:
     """For ways too long, or too near a pole, for cells: every item at their latitudes."""
     items = level.items.astype(np.int64)
