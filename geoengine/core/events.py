@@ -12,22 +12,27 @@ import msgspec
 
 from geoengine.core.book import Book
 from geoengine.core.calendar import rfc3339
-from geoengine.core.ids import BETWEEN, digest_of
+from geoengine.core.ids import BETWEEN, Names
 from geoengine.core.record import Decision, Event, Transition
 
 SOURCE = "/geoengine"
 PREFIX = "geoengine."
-_VERBS = {"enter": "entered", "dwell": "dwelled", "exit": "exited", "crossed": "crossed"}
-_TYPES = {
-    is_beacon: {kind: f"{noun}.{verb}" for kind, verb in _VERBS.items()}
-    for is_beacon, noun in ((False, "zone"), (True, "beacon"))
-}
+# kind of transition -> type of event; at zones, and at beacon places
+_AT_ZONES = {
+    "enter": "zone.entered", "dwell": "zone.dwelled",
+    "exit": "zone.exited", "crossed": "zone.crossed",
+}  # fmt: skip
+_AT_PLACES = {"enter": "beacon.entered", "dwell": "beacon.dwelled", "exit": "beacon.exited"}
+_CLOSED = "visit.closed"
+_TRIGGER = "trigger."
 # At one instant people first leave, then come; what follows from it comes after.
 _RANKS = {
-    "zone.exited": 0, "beacon.exited": 0, "visit.closed": 1, "zone.entered": 2,
+    "zone.exited": 0, "beacon.exited": 0, _CLOSED: 1, "zone.entered": 2,
     "beacon.entered": 2, "zone.dwelled": 3, "beacon.dwelled": 3, "zone.crossed": 4,
 }  # fmt: skip
 _RANK_OF_OTHERS = 9
+_NAMES = {type_: Names(type_) for type_ in _RANKS}
+_NAMES_OF_OUTCOMES = {outcome: Names("trigger", outcome) for outcome in ("fired", "suppressed")}
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -61,7 +66,7 @@ def _place(event: Event) -> tuple[int, str, int, str, str]:
 
 def transition_events(transition: Transition, book: Book) -> list[Event]:
     """What a transition tells: itself, and for an exit the visit that it closed."""
-    kind = transition.kind
+    kind, is_beacon = transition.kind, transition.is_beacon
     store = book.store_of(transition.zone_ix) if transition.zone_ix >= 0 else None
     data: dict[str, Any] = {
         "person_id": transition.person_id,
@@ -76,16 +81,16 @@ def transition_events(transition: Transition, book: Book) -> list[Event]:
         data["duration_s"] = transition.duration_s
     if kind == "exit":
         data["reason"] = transition.reason
-    told = [_event(_TYPES[transition.is_beacon][kind], transition, data)]
-    if kind == "exit" and not transition.is_beacon:
-        told.append(_event("visit.closed", transition, data))
+    told = [_event(_AT_PLACES[kind] if is_beacon else _AT_ZONES[kind], transition, data)]
+    if kind == "exit" and not is_beacon:
+        told.append(_event(_CLOSED, transition, data))
     return told
 
 
 def _event(type_: str, transition: Transition, data: dict[str, Any]) -> Event:
     at_ms = transition.at_ms
     return Event(
-        id=digest_of(f"{type_}{BETWEEN}{transition.visit_id}{BETWEEN}{at_ms}"),
+        id=_NAMES[type_].of(f"{transition.visit_id}{BETWEEN}{at_ms}"),
         type=type_,
         at_ms=at_ms,
         person_id=transition.person_id,
@@ -112,10 +117,10 @@ def decision_event(
         data["trigger_id"] = decision.trigger_id
         data["lever"] = decision.lever
         data.update(said)
-    names = (decision.outcome, decision.campaign_id, decision.visit_id, transition.kind)
+    rest = f"{decision.campaign_id}{BETWEEN}{decision.visit_id}{BETWEEN}{transition.kind}"
     return Event(
-        id=digest_of(BETWEEN.join(("trigger", *names))),
-        type=f"trigger.{decision.outcome}",
+        id=_NAMES_OF_OUTCOMES[decision.outcome].of(rest),
+        type=_TRIGGER + decision.outcome,
         at_ms=decision.at_ms,
         person_id=decision.person_id,
         data=data,

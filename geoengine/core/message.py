@@ -158,7 +158,7 @@ def compose(
         attributes=record.attributes,
     )
     locale, body = in_language(spec.message, record.locale)
-    _locale, title = in_language(spec.title, record.locale)
+    title = in_language(spec.title, record.locale)[1] if spec.title else ""
     said: dict[str, Any] = {
         "message": {"locale": locale, "title": render(title, scene), "body": render(body, scene)},
         "call_to_action": call_to_action(plan, scene.store, scene.mode),

@@ -6,7 +6,6 @@ Each takes a `Question` and answers "" or the reason why not; `rules` asks them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from zoneinfo import ZoneInfo
 
 from msgspec import Struct
 
@@ -34,7 +33,8 @@ class Spot(Struct, frozen=True):
         store = book.store_of(zone_ix) if zone_ix >= 0 else None
         place_zone = (store.time_zone if store else book.zones.time_zones.get(zone_ix)) or UTC_NAME
         country = (store.country or "") if store else ""
-        return cls(store, place_zone, country, calendar.sound_zone(record.time_zone) or place_zone)
+        person_zone = calendar.sound_zone(record.time_zone) if record.time_zone else ""
+        return cls(store, place_zone, country, person_zone or place_zone)
 
     def is_open(self, now_ms: int) -> bool:
         """Whether the store is open; one without hours, or no store at all, always is."""
@@ -75,9 +75,14 @@ class Question(Struct):
     def lever(self) -> str:
         """The first lever with consent and an address; "" for none."""
         if self._lever is None:
-            levers = self.plan.spec.levers
-            self._lever = next((lever for lever in levers if not self.lacks(lever)), "")
+            self._lever = self._first_lever()
         return self._lever
+
+    def _first_lever(self) -> str:
+        for lever in self.plan.spec.levers:
+            if not self.lacks(lever):
+                return lever
+        return ""
 
     def lacks(self, lever: str) -> str:
         """What is missing to reach the person by this lever; "" for nothing."""
@@ -121,16 +126,19 @@ def _stale(q: Question) -> str:
 
 
 def _open(q: Question) -> str:
-    now_ms, spot = q.transition.now_ms, q.spot
-    if q.plan.spec.when_closed or spot.store is None or not spot.store.hours:
+    if q.plan.spec.when_closed:
         return ""
-    if not spot.is_open(now_ms):
+    now_ms, spot = q.transition.now_ms, q.spot
+    if spot.store is None or not spot.store.hours:
+        return ""
+    hours = calendar.hours(spot.store.hours, spot.place_zone, spot.country)
+    if not hours.is_open(now_ms):
         return "store_closed"
+    if q.transition.kind == "exit":
+        return ""
     minutes: float = q.book.zones.minutes.item(q.transition.zone_ix)
     arrival_ms = now_ms + (round(minutes * MINUTE_MS) if minutes == minutes else 0)
-    closes_ms = calendar.hours(spot.store.hours, spot.place_zone, spot.country).until_ms(now_ms)
-    is_coming = q.transition.kind in ("enter", "dwell", "crossed")
-    return "store_closing" if is_coming and closes_ms <= arrival_ms else ""
+    return "store_closing" if hours.until_ms(now_ms) <= arrival_ms else ""
 
 
 def _window(q: Question) -> str:
@@ -167,11 +175,14 @@ def _cooldown(q: Question) -> str:
 
 
 def _caps(q: Question) -> str:
-    zone, now_ms = ZoneInfo(q.spot.person_zone), q.transition.now_ms
+    record, plan, now_ms = q.record, q.plan, q.transition.now_ms
+    if not record.fired and not record.fired_total:
+        return ""  # nobody has heard anything: the least cap is one
+    zone = calendar.time_zone(q.spot.person_zone)
     return (
-        caps.reached(q.record, q.record.caps, now_ms, zone, label="person:")
-        or caps.reached(q.record, q.plan.caps, now_ms, zone, campaign_id=q.plan.id)
-        or caps.reached(q.record, q.book.engine.spec.caps, now_ms, zone, label="all:")
+        caps.reached(record, record.caps, now_ms, zone, label="person:")
+        or caps.reached(record, plan.caps, now_ms, zone, campaign_id=plan.spec.id)
+        or caps.reached(record, q.book.engine.spec.caps, now_ms, zone, label="all:")
     )
 
 
@@ -206,13 +217,18 @@ def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) ->
     not about systems.
     """
 
-    def is_open(expression: str) -> bool:
-        return calendar.hours(expression, spot.person_zone, spot.country).is_open(now_ms)
-
     lawful = book.engine.spec.lawful_hours.get(lever)  # type: ignore[call-overload]
-    if lawful and not is_open(lawful):
+    if lawful and not _has(lawful, spot, now_ms):
         return f"lawful_hours:{lever}"
     if lever not in PERSON_LEVERS:
         return ""
-    quiet_hours = (record.quiet_hours, book.engine.spec.quiet_hours)
-    return "quiet_hours" if any(quiet and is_open(quiet) for quiet in quiet_hours) else ""
+    is_quiet = any(
+        quiet and _has(quiet, spot, now_ms)
+        for quiet in (record.quiet_hours, book.engine.spec.quiet_hours)
+    )
+    return "quiet_hours" if is_quiet else ""
+
+
+def _has(expression: str, spot: Spot, now_ms: int) -> bool:
+    """Whether now lies in an OSM expression in the person's time."""
+    return calendar.hours(expression, spot.person_zone, spot.country).is_open(now_ms)

@@ -32,7 +32,7 @@ from msgspec import Struct
 from geoengine.core import caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.events import cloud_event, decision_event
-from geoengine.core.ids import BETWEEN, digest_of
+from geoengine.core.ids import BETWEEN, Names
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.presence import newly_coarse
@@ -41,6 +41,7 @@ from geoengine.core.record import Decision, Event, Fired, Outcome, Record, Send,
 from geoengine.core.visits import Fix, not_an_entry
 
 FIRED_REASON = "ok"
+_TRIGGERS = Names("trigger")
 
 
 # --- the judgement ------------------------------------------------------------------------------
@@ -129,8 +130,7 @@ def _decision(
 
 def trigger_id_of(campaign_id: str, transition: Transition) -> str:
     """The trigger's name: one per campaign, visit and kind of transition, whenever worked out."""
-    names = ("trigger", campaign_id, transition.visit_id, transition.kind)
-    return digest_of(BETWEEN.join(names))
+    return _TRIGGERS.of(f"{campaign_id}{BETWEEN}{transition.visit_id}{BETWEEN}{transition.kind}")
 
 
 def _reserve(q: Question, trigger_id: str, spoken: dict[str, str]) -> None:
