@@ -5,8 +5,6 @@ Theory of operation: the page of `presence`. Deadlines are values; nobody waits 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from geoengine.core.book import Book
 from geoengine.core.policy import Policy
 from geoengine.core.record import Presence, Record, Transition
@@ -30,48 +28,35 @@ def _deadline(presence: Presence, policy: Policy, is_place: bool) -> tuple[int, 
     return silence_ms, "silence"
 
 
-def _next_deadline(record: Record, book: Book) -> Deadline | None:
+def next_deadline(record: Record, book: Book) -> Deadline | None:
     """The first thing to fall due for a person; None for nothing."""
     soonest: Deadline | None = None
     for zone_id, presence in record.presences.items():
         zone_ix = book.zone_ix_of.get(zone_id)
         if zone_ix is not None:
-            due = (*_deadline(presence, book.policy(zone_ix), book.is_place(zone_ix)), zone_id)
-            soonest = due if soonest is None or due < soonest else soonest
+            at_ms, what = _deadline(presence, book.policy(zone_ix), book.is_place(zone_ix))
+            soonest = min(soonest, (at_ms, what, zone_id)) if soonest else (at_ms, what, zone_id)
     for zone_id, heard in record.heard.items():
         due = (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
-        soonest = due if soonest is None or due < soonest else soonest
+        soonest = min(soonest, due) if soonest else due
     return soonest
-
-
-def has_deadlines(record: Record) -> bool:
-    """Whether time alone can change anything about the person."""
-    return bool(record.presences or record.heard)
 
 
 def next_due_ms(record: Record, book: Book) -> int | None:
     """When, on our clock, the person's next deadline falls due; None for none."""
-    deadline = _next_deadline(record, book)
+    deadline = next_deadline(record, book)
     return None if deadline is None else deadline[0] + record.lag_ms
 
 
-def pass_deadlines(
-    record: Record, book: Book, until_ms: int, now_ms: int, *, is_virtual: bool, post_ix: int = -1
-) -> Iterator[list[Transition]]:
-    """Everything that fell due up to ``until_ms`` (time of the fixes, inclusive), in order.
-
-    Each deadline is a moment of its own, and is to be judged before the next is asked for. With a
-    virtual clock it becomes known exactly when due, lag added; with a real one at ``now_ms``.
-    """
-    while (due := _next_deadline(record, book)) is not None and due[0] <= until_ms:
-        at_ms, what, zone_id = due
-        when = When(at_ms, at_ms + record.lag_ms if is_virtual else now_ms, post_ix)
-        if what in ("forget", "unhear"):
-            del (record.presences if what == "forget" else record.heard)[zone_id]
-        elif what == "dwell":
-            yield [dwell(record, zone_id, book, when)]
-        else:
-            yield [_fall_silent(record, zone_id, book, when)]
+def fall_due(record: Record, due: Deadline, book: Book, when: When) -> Transition | None:
+    """Let one deadline happen, the first; it is to be judged before the next is asked for."""
+    _, what, zone_id = due
+    if what == "dwell":
+        return dwell(record, zone_id, book, when)
+    if what == "silence":
+        return _fall_silent(record, zone_id, book, when)
+    del (record.presences if what == "forget" else record.heard)[zone_id]
+    return None
 
 
 def _fall_silent(record: Record, zone_id: str, book: Book, when: When) -> Transition:

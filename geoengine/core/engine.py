@@ -8,14 +8,14 @@ the fixes, the clock and the state.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings
-from geoengine.core.deadlines import close_strange, has_deadlines, next_due_ms, pass_deadlines
+from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_deadline
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
@@ -23,8 +23,10 @@ from geoengine.core.record import Decision, Event, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
-from geoengine.core.visits import Fix, drop_closed_groups
+from geoengine.core.visits import Fix, When, drop_closed_groups
 
+Report = Fix | Sighting
+NO_FIXES: list[Fix] = []
 EVENT_EXPIRES_MS = 76 * HOUR_MS  # as long as Standard Webhooks' example schedule keeps trying
 
 
@@ -94,15 +96,10 @@ def step(
     silenced: dict[str, int] = {}
     for person_id in sorted({*seen.timelines, *heard, *batch.due}):
         record = records.get(person_id)
-        record = Record(person_id) if record is None else record
-        told = _Told(book, assumed, outcome)
-        reports = _in_time(seen.timelines.get(person_id, []), heard.get(person_id, []))
-        if not record.agrees("location", assumed):
-            outcome.counts["no_consent"] += len(heard.get(person_id, []))
-            reports = []
-        _live(record, reports, batch, book, told)
-        _keep(record, reports, book, told, outcome)
-        silenced |= {d: ms for d, ms in told.silenced.items() if record.devices.get(d) == ms}
+        life = _Life(Record(person_id) if record is None else record, batch, book, assumed, outcome)
+        life.run(_in_time(seen.timelines.get(person_id, NO_FIXES), heard.get(person_id)))
+        if life.silenced:
+            silenced |= life.silenced_still()
     outcome.last = _with_silenced(outcome.last, silenced)
     outcome.events = in_order(outcome.events)
     return outcome
@@ -126,51 +123,116 @@ def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixe
     return LastFixes.concat([last, left]) if row_of else last
 
 
-@dataclass(slots=True)
-class _Told:
-    """What happened to one person, as it is being worked out."""
+class _Life:
+    """One person's part of a batch, as it is being worked out."""
 
-    book: Book
-    assumed: frozenset[str]
-    outcome: Outcome
-    is_durable: bool = False
-    silenced: dict[str, int] = field(default_factory=dict)  # devices whose silence closed a visit
+    __slots__ = ("assumed", "batch", "book", "is_durable", "outcome", "record", "silenced")
 
-    def moment(self, record: Record, transitions: list[Transition]) -> None:
+    def __init__(
+        self, record: Record, batch: Batch, book: Book, assumed: frozenset[str], outcome: Outcome
+    ) -> None:
+        self.record = record
+        self.batch = batch
+        self.book = book
+        self.assumed = assumed
+        self.outcome = outcome
+        self.is_durable = False
+        self.silenced: dict[str, int] = {}  # devices whose silence closed a visit, and when
+
+    def run(self, reports: list[Report]) -> None:
+        """Run the person's time through the reports up to now, and note the record."""
+        record, batch = self.record, self.batch
+        if not record.agrees("location", self.assumed):
+            self.outcome.counts["no_consent"] += sum(isinstance(r, Sighting) for r in reports)
+            reports = []
+        if record.presences:
+            for closed in close_strange(record, self.book, batch.now_ms):
+                self._moment([closed])
+        for report in reports:
+            self._pass(
+                # Before a report means by its own time, or by our clock when it reached us: what
+                # had fallen due by then was told, and an older report must not find it undone
+                # just because both share a batch.
+                max(_at_ms(report), report.recv_ms - record.lag_ms) - 1,
+                report.recv_ms,
+                report.post_ix,
+            )
+            self._observe(report)
+        due = self._pass(batch.now_ms - record.lag_ms, batch.now_ms)
+        self._keep(due, bool(reports))
+
+    def _pass(self, until_ms: int, now_ms: int, post_ix: int = -1) -> Deadline | None:
+        """Let what fell due up to then happen, one thing at a time; what falls due next."""
+        record, book = self.record, self.book
+        while (due := next_deadline(record, book)) is not None and due[0] <= until_ms:
+            known_ms = due[0] + record.lag_ms if self.batch.is_virtual else now_ms
+            fallen = fall_due(record, due, book, When(due[0], known_ms, post_ix))
+            if fallen is not None:
+                self._moment([fallen])
+        return due
+
+    def _observe(self, report: Report) -> None:
+        if isinstance(report, Fix):
+            if report.edges:
+                for verdict in too_coarse(self.record, report, self.book):
+                    self._decide(verdict)
+            found = observe_fix(self.record, report, self.book)
+        else:
+            found = observe_sighting(self.record, report, self.book)
+        if found:
+            self._moment(found)
+
+    def _moment(self, transitions: list[Transition]) -> None:
         """Transitions at one moment: tell them, and ask the campaigns."""
         self.is_durable = True
+        counts, is_exit = self.outcome.counts, False
         for transition in transitions:
-            self.outcome.counts[transition.kind] += 1
-            if transition.reason == "silence" and not transition.is_beacon:
-                self.silenced[transition.device_id] = transition.at_ms
+            counts[transition.kind] += 1
+            if transition.kind == "exit":
+                is_exit = True
+                if transition.reason == "silence" and not transition.is_beacon:
+                    self.silenced[transition.device_id] = transition.at_ms
             for event in transition_events(transition, self.book):
-                self._tell(record, event)
-        for verdict in judge(record, transitions, self.book, self.assumed):
-            self._decide(record, verdict)
-        drop_closed_groups(record)
+                self._tell(event)
+        for verdict in judge(self.record, transitions, self.book, self.assumed):
+            self._decide(verdict)
+        if is_exit:
+            drop_closed_groups(self.record)
 
-    def coarse(self, record: Record, fix: Fix) -> None:
-        """Say why a fix that lies in a zone is no entry: it is too coarse."""
-        for verdict in too_coarse(record, fix, self.book):
-            self._decide(record, verdict)
-
-    def _decide(self, record: Record, verdict: Verdict) -> None:
-        decision = verdict.decision
-        self.outcome.decisions.append(decision)
-        reason = decision.reason.split(" ")[0]
-        self.outcome.counts["fired" if decision.outcome == "fired" else f"suppressed:{reason}"] += 1
+    def _decide(self, verdict: Verdict) -> None:
+        decision, outcome = verdict.decision, self.outcome
+        outcome.decisions.append(decision)
+        if decision.outcome == "fired":
+            outcome.counts["fired"] += 1
+        else:
+            outcome.counts["suppressed:" + decision.reason.partition(" ")[0]] += 1
         if verdict.send is not None:
-            self.outcome.sends.append(verdict.send)
-        self._tell(record, verdict.event, said_by=verdict.send)
+            outcome.sends.append(verdict.send)
+        self._tell(verdict.event, verdict.send)
 
-    def _tell(self, record: Record, event: Event, said_by: Send | None = None) -> None:
+    def _tell(self, event: Event, said_by: Send | None = None) -> None:
         self.outcome.events.append(event)
         webhook = self.book.engine.spec.webhook
         if webhook is None or PREFIX + event.type not in webhook.events:
             return
         if said_by is not None and said_by.lever == "webhook":
             return  # the message itself already goes there
-        self.outcome.sends.append(event_send(event, record))
+        self.outcome.sends.append(event_send(event, self.record))
+
+    def _keep(self, due: Deadline | None, is_heard: bool) -> None:
+        """Note the record for writing, unless there is nothing to remember and never was."""
+        record = self.record
+        if not (self.is_durable or is_heard or record.version) or (
+            record.version == 0 and record.is_empty
+        ):
+            return
+        due_ms = None if due is None else due[0] + record.lag_ms
+        self.outcome.changes.append(Touched(record, due_ms, self.is_durable))
+
+    def silenced_still(self) -> dict[str, int]:
+        """The silenced devices of which nothing was heard since."""
+        devices = self.record.devices
+        return {name: ms for name, ms in self.silenced.items() if devices.get(name) == ms}
 
 
 def event_send(event: Event, record: Record) -> Send:
@@ -188,66 +250,17 @@ def event_send(event: Event, record: Record) -> Send:
     )
 
 
-def _in_time(fixes: list[Fix], sightings: list[Sighting]) -> list[Fix | Sighting]:
+def _in_time(fixes: list[Fix], sightings: list[Sighting] | None) -> list[Report]:
     """Reports in the order in which they count: by post, then by their own time."""
-
-    def key(report: Fix | Sighting) -> tuple[int, int]:
-        return report.post_ix, _at_ms(report)
-
-    reports: list[Fix | Sighting] = [*fixes, *sightings]
-    return sorted(reports, key=key) if len(reports) > 1 else reports
+    reports: list[Report] = [*fixes, *sightings] if sightings else [*fixes]
+    if len(reports) > 1:
+        reports.sort(key=_place)
+    return reports
 
 
-def _at_ms(report: Fix | Sighting) -> int:
+def _place(report: Report) -> tuple[int, int]:
+    return report.post_ix, _at_ms(report)
+
+
+def _at_ms(report: Report) -> int:
     return report.fix_ms if isinstance(report, Fix) else report.seen_ms
-
-
-def _live(
-    record: Record, reports: list[Fix | Sighting], batch: Batch, book: Book, told: _Told
-) -> None:
-    """Run a person's time through the reports up to now."""
-    for closed in close_strange(record, book, batch.now_ms):
-        told.moment(record, [closed])
-    for moment in _moments(record, reports, batch, told):
-        told.moment(record, moment)
-
-
-def _moments(
-    record: Record, reports: list[Fix | Sighting], batch: Batch, told: _Told
-) -> Iterator[list[Transition]]:
-    """Every moment at which something happened: what fell due before each report, then it.
-
-    Before it means by its own time, or by our clock when it reached us: what had fallen due by
-    then was told, and an older report must not find it undone just because both share a batch.
-    """
-    book = told.book
-    for report in reports:
-        if has_deadlines(record):
-            yield from pass_deadlines(
-                record,
-                book,
-                max(_at_ms(report), report.recv_ms - record.lag_ms) - 1,
-                report.recv_ms,
-                is_virtual=batch.is_virtual,
-                post_ix=report.post_ix,
-            )
-        if isinstance(report, Fix):
-            if report.edges:
-                told.coarse(record, report)
-            found = observe_fix(record, report, book)
-        else:
-            found = observe_sighting(record, report, book)
-        if found:
-            yield found
-    if has_deadlines(record):
-        until_ms = batch.now_ms - record.lag_ms
-        yield from pass_deadlines(record, book, until_ms, batch.now_ms, is_virtual=batch.is_virtual)
-
-
-def _keep(
-    record: Record, reports: list[Fix | Sighting], book: Book, told: _Told, outcome: Outcome
-) -> None:
-    """Note the record for writing, unless there is nothing to remember and never was."""
-    is_touched = told.is_durable or bool(reports) or record.version > 0
-    if is_touched and not (record.version == 0 and record.is_empty):
-        outcome.changes.append(Touched(record, next_due_ms(record, book), told.is_durable))

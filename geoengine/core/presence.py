@@ -73,16 +73,16 @@ NEXT = (
 def stand_of(presence: Presence | None) -> Stand:
     """Where the person stands, from what is remembered."""
     if presence is None:
-        return Stand.OUTSIDE
+        return _O
     if not presence.is_inside:
-        return Stand.ENTERING
-    return Stand.INSIDE if presence.pending_ms < 0 else Stand.LEAVING
+        return _E
+    return _I if presence.pending_ms < 0 else _L
 
 
 def observe_fix(record: Record, fix: Fix, book: Book) -> list[Transition]:
     """What one fix changes: ``record`` is updated, the transitions are returned.
 
-    Deadlines that passed before the fix must have been dealt with (`pass_deadlines`).
+    Deadlines that passed before the fix must have been dealt with (`deadlines`).
     """
     known_ms = record.devices.get(fix.device_id, -1)
     if fix.is_late or fix.fix_ms <= known_ms:
@@ -110,20 +110,22 @@ def newly_coarse(record: Record, fix: Fix, book: Book) -> list[int]:
     return [
         zone_ix
         for zone_ix in fix.edges
-        if book.zones.ids[zone_ix] not in record.presences
-        and is_coarse(book.radius_m(zone_ix), fix.accuracy_m)
+        if is_coarse(book.radius_m(zone_ix), fix.accuracy_m)
         and not is_coarse(book.radius_m(zone_ix), fix.previous_accuracy_m)
+        and book.zones.ids[zone_ix] not in record.presences
     ]
 
 
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:
     """Zones this fix may change: those it lies in, and those its device stands in."""
-    zones = set(fix.edges)
+    zones = [*fix.edges]
     for zone_id in record.presences:
         zone_ix = book.zone_ix_of[zone_id]
-        if not book.is_place(zone_ix):
-            zones.add(zone_ix)
-    return sorted(zones)
+        if zone_ix not in fix.edges and not book.is_place(zone_ix):
+            zones.append(zone_ix)
+    if len(zones) > 1:
+        zones.sort()
+    return zones
 
 
 def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transition | None:
@@ -138,9 +140,9 @@ def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transitio
             return None  # the visit, or the first sign, is another device's
     before = stand_of(presence)
     after = NEXT[before][_sign(record, fix, zone_ix, before, book)]
-    if after is Stand.OUTSIDE:
+    if after is _O:
         return _to_outside(record, fix, zone_id, before, book)
-    if after is Stand.ENTERING:
+    if after is _E:
         record.presences[zone_id] = Presence(
             is_inside=False,
             zone_print=int(book.zones.prints[zone_ix]),
@@ -150,18 +152,18 @@ def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transitio
             after_ms=fix.previous_ms,
         )
         return None
-    if before in (Stand.OUTSIDE, Stand.ENTERING):
+    if before is _O or before is _E:
         return enter(record, fix, zone_ix, book)
     assert presence is not None
     presence.seen_ms = fix.fix_ms
-    presence.pending_ms = fix.fix_ms if after is Stand.LEAVING else -1
-    if after is Stand.INSIDE and 0 <= presence.dwell_ms < fix.fix_ms:
+    presence.pending_ms = fix.fix_ms if after is _L else -1
+    if after is _I and 0 <= presence.dwell_ms < fix.fix_ms:
         return dwell(record, zone_id, book, fix.when)
     return None
 
 
 def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> Sign:
-    is_inside = before in (Stand.INSIDE, Stand.LEAVING)
+    is_inside = before is _I or before is _L
     if is_inside and _is_held_by_beacon(record, zone_ix, book):
         return Sign.SURE_IN
     edge_m = fix.edges.get(zone_ix)
@@ -193,9 +195,9 @@ def _is_held_by_beacon(record: Record, zone_ix: int, book: Book) -> bool:
 def _to_outside(
     record: Record, fix: Fix, zone_id: str, before: Stand, book: Book
 ) -> Transition | None:
-    if before is Stand.OUTSIDE:
+    if before is _O:
         return None
-    if before is Stand.ENTERING:
+    if before is _E:
         del record.presences[zone_id]
         return None
     return leave(record, zone_id, book, fix.when, until_ms=fix.fix_ms, reason="left")

@@ -43,6 +43,9 @@ def is_coarse(radius_m: float, accuracy_m: float) -> bool:
     return radius_m < COARSE_SIGMAS * sigma_m(accuracy_m)
 
 
+_SURE_OUT, _LIKELY_OUT, _EDGE, _LIKELY_IN, _SURE_IN = Sign
+
+
 def weigh(
     edge_m: float,
     radius_m: float,
@@ -56,16 +59,16 @@ def weigh(
     sigma = sigma_m(accuracy_m)
     if not is_inside:
         if is_coarse(radius_m, accuracy_m):
-            return Sign.EDGE
+            return _EDGE
         z = z_inside(edge_m, radius_m, sigma, is_circle)
         if z >= policy.enter_z:
-            return Sign.SURE_IN
-        return Sign.LIKELY_IN if z >= policy.confirm_enter_z else Sign.EDGE
+            return _SURE_IN
+        return _LIKELY_IN if z >= policy.confirm_enter_z else _EDGE
     moat_m = max(policy.buffer_m, policy.buffer_per_accuracy * accuracy_m)
     z = z_inside(edge_m - moat_m, radius_m + moat_m, sigma, is_circle)
     if z <= policy.leave_z:
-        return Sign.SURE_OUT
-    return Sign.LIKELY_OUT if z <= policy.confirm_leave_z else Sign.EDGE
+        return _SURE_OUT
+    return _LIKELY_OUT if z <= policy.confirm_leave_z else _EDGE
 
 
 # --- the same, for pairs of a fix and a zone in columns; all arrays have shape (M,) ---------------
