@@ -26,6 +26,7 @@ import numpy as np
 from workload import shares, trace, write_catalogue, zones
 
 from geoengine.catalog import load
+from geoengine.cli.collector import rare_collection
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch
@@ -63,6 +64,12 @@ class Run:
 
 async def passed(book: Book, fixes: Fixes, batch_size: int) -> Run:
     """Run the trace through a fresh state."""
+    book.prepare()
+    with rare_collection():  # as the service has it
+        return await _passed(book, fixes, batch_size)
+
+
+async def _passed(book: Book, fixes: Fixes, batch_size: int) -> Run:
     state = LocalState(None)
     await state.open()
     run = Run(batch_size)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from geoengine.catalog import load
+from geoengine.cli.collector import rare_collection
 from geoengine.core.calendar import time_zone
 from geoengine.core.errors import GeoengineError
 from geoengine.core.events import encode_event
@@ -143,7 +143,7 @@ def command(
     try:
         book = load(directory)
         people = read_people(consents, attributes)
-        with _progress() as progress, _sink(out) as sink, _rare_collection():
+        with _progress() as progress, _sink(out) as sink, rare_collection():
             trace = _read(traces, options, progress)
             play = partial(
                 replay,
@@ -191,21 +191,6 @@ def _read(traces: Sequence[Path], options: TraceOptions, progress: Progress) -> 
         progress.update(task, completed=sum(done_bytes.values()))
 
     return gather(traces, options, on_read)
-
-
-@contextmanager
-def _rare_collection() -> Iterator[None]:
-    """Let the garbage collector look seldom: nothing in the loop makes cycles, and a quarter to a
-    third of a replay went into finding none.
-    """
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(1_000_000)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-        gc.unfreeze()
 
 
 def _writer(sink: BinaryIO, kept: list[Event] | None) -> Callable[[list[Event]], None]:
