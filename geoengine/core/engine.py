@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings
@@ -52,8 +53,7 @@ class Batch:
         return self.assumed
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(Struct, frozen=True):
     """A person's record after the step."""
 
     record: Record

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct, field
 
 from geoengine.core.model import Cap
@@ -109,16 +108,17 @@ class Record(Packed):
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing left worth a record: no more than when a device was heard of."""
-        if self.presences or self.consents or self.fired or self.heard:
+        if self.presences or self.fired or any(getattr(self, name) for name in _WORTH_KEEPING):
             return False
-        rest = msgspec.structs.replace(
-            self, version=0, lag_ms=0, devices={}, fired_total=_nonzero(self.fired_total)
-        )
-        return self.devices.keys() <= {self.person_id} and rest == Record(self.person_id)
+        return self.devices.keys() <= {self.person_id} and not any(self.fired_total.values())
 
 
-def _nonzero(counts: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+# Not: who it is and when last heard of.
+_WORTH_KEEPING = tuple(
+    name
+    for name in Record.__struct_fields__
+    if name not in ("person_id", "version", "devices", "fired_total", "lag_ms")
+)
 
 
 Kind = Literal["enter", "dwell", "exit", "crossed"]

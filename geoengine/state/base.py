@@ -46,8 +46,7 @@ from geoengine.core.columns import Fixes, Known, LastFixes, Rests
 from geoengine.core.record import Decision, Record, Send
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """A record to be written, at the version it was loaded with; 0 for a new one."""
 
     record: Record

@@ -228,13 +228,13 @@ async def identify(
 
 async def _identify_all(state: State, book: Book, batch: Batch) -> None:
     """Bind devices to the people that their fixes name, where that is news."""
+    if not any(batch.fixes.person_ids):
+        return
     named = {
         device_id: person_id
         for device_id, person_id in zip(batch.fixes.device_ids, batch.fixes.person_ids, strict=True)
         if person_id
     }
-    if not named:
-        return
     owners = await state.owners(list(named))
     for (device_id, person_id), owner in zip(named.items(), owners, strict=True):
         if owner != person_id:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from geoengine.core.stays import settled
 from geoengine.state.base import Change, Commit
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.outbox import PendingSends
@@ -74,15 +75,14 @@ class Memory:
 
     def apply(self, commit: Commit, write: Write, new_sends: set[str]) -> None:
         """Make a commit visible. Cannot fail."""
-        stale = self._apply_people(commit, write)
+        self._apply_people(commit, write)
         if commit.last is not None and len(commit.last):
             self.last.update(commit.last, self.flags_of_device)
             if commit.rests is not None:
                 self.last.note(commit.last, commit.rests)
         for device_id in commit.forget_devices:
             self.last.forget(device_id)
-        self.last.set_flags(stale, [self.flags_of_device(device_id) for device_id in stale])
-        self.last.settle([change.record for change in commit.changes])
+        self._tell_devices(commit)
         self.outbox.land(write)
         for row in write.sends:
             if row.send_id in new_sends:
@@ -103,23 +103,31 @@ class Memory:
         self.outbox.forget_person(person_id)
         return was_known or any(gone)
 
-    def _apply_people(self, commit: Commit, write: Write) -> list[str]:
-        """Records and aliases; devices, once each, about which something else is now on record."""
-        stale: list[str] = list(commit.aliases)
-        flags_of = {row.person_id: row.flags for row in write.people}
-        for change in commit.changes:
-            person_id = change.record.person_id
-            if flags_of.get(person_id, 0) != self.people.flags(person_id):
-                stale += (*self.people.names_of(person_id), *change.record.devices)
-        for person_id in commit.drop_people:
-            stale += self.people.names_of(person_id)
+    def _apply_people(self, commit: Commit, write: Write) -> None:
+        is_dirty = not commit.is_durable
         for row in write.people:
-            self.people.put(row, is_dirty=not commit.is_durable)
+            self.people.put(row, is_dirty=is_dirty)
         for person_id in write.dropped:
-            self.people.drop(person_id, is_dirty=not commit.is_durable)
+            self.people.drop(person_id, is_dirty=is_dirty)
         for name, person_id in commit.aliases.items():
             self.people.alias(name, person_id)
-        return list(dict.fromkeys(stale))
+
+    def _tell_devices(self, commit: Commit) -> None:
+        """Note beside the devices' last fixes what is on record of their people now."""
+        names: dict[str, None] = dict.fromkeys(commit.aliases)
+        for person_id in commit.drop_people:
+            names.update(dict.fromkeys(self.people.names_of(person_id)))
+        standing = []
+        for change in commit.changes:
+            record = change.record
+            names.update(dict.fromkeys(self.people.names_of(record.person_id)))
+            names.update(record.devices)  # type: ignore[arg-type]  # only its keys matter
+            if (stay := settled(record)) is not None:
+                standing.append((record.person_id, stay, record.devices[stay.device_id]))
+        if names:
+            device_ids = list(names)
+            flags = [self.flags_of_device(device_id) for device_id in device_ids]
+            self.last.on_record(device_ids, flags, standing)
 
 
 def _person_row(change: Change) -> PersonRow:

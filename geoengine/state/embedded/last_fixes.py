@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Known, LastFixes, Longs, Rests, Spot, keys_of
 from geoengine.core.record import Record
-from geoengine.core.stays import heard_again, settled
+from geoengine.core.stays import Settled, heard_again
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
 from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
 from geoengine.state.embedded.stays import StayTable
@@ -156,24 +156,26 @@ class LastFixTable:
         rows = self._rows_of(last.take(rests.last_ix))
         return self._stay.take(rows).astype(np.int64), rests.turn
 
-    def settle(self, records: list[Record]) -> None:
-        """These records are new: note who of them only stays somewhere, and who no longer does."""
-        named = [(ix, name) for ix, record in enumerate(records) for name in record.devices]
-        rows = self._index.find(keys_of([name for _, name in named]))
+    def on_record(
+        self, device_ids: list[str], flags: list[int], standing: list[tuple[str, Settled, int]]
+    ) -> None:
+        """What is on record of these devices' people is new: flags, and who only stands somewhere.
+
+        ``standing`` holds the person, the stay, and the last fix that the record knows of.
+        """
+        rows = self._index.find(keys_of(device_ids))
+        self._flags[rows] = flags
         self._unsettle(rows)
-        row_of = {name: row for (_, name), row in zip(named, rows.tolist(), strict=True)}
-        found = [
-            (record.person_id, stay, record.devices[stay.device_id], row)
-            for record in records
-            if (stay := settled(record)) and (row := row_of[stay.device_id]) != UNKNOWN
-        ]
-        if not found:
-            return
-        kept_ms, places = (np.array([part[ix] for part in found], np.int64) for ix in (2, 3))
-        slots = self._stays.place(
-            [(person_id, stay) for person_id, stay, *_ in found], kept_ms, places
-        )
-        self._stay[places] = slots
+        if standing:
+            row_of = dict(zip(device_ids, rows.tolist(), strict=True))
+            self._settle([(*who, row_of[who[1].device_id]) for who in standing])
+        self._clear_unknown()
+
+    def _settle(self, standing: list[tuple[str, Settled, int, int]]) -> None:
+        here = [who for who in standing if who[3] != UNKNOWN]
+        if here:
+            kept_ms, rows = (np.array([who[ix] for who in here], np.int64) for ix in (2, 3))
+            self._stay[rows] = self._stays.place([who[:2] for who in here], kept_ms, rows)
 
     def _unsettle(self, rows: Rows) -> None:
         slots = self._stay.take(rows)
@@ -201,12 +203,6 @@ class LastFixTable:
         return [person_id for slot in slots.tolist() if (person_id := self._stays.person_ids[slot])]
 
     # --- devices --------------------------------------------------------------------------------
-
-    def set_flags(self, device_ids: list[str], flags: list[int]) -> None:
-        """What is on record of these devices' people has changed."""
-        rows = self._index.find(keys_of(device_ids))
-        self._flags[rows] = flags
-        self._clear_unknown()
 
     def forget(self, device_id: str) -> bool:
         """Forget a device; whether it was there."""
@@ -241,6 +237,7 @@ class LastFixTable:
         """Devices that found no room were written to the row of the unknown."""
         self._places[UNKNOWN] = np.nan
         self._fix_ms[UNKNOWN], self._suspect_count[UNKNOWN], self._flags[UNKNOWN] = -1, 0, 0
+        self._stay[UNKNOWN] = _NO_STAY
         self._suspects.pop(UNKNOWN, None)
 
     def _add(
