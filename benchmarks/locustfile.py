@@ -46,13 +46,15 @@ def add_arguments(parser: Any) -> None:
 
 
 @events.init.add_listener
-def as_many_as_weighed(environment: Any, **_: Any) -> None:
+def set_up(environment: Any, **_: Any) -> None:
     """Without ``--users`` there are as many as the weights say."""
     # The loop still takes it to be when it was made: seconds of imports would count as run time.
     gevent.get_hub().loop.update_now()
     options = environment.parsed_options
-    if options is not None and options.num_users is None:
+    if options.num_users is None:
         options.num_users = sum(getattr(options, option) for option, _ in WEIGHTS.values())
+    if options.headless and not options.worker:
+        look_around(environment)
 
 
 @events.test_start.add_listener
@@ -64,14 +66,17 @@ def look_around(environment: Any, **_: Any) -> None:
     try:
         Sender.world = discover(environment.host, os.environ, options.catalogue, options.gateways)
     except WorldError as error:
-        environment.process_exit_code = 1
-        if options.headless:
-            gevent.spawn(environment.runner.quit)  # else it would sit out the time, idle
         raise SystemExit(f"load: {error}") from None
+    if not options.worker:  # it is told whom to send
+        weigh(environment, options)
+
+
+def weigh(environment: Any, options: Any) -> None:
+    """Share the crowd out; leave those at home who have nothing to do."""
     for user in USERS:
         user.weight = getattr(options, WEIGHTS[user.__name__][0])
     if Till.weight and not Sender.world.has_redemptions:
-        print(f"load: the service has no {REDEMPTIONS}: the tills stay at home")
+        print(f"load: the service has no {REDEMPTIONS}: the tills stay at home", flush=True)
         Till.weight = 0
     environment.user_classes[:] = [user for user in USERS if user.weight > 0]
 
@@ -92,8 +97,7 @@ def hear_worker(client_id: str, data: dict[str, Any]) -> None:
 def write_down(environment: Any, **_: Any) -> None:
     """The tally and locust's figures, as JSON."""
     path = environment.parsed_options.tally
-    is_worker = type(environment.runner).__name__ == "WorkerRunner"  # its master writes
-    if not path or is_worker or environment.process_exit_code:
+    if not path or environment.parsed_options.worker:  # its master writes
         return
     stats = environment.stats
     rows = [*(stats.entries[key] for key in sorted(stats.entries)), stats.total]
