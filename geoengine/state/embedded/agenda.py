@@ -49,6 +49,15 @@ class Agenda:
             heappush(self._heap, item)
         return [key for _, key in found]
 
+    def take(self, now_ms: int, limit: int) -> list[str]:
+        """As `due`, and off the agenda with them."""
+        found: list[str] = []
+        while len(found) < limit and (top := self._top()) is not None and top[0] <= now_ms:
+            _, key = heappop(self._heap)
+            del self._at_ms[key], self._armed[key]
+            found.append(key)
+        return found
+
     def next_ms(self) -> int | None:
         """The earliest moment on the agenda; None if it is empty."""
         top = self._top()

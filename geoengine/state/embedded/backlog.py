@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import chain, count, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -46,6 +47,9 @@ pack_entry = msgspec.msgpack.Encoder().encode
 unpack_entry = msgspec.msgpack.Decoder(Entry).decode
 
 
+_first = itemgetter(0)
+
+
 class Share(NamedTuple):
     """What is filed in one call: full where there are as many rows as go at once."""
 
@@ -56,19 +60,9 @@ class Share(NamedTuple):
     def calls(self) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """Statements with their values."""
         if len(self.rows) == ROWS_AT_ONCE:
-            yield self.bulk.many, tuple(value for row in self.rows for value in row)
+            yield self.bulk.many, tuple(chain.from_iterable(self.rows))
         else:
             yield from ((self.bulk.one, row) for row in self.rows)
-
-
-class DecisionEntry(NamedTuple):
-    """A decision as its table has it."""
-
-    seq: int
-    person_key: int
-    person_id: str
-    at_ms: int
-    packed: bytes
 
 
 def key_of(name: str) -> int:
@@ -83,7 +77,7 @@ class Backlog:
         self.entry_seq = 0  # the last entry taken in
         self.size_bytes = 0
         self.sends: dict[str, SendRow] = {}  # in order of appending
-        self.decisions: list[DecisionEntry] = []
+        self.decisions: list[tuple[DecisionRow, int]] = []  # with their numbers
         self._people: dict[str, PersonRow | None] = {}  # None to drop
         self._aliases: dict[str, str] = {}
         self._moves: list[End | Postponement] = []  # of sends on file
@@ -95,47 +89,51 @@ class Backlog:
         self.size_bytes += size_bytes
         numbers = count(entry.decision_seq)
         for write, send_ids in zip(entry.writes, new, strict=True):
-            self._people.update((row[0], row) for row in write.people)
+            self._people.update(zip(map(_first, write.people), write.people, strict=True))
             self._people.update(dict.fromkeys(write.dropped))
             self._aliases.update(write.aliases)
             if write.op:
                 self._ops.append((write.op, write.now_ms))
-            self.decisions += map(_numbered, write.decisions, numbers)
+            # The number comes second: a zip that ends has taken one more of what comes first.
+            self.decisions += zip(write.decisions, numbers, strict=False)
             self._note_sends(write, send_ids)
 
     def _note_sends(self, write: Write, new: set[str]) -> None:
         """A row may be cancelled and settled in one group: order counts."""
         for row in write.sends:
-            if row.send_id in new:
-                self.sends.setdefault(row.send_id, row)
+            if row[0] in new:
+                self.sends.setdefault(row[0], row)
         for again in write.postponements:
-            if again.send_id in self.sends:
-                self.sends[again.send_id] = self.sends[again.send_id].postponed(again)
-            else:
+            waiting = self.sends.get(again.send_id)
+            if waiting is None:
                 self._moves.append(again)
-        for end in write.ends:
-            if end.send_id in self.sends:
-                self.sends[end.send_id] = self.sends[end.send_id].ended(end)
             else:
+                self.sends[again.send_id] = waiting.postponed(again)
+        for end in write.ends:
+            going = self.sends.get(end.send_id)
+            if going is None:
                 self._moves.append(end)
+            else:
+                self.sends[end.send_id] = going.ended(end)
 
     def decisions_of(self, person_id: str) -> Iterator[tuple[tuple[int, int], bytes]]:
         """The packed decisions about a person, by time and number."""
-        for row in self.decisions:
+        for row, seq in self.decisions:
             if row.person_id == person_id:
-                yield (row.at_ms, row.seq), row.packed
+                yield (row.at_ms, seq), row.packed
 
     def shares(self) -> list[Share]:
         """All of it for the tables; neighbours in a table go together."""
-        people = [(name, self._people[name]) for name in sorted(self._people)]
+        people = map(self._people.__getitem__, sorted(self._people))
+        dropped = [(name,) for name, row in self._people.items() if row is None]
         aliases = self._aliases.items()
         return [
-            *_shares(schema.PUT_PERSON, [row for _, row in people if row is not None]),
-            *_shares(schema.DROP_PERSON, [(name,) for name, row in people if row is None]),
+            *_shares(schema.PUT_PERSON, list(filter(None, people))),
+            *_shares(schema.DROP_PERSON, dropped),
             *_shares(schema.PUT_ALIAS, [pair for pair in aliases if pair[0] != pair[1]]),
             *_shares(schema.DROP_ALIAS, [(name,) for name, owner in aliases if name == owner]),
-            *_shares(schema.ADD_DECISION, self.decisions),
-            *_shares(schema.ADD_SEND, [(key_of(row.send_id), *row) for row in self.sends.values()]),
+            *_shares(schema.ADD_DECISION, [_numbered(*pair) for pair in self.decisions]),
+            *_shares(schema.ADD_SEND, [(key_of(row[0]), *row) for row in self.sends.values()]),
             *(_share_of_move(move) for move in self._moves),
             *_shares(schema.ADD_OPS, self._ops_rows()),
         ]
@@ -174,9 +172,9 @@ class Filing:
             self._shares.popleft()
 
 
-def _numbered(row: DecisionRow, seq: int) -> DecisionEntry:
+def _numbered(row: DecisionRow, seq: int) -> tuple[int, int, str, int, bytes]:
     person_id, at_ms, packed = row
-    return DecisionEntry(seq, key_of(person_id), person_id, at_ms, packed)
+    return seq, key_of(person_id), person_id, at_ms, packed
 
 
 def _shares(bulk: Bulk, rows: Sequence[tuple[Any, ...]]) -> Iterator[Share]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
+from geoengine.core.record import Send
 from geoengine.state.base import Leased, Settlement
 from geoengine.state.embedded.agenda import Agenda
 from geoengine.state.embedded.writes import (
@@ -17,11 +20,19 @@ from geoengine.state.embedded.writes import (
 )
 
 
+class Bundle(NamedTuple):
+    """Rows leased together and still held, unpacked as they were handed out."""
+
+    until_ms: int
+    sends: dict[str, Send]
+
+
 class Lease(NamedTuple):
-    """Who holds a row, and until when."""
+    """Who holds a row, until when, and in which bundle it was handed out."""
 
     owner: str
     until_ms: int
+    bundle: str
 
 
 class PendingSends:
@@ -30,13 +41,19 @@ class PendingSends:
     A lease lives in memory only: after a restart every row is free, which is what a lease running
     out would have led to. A row cancelled while somebody is sending it can still be settled, but
     never be leased again.
+
+    Rows leased together are one entry of the agenda, a bundle: most are settled long before the
+    lease runs out, and then none of them was ever put back on it.
     """
 
     def __init__(self) -> None:
-        self.agenda = Agenda()  # of what can be leased: free rows, and leased ones at their end
+        self.agenda = Agenda()  # of what can be leased: free rows, and bundles at their leases' end
         self._rows: dict[str, SendRow] = {}  # in the order they were appended
         self._of_person: dict[str, dict[str, None]] = {}
         self._leases: dict[str, Lease] = {}
+        self._bundles: dict[str, Bundle] = {}
+        self._bundle_count = 0  # ever made
+        self._settling: dict[str, Send] = {}
         self._cancelled: dict[str, SendRow] = {}  # while leased
 
     def __len__(self) -> int:
@@ -62,21 +79,47 @@ class PendingSends:
 
     def lease(self, now_ms: int, limit: int, owner: str, lease_ms: int) -> list[Leased]:
         """Hand out rows that are due and free."""
-        until_ms = now_ms + lease_ms
-        taken = []
-        for send_id in self.agenda.due(now_ms, limit):
-            self._leases[send_id] = Lease(owner, until_ms)
-            self.agenda.set(send_id, until_ms)
-            taken.append(Leased(unpack_send(self._rows[send_id].packed), owner, until_ms))
-        return taken
+        self._free_bundles(now_ms)
+        rows, until_ms = self._rows, now_ms + lease_ms
+        sends = {s: unpack_send(rows[s].packed) for s in self.agenda.take(now_ms, limit)}
+        if sends:
+            self._bundle_count += 1
+            name = f"\0{self._bundle_count}"  # no send_id
+            self._bundles[name] = Bundle(until_ms, sends)
+            self.agenda.set(name, until_ms)
+            self._leases.update(dict.fromkeys(sends, Lease(owner, until_ms, name)))
+        return [Leased(send, owner, until_ms) for send in sends.values()]
+
+    def _free_bundles(self, now_ms: int) -> None:
+        """Leases have run out: what is left of their bundles has been due since."""
+        for name in [n for n, bundle in self._bundles.items() if bundle.until_ms <= now_ms]:
+            bundle = self._bundles.pop(name)
+            self.agenda.set(name, None)
+            for send_id in bundle.sends:
+                self.agenda.set(send_id, bundle.until_ms)
+
+    def _take_off(self, send_id: str) -> Send | None:
+        """Let nobody lease the row any more; as it was handed out, if it is."""
+        lease = self._leases.get(send_id)
+        bundle = None if lease is None else self._bundles.get(lease.bundle)
+        if lease is None or bundle is None or send_id not in bundle.sends:
+            self.agenda.set(send_id, None)
+            return None
+        send = bundle.sends.pop(send_id)
+        if not bundle.sends:
+            del self._bundles[lease.bundle]
+            self.agenda.set(lease.bundle, None)
+        return send
 
     def take_for_settling(self, send_id: str, owner: str) -> Lease | None:
         """The owner's lease, if it is still theirs; nobody else can get the row meanwhile."""
         lease = self._leases.get(send_id)
         if lease is None or lease.owner != owner or self._held_row(send_id) is None:
             return None
+        send = self._take_off(send_id)
+        if send is not None:
+            self._settling[send_id] = send
         del self._leases[send_id]
-        self.agenda.set(send_id, None)
         return lease
 
     def give_back(self, leases: dict[str, Lease]) -> None:
@@ -89,18 +132,20 @@ class PendingSends:
 
     def settle(self, settlement: Settlement, now_ms: int, write: Write) -> None:
         """Write down how a row held for settling ends or goes on."""
-        row = self._held_row(settlement.send_id)
+        send_id, status, reason = settlement.send_id, settlement.status, settlement.reason
+        row = self._held_row(send_id)
         assert row is not None  # taken for settling just before
-        send = unpack_send(row.packed)
-        send.attempts = settlement.attempts or send.attempts
-        if settlement.status == "retry":
-            send.last_error, send.due_ms = settlement.reason, settlement.due_ms
-            again = Postponement(row.send_id, settlement.due_ms, pack_send(send))
-            write.postponements.append(again)
+        send = self._settling.pop(send_id, None) or unpack_send(row.packed)
+        attempts = settlement.attempts or send.attempts
+        if status == "retry":
+            due_ms = settlement.due_ms
+            again = replace(send, attempts=attempts, last_error=reason, due_ms=due_ms)
+            write.postponements.append(Postponement(send_id, due_ms, pack_send(again)))
+        elif attempts == send.attempts:
+            write.ends.append(End(send_id, status, reason, now_ms))
         else:
-            packed = pack_send(send)
-            end = End(row.send_id, settlement.status, settlement.reason, now_ms, packed)
-            write.ends.append(end)
+            packed = pack_send(replace(send, attempts=attempts))
+            write.ends.append(End(send_id, status, reason, now_ms, packed))
 
     def cancel(self, person_id: str, lever: str, now_ms: int, reason: str) -> list[End]:
         """How the pending rows of a person end that go by this lever; "" is every lever."""
@@ -131,7 +176,7 @@ class PendingSends:
         row = self._rows.pop(send_id, None)
         if row is None:
             return None
-        self.agenda.set(send_id, None)
+        self._take_off(send_id)
         mates = self._of_person[row.person_id]
         del mates[send_id]
         if not mates:

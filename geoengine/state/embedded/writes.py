@@ -70,9 +70,7 @@ class SendRow(NamedTuple):
         if end.is_cancellation and self.status != "pending":
             return self
         packed = self.packed if end.packed is None else end.packed
-        send_id, person_id, lever, due_ms, *_ = self
-        status, reason, settled_ms = end.status, end.reason, end.settled_ms
-        return SendRow(send_id, person_id, lever, due_ms, packed, status, reason, settled_ms)
+        return SendRow(*self[:4], packed, end.status, end.reason, end.settled_ms)
 
     def postponed(self, again: Postponement) -> SendRow:
         """The row put back; one that has ended stays as it ended."""
