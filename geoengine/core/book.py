@@ -20,6 +20,7 @@ from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
 from geoengine.core.policy import Limits, Policy
+from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
 from geoengine.core.zones import CIRCLE, PLACE, Zones
 
 MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
@@ -126,6 +127,14 @@ class Book:
         """How long a fired trigger is remembered: as long as any cap or cool-down looks back."""
         every_cap = [*self.engine.spec.caps, *(cap for plan in self.campaigns for cap in plan.caps)]
         return caps.memory_ms(every_cap, (plan.cooldown_ms for plan in self.campaigns))
+
+    @cached_property
+    def fine_m(self) -> float:
+        """A fix as accurate as this, in metres, is too coarse for no zone; 0 where none is."""
+        radius_m = self.zones.radius_m[self.zones.kind != PLACE]
+        finest_m = float(radius_m.min()) if len(radius_m) else 0.0
+        fine_m = finest_m / COARSE_SIGMAS * ACCURACY_PER_SIGMA
+        return fine_m if fine_m > ACCURACY_MIN_M else 0.0
 
     # The columns asked one row at a time: a memoryview gives a number in a third of numpy's time.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -25,13 +26,14 @@ class Columns:
     def take(self, row_ix: NDArray[np.intp] | Ints | Longs) -> Self:
         """The rows at these positions, in that order."""
         picked: dict[str, Any] = {}
-        for field in fields(self):  # type: ignore[arg-type]
-            column = getattr(self, field.name)
+        for name in _names_of(type(self)):
+            column = getattr(self, name)
             if isinstance(column, np.ndarray):
-                picked[field.name] = column[row_ix]
+                column = column[row_ix]
             elif isinstance(column, list):
-                picked[field.name] = [column[i] for i in row_ix.tolist()]
-        return replace(self, **picked)  # type: ignore[type-var]
+                column = [column[i] for i in row_ix.tolist()]
+            picked[name] = column
+        return type(self)(**picked)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -39,15 +41,20 @@ class Columns:
         if len(parts) == 1:
             return parts[0]
         joined: dict[str, Any] = {}
-        for field in fields(cls):  # type: ignore[arg-type]
-            columns = [getattr(part, field.name) for part in parts]
+        for name in _names_of(cls):
+            columns = [getattr(part, name) for part in parts]
             if isinstance(columns[0], np.ndarray):
-                joined[field.name] = np.concatenate(columns)
+                joined[name] = np.concatenate(columns)
             elif isinstance(columns[0], list):
-                joined[field.name] = [value for column in columns for value in column]
+                joined[name] = [value for column in columns for value in column]
             else:
-                joined[field.name] = {key: value for part in columns for key, value in part.items()}
+                joined[name] = {key: value for part in columns for key, value in part.items()}
         return cls(**joined)
+
+
+@cache
+def _names_of(cls: type[Columns]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -164,6 +164,8 @@ class _Life:
     def _pass(self, until_ms: int, now_ms: int, post_ix: int = -1) -> Deadline | None:
         """Let what fell due up to then happen, one thing at a time; what falls due next."""
         record, book = self.record, self.book
+        if not record.presences and not record.heard:
+            return None
         while (due := next_deadline(record, book)) is not None and due[0] <= until_ms:
             known_ms = due[0] + record.lag_ms if self.batch.is_virtual else now_ms
             fallen = fall_due(record, due, book, When(due[0], known_ms, post_ix))
@@ -173,7 +175,7 @@ class _Life:
 
     def _observe(self, report: Report) -> None:
         if isinstance(report, Fix):
-            if report.edges:
+            if report.accuracy_m > self.book.fine_m:
                 for verdict in too_coarse(self.record, report, self.book):
                     self._decide(verdict)
             found = observe_fix(self.record, report, self.book)

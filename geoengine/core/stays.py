@@ -106,24 +106,29 @@ def resting(
     fits = _fits(track, rows, stay_ix, limits, now_ms)
     fits &= _same_zones(known, rows, stay_ix, pairs)
     if len(crossing_ix):
-        fits &= ~np.isin(rows, crossing_ix)
+        is_crossing = np.zeros(len(known), bool)
+        is_crossing[crossing_ix] = True
+        fits &= ~is_crossing[rows]
     if busy:
         person_ids = known.person_ids
-        fits &= [person_ids[row] not in busy for row in rows.tolist()]
+        fits &= np.array([person_ids[row] not in busy for row in rows.tolist()], bool)
     return _noted(track, rows, fits)
 
 
 def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int) -> Bools:
     """Which of these rows come in time: before any deadline, and after what was known."""
     fixes, stays = track.fixes, track.known.stays
-    at_ms, before_ms, device_ix = fixes.fix_ms[rows], track.previous_ms[rows], track.device_ix[rows]
+    at_ms, before_ms = fixes.fix_ms[rows], track.previous_ms[rows]
     recv_ms, dwell_ms = fixes.recv_ms[rows], stays.dwell_ms[stay_ix]
     lag_ms = np.maximum(recv_ms - at_ms, 0)
-    lag_before_ms = np.where(_is_first(device_ix), stays.lag_ms[stay_ix], np.roll(lag_ms, 1))
+    lag_before_ms, until_now_ms = stays.lag_ms[stay_ix], now_ms - lag_ms + 1
+    if len(track.last) < len(fixes):
+        again = np.flatnonzero(track.device_ix[rows[1:]] == track.device_ix[rows[:-1]]) + 1
+        lag_before_ms[again] = lag_ms[again - 1]
+        until_now_ms[again - 1] = 0
     # As `engine` lets deadlines pass: up to the fix, or to when it reached us, before it; and up
     # to now after the last.
-    until_ms = np.maximum(at_ms, recv_ms - lag_before_ms)
-    until_ms[_is_last(device_ix)] = np.maximum(until_ms, now_ms - lag_ms + 1)[_is_last(device_ix)]
+    until_ms = np.maximum(np.maximum(at_ms, recv_ms - lag_before_ms), until_now_ms)
     fits: Bools = (track.fate[rows] == ACCEPTED) & ~track.is_strange[rows]
     fits &= (dwell_ms >= until_ms) & (before_ms + limits.silence_min_ms >= until_ms)
     # A deadline must not come nearer on our clock than it is known to be: nobody would wake us.
@@ -152,7 +157,9 @@ def _noted(track: Track, rows: Longs, fits: Bools) -> tuple[Bools, Rests | None]
     is_resting = np.zeros(len(track.last), bool)
     is_resting[device_ix] = True
     is_resting[device_ix[~fits]] = False
-    last = np.flatnonzero(_is_last(device_ix) & is_resting[device_ix])
+    is_last = np.ones(len(rows), bool)
+    np.not_equal(device_ix[1:], device_ix[:-1], out=is_last[:-1])
+    last = np.flatnonzero(is_last & is_resting[device_ix])
     known, fixes, final = track.known, track.fixes, rows[last]
     rests = Rests(
         last_ix=device_ix[last],
@@ -160,16 +167,3 @@ def _noted(track: Track, rows: Longs, fits: Bools) -> tuple[Bools, Rests | None]
         turn=known.stays.turn[known.stay_ix[final]],
     )
     return is_resting[track.device_ix], rests if len(last) else None
-
-
-def _is_first(device_ix: Longs) -> Bools:
-    """Where another device begins than in the row before."""
-    is_first = np.ones(len(device_ix), bool)
-    np.not_equal(device_ix[1:], device_ix[:-1], out=is_first[1:])
-    return is_first
-
-
-def _is_last(device_ix: Longs) -> Bools:
-    is_last = np.ones(len(device_ix), bool)
-    np.not_equal(device_ix[1:], device_ix[:-1], out=is_last[:-1])
-    return is_last

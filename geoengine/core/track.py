@@ -128,14 +128,16 @@ class _Run:
     @classmethod
     def of(cls, fixes: Fixes, known: Known, starts: Longs) -> _Run:
         count = len(fixes)
-        is_single = len(starts) == count
-        lengths = np.diff(starts, append=count)
+        ends, device_ix = starts + 1, starts
+        if len(starts) < count:
+            ends = np.append(starts[1:], count)
+            device_ix = np.repeat(np.arange(len(starts)), ends - starts)
         run = cls(
             fixes=fixes,
             known=known,
             starts=starts,
-            ends=starts + lengths,
-            device_ix=starts if is_single else np.repeat(np.arange(len(starts)), lengths),
+            ends=ends,
+            device_ix=device_ix,
             fate=np.zeros(count, np.int32),
             previous_ms=_shifted(fixes.fix_ms, known.fix_ms, starts),
             previous_lon=_shifted(fixes.lon_deg, known.lon_deg, starts),

@@ -20,6 +20,7 @@ ACCURACY_MISSING_M = 30.0  # what a fix without accuracy is taken for
 ACCURACY_MAX_M = (
     1_000.0  # a fix coarser than this says nothing of a shop and is rejected at the door
 )
+COARSE_SIGMAS = 2.0  # below R = 2 sigma even the centre is inside with only 87 %
 
 # An impossible speed, metres per second (250 km/h): faster than any road, slower than GPS jumps.
 SPEED_MAX_MPS = 70.0

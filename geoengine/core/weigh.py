@@ -12,9 +12,7 @@ import numpy as np
 
 from geoengine.core.columns import Bools, Floats, Ints
 from geoengine.core.policy import Limits, Policy
-from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, sigma_m
-
-COARSE_SIGMAS = 2.0  # below R = 2 sigma even the centre is inside with only 87 %
+from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS, sigma_m
 
 
 class Sign(IntEnum):
@@ -58,7 +56,7 @@ def weigh(
     """The sign of a fix for a zone, towards somebody inside or outside of it."""
     sigma = sigma_m(accuracy_m)
     if not is_inside:
-        if is_coarse(radius_m, accuracy_m):
+        if radius_m < COARSE_SIGMAS * sigma:
             return _EDGE
         z = z_inside(edge_m, radius_m, sigma, is_circle)
         if z >= policy.enter_z:

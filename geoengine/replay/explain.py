@@ -18,8 +18,8 @@ from geoengine.core.columns import Fixes, Known
 from geoengine.core.match import match
 from geoengine.core.record import Event
 from geoengine.core.track import LATE, SUSPECT, follow
-from geoengine.core.units import sigma_m
-from geoengine.core.weigh import COARSE_SIGMAS, z_inside
+from geoengine.core.units import COARSE_SIGMAS, sigma_m
+from geoengine.core.weigh import z_inside
 from geoengine.core.zones import CIRCLE
 
 _PHI = NormalDist().cdf

@@ -15,7 +15,7 @@ EXPRESSIONS = [
     "vip == true and points != null",
     'status =~ "pre.*" or points > 1.5',
     "points + 1 > 2",
-    'home.city == "Paris" or "a" in likes',
+    'home["city"] == "Paris" or "a" in likes',
     "likes.length > 1 or status.length == 3",
     'status == "a $5 coupon" or $abs(points) > 1',
     "true",

@@ -126,7 +126,9 @@ class LastFixTable:
         if len(new):
             rows[new] = self._add(last.device_ids, keys, new, flags_of)
             self._seen[rows] = self._turn
-        self._places[rows] = np.stack((last.lon_deg, last.lat_deg, last.accuracy_m), axis=1)
+        places = np.empty((len(rows), 3))
+        places[:, 0], places[:, 1], places[:, 2] = last.lon_deg, last.lat_deg, last.accuracy_m
+        self._places[rows] = places
         self._fix_ms[rows] = last.fix_ms
         self._suspect_count[rows] = last.suspect_count
         self._note_suspects(rows, last)
