@@ -13,6 +13,8 @@ from shapely import normalize, to_wkb
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.validation import explain_validity
 
+from geoengine.catalog.reading.sources import Sources
+
 FILE_MAX_BYTES = 32 * 1024 * 1024
 VERTICES_MAX = 10_000  # a coastline; streets need a few hundred, and every vertex costs at match
 _GEOD = Geod(ellps="WGS84")
@@ -24,14 +26,16 @@ class PolygonError(ValueError):
     """The area cannot be used; the text says why and what was expected."""
 
 
-def area_of(written: str | dict[str, Any], folder: Path) -> Area:
+def area_of(written: str | dict[str, Any], folder: Path, sources: Sources | None = None) -> Area:
     """The area that a GeoJSON file, or GeoJSON itself, draws. Raises `PolygonError`.
 
     >>> square = [[2.0, 48.0], [2.1, 48.0], [2.1, 48.1], [2.0, 48.1], [2.0, 48.0]]
     >>> area_of({"type": "Polygon", "coordinates": [square]}, Path()).bounds
     (2.0, 48.0, 2.1, 48.1)
     """
-    geometry = _geometry(_read(folder / written) if isinstance(written, str) else written)
+    geometry = _geometry(
+        _read(folder / written, sources or Sources()) if isinstance(written, str) else written
+    )
     kind, coordinates = geometry.get("type"), geometry.get("coordinates")
     if kind not in ("Polygon", "MultiPolygon") or not isinstance(coordinates, list):
         raise PolygonError(f"geometry is {kind}: expected Polygon or MultiPolygon")
@@ -64,12 +68,14 @@ def print_of(area: Area) -> bytes:
     return packed
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, sources: Sources) -> Any:
     try:
         if path.stat().st_size > FILE_MAX_BYTES:
+            sources.lack(path)
             raise PolygonError(f"{path} is larger than {FILE_MAX_BYTES // 1024 // 1024} MB")
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(sources.read_bytes(path))
     except OSError as error:
+        sources.lack(path)
         raise PolygonError(f"{path} cannot be read: {error.strerror}") from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise PolygonError(f"{path} is not GeoJSON: {error}") from error

@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import click
@@ -31,6 +30,7 @@ CONFIGURATION_EXIT = 2  # what is configured cannot be served; a part that faile
 @click.command(name="serve")
 @click.option("--config", metavar="DIR", help="The catalogue.  [default: config]")
 @click.option("--state", metavar="URL", help="Overrules the catalogue's engine.state.")
+@click.option("--cache", metavar="DIR", help="Compiled catalogues.  [default: ~/.cache/geoengine]")
 @click.option("--host", metavar="HOST", help="Where to listen.  [default: 127.0.0.1]")
 @click.option("--port", type=int, metavar="N", help="0 takes a free one.  [default: 8080]")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -46,7 +46,7 @@ def command(**flags: Any) -> None:
         configure(settings.log_level)
         keys = keys_from(os.environ)
         refuse_open_door(settings, keys)
-        reading = build(Path(settings.config))
+        reading = build(settings)
         is_clean = uvloop.run(_serve(settings, keys, reading, os.environ))
     except ConfigurationError as error:
         click.echo(str(error), err=True)

@@ -2,12 +2,14 @@
 out and told of.
 
 The directory is watched, not its files: editors replace files, which looks like deletion to a
-watch on one. The Book is built in a thread, so that the loop goes on serving.
+watch on one. Files are read and compiled by another process, and what is left to do here is done
+in a thread in short steps: the loop goes on serving.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,23 +17,34 @@ from typing import Final
 
 from watchfiles import awatch
 
-from geoengine.catalog import Reading, read
+from geoengine.catalog import GENTLE, Obtained, Reading, default_folder, obtain
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.service.context import Context
 from geoengine.service.heritage import bequeath, heir
 from geoengine.service.logs import logger
+from geoengine.service.settings import Settings
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
 FAULTS_TOLD: Final = 100
 _LOG = logger("reload")
 
 
-def build(directory: Path) -> Reading:
-    """Read a catalogue and make ready what the first batch would otherwise wait for."""
-    reading = read(directory)
-    reading.book.prepare()
-    return reading
+def build(settings: Settings) -> Reading:
+    """The catalogue of a start. Raises `ConfigurationError` with all its faults."""
+    obtained = asyncio.run(obtain(Path(settings.config), cache_of(settings)))
+    _tell(obtained)
+    return obtained.reading
+
+
+def cache_of(settings: Settings) -> Path:
+    """Where compiled catalogues are kept."""
+    return Path(settings.cache) if settings.cache else default_folder(os.environ)
+
+
+def _tell(obtained: Obtained) -> None:
+    for remark in obtained.remarks:
+        _LOG.warning("catalogue_cache", why=remark)
 
 
 class Reloader:
@@ -64,7 +77,8 @@ class Reloader:
         """Read the directory again; whether what it says is in force now."""
         async with self._one_at_a_time:
             try:
-                reading = await asyncio.to_thread(build, self._directory)
+                folder = cache_of(self._context.settings)
+                obtained = await obtain(self._directory, folder, niceness=GENTLE)
             except ConfigurationError as error:
                 self._refuse([str(fault) for fault in error.faults])
                 return False
@@ -72,7 +86,8 @@ class Reloader:
                 _LOG.error("catalogue_unreadable", exc_info=error)
                 self._refuse([f"{self._directory}: {type(error).__name__}"])
                 return False
-            await self._accept(reading)
+            _tell(obtained)
+            await self._accept(obtained.reading)
             return True
 
     async def _accept(self, reading: Reading) -> None:

@@ -30,6 +30,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     config: str = "config"
     state: str = ""  # empty: what the catalogue's `engine.state` says
+    cache: str = ""  # compiled catalogues; empty: $XDG_CACHE_HOME/geoengine or ~/.cache/geoengine
     host: str = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
     log_level: str = "info"

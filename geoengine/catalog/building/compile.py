@@ -36,6 +36,8 @@ class Reading:
     warnings: tuple[Fault, ...]
     skipped_count: int  # rows of imported files that have a fault and were left out
     zone_counts: dict[str, int]  # how many zones each campaign is about
+    documents: tuple[str, ...]  # the YAML files, in order
+    digests: dict[str, str]  # of the bytes of every file that was read, by path
 
 
 def load(directory: Path) -> Book:
@@ -55,7 +57,14 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
     if report.errors:
         raise ConfigurationError(list(dict.fromkeys(report.errors)))
     warnings = sorted(dict.fromkeys(report.warnings))
-    return Reading(book, tuple(warnings), report.skipped_count, zone_counts)
+    return Reading(
+        book,
+        tuple(warnings),
+        report.skipped_count,
+        zone_counts,
+        tuple(found.documents),
+        report.sources.digests,
+    )
 
 
 def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:

@@ -139,7 +139,7 @@ def draw(
     """Read a polygon into the areas, or report what is wrong with it."""
     folder = Path(items.file_of(ix)).parent
     try:
-        areas[ix] = polygons.area_of(written, folder)
+        areas[ix] = polygons.area_of(written, folder, items.report.sources)
     except polygons.PolygonError as error:
         items.wrong(ix, f"polygon of `{items.values[ix].id}`: {error}", *path)
 

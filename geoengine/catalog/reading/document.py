@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import Fault
 
 FILE_MAX_BYTES = 32 * 1024 * 1024
@@ -69,9 +70,9 @@ class Refused(Exception):
         super().__init__("\n".join(map(str, faults)))
 
 
-def read_document(path: Path) -> Node:
+def read_document(path: Path, sources: Sources | None = None) -> Node:
     """The values of a YAML file. Raises `Refused` with every fault that makes it unreadable."""
-    return parse(_text(path), str(path))
+    return parse(_text(path, sources or Sources()), str(path))
 
 
 def parse(text: str, file: str) -> Node:
@@ -115,13 +116,13 @@ def _child(node: Node, step: str | int) -> Node | None:
     return None
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, sources: Sources) -> str:
     file = str(path)
     try:
         if path.stat().st_size > FILE_MAX_BYTES:
             limit = FILE_MAX_BYTES // 1024 // 1024
             raise Refused([Fault(file, 1, 1, f"larger than {limit} MB{BULK}")])
-        return path.read_bytes().decode("utf-8-sig")
+        return sources.read_bytes(path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         raise Refused([Fault(file, line, 1, "not UTF-8 text: save the file as UTF-8")]) from error

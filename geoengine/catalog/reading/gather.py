@@ -36,6 +36,7 @@ class Gathered:
         self.campaigns: Items[Campaign] = Items(self.report)
         self.gateways: Items[Gateway] = Items(self.report)
         self.engine = EngineSpec()
+        self.documents: list[str] = []  # the YAML files, in order
         self._engine_keys: dict[str, tuple[str, Node, tuple[int, int]]] = {}
 
     def engine_fault(self, what: str, key: str, *path: str | int) -> None:
@@ -49,6 +50,7 @@ def gather(directory: Path, tell: Progress) -> Gathered:
     """Read all YAML files of a directory, or the one file given, and what they import."""
     found = Gathered()
     files = files_of(directory)
+    found.documents = [str(path) for path in files]
     if not files:
         what = "no catalogue here: expected a directory with .yaml files"
         found.report.errors.append(Fault(str(directory), 1, 1, what))
@@ -81,7 +83,7 @@ def files_of(directory: Path) -> list[Path]:
 def _merge(found: Gathered, path: Path, tell: Progress) -> None:
     file = str(path)
     try:
-        document = read_document(path)
+        document = read_document(path, found.report.sources)
     except Refused as refusal:
         found.report.errors += refusal.faults
         return

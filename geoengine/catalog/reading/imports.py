@@ -31,6 +31,7 @@ from geoengine.catalog.reading.rows import (
     ndjson_rows,
 )
 from geoengine.catalog.reading.shape import convert, keys_of
+from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import Fault
 from geoengine.core.model import Import, PresenceSpec, Store, Zone
 
@@ -70,7 +71,7 @@ def load_rows(
     Raises `Refused` where the file as a whole cannot be used.
     """
     _check_file(path, node, file)
-    shaper = Shaper(spec, kind, str(path), node, file)
+    shaper = Shaper(spec, kind, str(path), node, file, items.report.sources)
     size = path.stat().st_size
     lines, values = array("q"), []
     try:
@@ -102,7 +103,13 @@ class Shaper:
     """Turns the rows of one file into stores or zones."""
 
     def __init__(
-        self, spec: Import, kind: type[Store | Zone], rows_file: str, node: Node, file: str
+        self,
+        spec: Import,
+        kind: type[Store | Zone],
+        rows_file: str,
+        node: Node,
+        file: str,
+        sources: Sources,
     ) -> None:
         self.spec = spec
         self.kind: type[Any] = kind
@@ -110,6 +117,7 @@ class Shaper:
         self.node = node
         self.file = file
         self.remarks: list[str] = []
+        self._sources = sources
         self._flat = FLAT[kind]
         self._grouped = {key: path for key, path in self._flat.items() if len(path) == 2}
         self._check_keys()
@@ -121,11 +129,11 @@ class Shaper:
         """Line and store or zone of each row, or all its faults."""
         suffix = path.suffix.lower()
         if suffix in (".ndjson", ".jsonl", ".geojsonl"):
-            yield from self._read_json(ndjson_rows(path, progress))
+            yield from self._read_json(ndjson_rows(path, progress, self._sources))
         elif suffix in (".geojson", ".json"):
-            yield from self._read_json(json_rows(path, progress))
+            yield from self._read_json(json_rows(path, progress, self._sources))
         elif suffix in (".csv", ".tsv", ".psv", ".txt"):
-            yield from self._read_csv(CsvTable(path), progress)
+            yield from self._read_csv(CsvTable(path, self._sources), progress)
         else:
             raise Refused([self._fault(f"{path}: expected .csv, .ndjson, .geojson or .json")])
 

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import Generic, TypeVar
 
 from geoengine.catalog.reading.document import Node
+from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import Fault
 
 T = TypeVar("T")
@@ -32,11 +33,12 @@ def suggestion(word: str, known: Iterable[str]) -> str:
 
 @dataclass
 class Report:
-    """Errors, warnings, and how many rows were left out."""
+    """Errors, warnings, how many rows were left out, and which files all this was read from."""
 
     errors: list[Fault] = field(default_factory=list)
     warnings: list[Fault] = field(default_factory=list)
     skipped_count: int = 0
+    sources: Sources = field(default_factory=Sources)
 
     def warn(self, fault: Fault) -> None:
         """Add a warning, unless there are too many to read."""

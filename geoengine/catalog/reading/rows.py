@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
+from io import TextIOWrapper
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from geoengine.catalog.reading.document import Refused
+from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import Fault
 
 FILE_MAX_BYTES = 1024 * 1024 * 1024
@@ -37,17 +40,24 @@ class JsonRow(NamedTuple):
 class CsvTable:
     """A CSV file with a header; its separator is the one of `, ; tab |` most in the header."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sources: Sources) -> None:
         self.path = path
+        self._sources = sources
         with path.open(encoding="utf-8-sig", newline="") as lines:
-            first = lines.readline()
-        self.delimiter = max(DELIMITERS, key=first.count)
-        self.header = [name.strip() for name in next(csv.reader([first], delimiter=self.delimiter))]
+            self._first = lines.readline()
+        self.delimiter = max(DELIMITERS, key=self._first.count)
+        names = next(csv.reader([self._first], delimiter=self.delimiter))
+        self.header = [name.strip() for name in names]
 
     def rows(self, progress: Callable[[int], None]) -> Iterator[tuple[int, list[str], str]]:
         """Line, cells and raw text of each row; blank lines are passed over."""
-        with self.path.open(encoding="utf-8-sig", newline="") as lines:
-            tap = _Tap(lines)
+        with TextIOWrapper(
+            self._sources.open(self.path), encoding="utf-8-sig", newline=""
+        ) as lines:
+            first = next(lines, "")
+            if first != self._first:
+                raise Refused([Fault(str(self.path), 1, 1, "changed while it was read")])
+            tap = _Tap(chain([first], lines))
             reader = csv.reader(tap, delimiter=self.delimiter)
             next(reader, None)
             end = reader.line_num
@@ -92,10 +102,11 @@ class _Tap:
 def ndjson_rows(
     path: Path,
     progress: Callable[[int], None],
+    sources: Sources,
     decode: Callable[[bytes], Any] = msgspec.json.decode,
 ) -> Iterator[JsonRow | BadRow]:
     """The records of a file with one JSON object, or GeoJSON feature, a line."""
-    with path.open("rb") as lines:
+    with sources.open(path) as lines:
         for line, text in enumerate(lines, 1):
             if not text.strip():
                 continue
@@ -107,9 +118,11 @@ def ndjson_rows(
                 progress(lines.tell())
 
 
-def json_rows(path: Path, progress: Callable[[int], None]) -> Iterator[JsonRow | BadRow]:
+def json_rows(
+    path: Path, progress: Callable[[int], None], sources: Sources
+) -> Iterator[JsonRow | BadRow]:
     """The features of a GeoJSON file, or the objects of a JSON list."""
-    text = path.read_bytes()
+    text = sources.read_bytes(path)
     try:
         if text.lstrip()[:1] == b"[":
             parts = _LIST.decode(text)

@@ -1,0 +1,78 @@
+"""The files that a catalogue was read from, each with a digest of the very bytes that were read.
+
+A compiled catalogue may be used again only while reading would find the same: the digests are
+taken on the way to the parser and not from the file afterwards, which may have changed meanwhile.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from hashlib import blake2b, file_digest
+from pathlib import Path
+from typing import Any, BinaryIO
+
+UNREAD = ""  # the digest of what could not be read to its end
+_DIGEST_BYTES = 16
+_CHUNK_BYTES = 1 << 20
+
+
+class Sources:
+    """What was read, by path as it was opened."""
+
+    def __init__(self) -> None:
+        self.digests: dict[str, str] = {}
+        self._unsteady: set[str] = set()  # read as one thing, then as another
+
+    def read_bytes(self, path: Path) -> bytes:
+        """The bytes of a file."""
+        content = path.read_bytes()
+        self._learn(path, blake2b(content, digest_size=_DIGEST_BYTES).hexdigest())
+        return content
+
+    def open(self, path: Path) -> BinaryIO:
+        """A file to be read in pieces; its digest is known once it was read to the end."""
+        self.digests.setdefault(str(path), UNREAD)
+        return io.BufferedReader(_Tapped(path, self._learn), _CHUNK_BYTES)
+
+    def lack(self, path: Path) -> None:
+        """A file that could not be used, and without which the catalogue was made."""
+        self._unsteady.add(str(path))
+        self.digests[str(path)] = UNREAD
+
+    def _learn(self, path: Path, digest: str) -> None:
+        name = str(path)
+        if self.digests.get(name, UNREAD) not in (UNREAD, digest):
+            self._unsteady.add(name)
+        self.digests[name] = UNREAD if name in self._unsteady else digest
+
+
+def digest_of(path: Path) -> str:
+    """The digest of a file as it is now; `UNREAD` where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file_digest(file, _new_digest).hexdigest()
+    except OSError:
+        return UNREAD
+
+
+class _Tapped(io.FileIO):
+    """A file that digests what is read from it, front to back."""
+
+    def __init__(self, path: Path, learn: Callable[[Path, str], None]) -> None:
+        super().__init__(path)
+        self._path = path
+        self._learn = learn
+        self._digest = _new_digest()
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer) or 0
+        if count:
+            self._digest.update(memoryview(buffer)[:count])
+        else:
+            self._learn(self._path, self._digest.hexdigest())
+        return count
+
+
+def _new_digest() -> blake2b:
+    return blake2b(digest_size=_DIGEST_BYTES)
