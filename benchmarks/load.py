@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import platform
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +170,21 @@ def request_row(row: dict[str, Any], seconds: float) -> str:
     )
 
 
+def heading(options: argparse.Namespace) -> str:
+    """What a written page begins with."""
+    asked = ["git", "-C", str(LOCUSTFILE.parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    crowd = " ".join(f"--{name} {getattr(options, name)}" for name in COUNTS)
+    return (
+        "# Load as users make it\n\n"
+        f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores shared with "
+        f"locust and others, Python {platform.python_version()}, commit {commit or 'unknown'}; "
+        f"`python benchmarks/load.py --seconds {options.seconds} --pace {options.pace:g} {crowd} "
+        f"--stores {options.stores} --seed {options.seed}`. Above what locust saw, below what both "
+        "sides counted.\n"
+    )
+
+
 def say(text: str) -> None:
     """Progress, at once also through a pipe."""
     print(f"load: {text}", flush=True)
@@ -181,6 +199,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=1.0)
     for name, count in zip(COUNTS, (2_000, 20, 5, 5), strict=True):
         parser.add_argument(f"--{name}", type=int, default=count)
+    parser.add_argument("--out", type=Path, help="Write the tables here as well.")
     options = parser.parse_args()
     try:
         with tempfile.TemporaryDirectory() as name:
@@ -189,6 +208,8 @@ def main() -> None:
         raise SystemExit(f"load: {error}") from None
     page, wrong = report(found)
     print(page)
+    if options.out:
+        options.out.write_text(f"{heading(options)}\n```\n{page.strip()}\n```\n", "utf-8")
     for line in wrong:
         say(f"{line.name}: the crowd counts {line.crowd:,}, the service {line.service:,}")
     if wrong:

@@ -71,12 +71,18 @@ def look_around(environment: Any, **_: Any) -> None:
         weigh(environment, options)
 
 
+@events.test_start.add_listener
+def excuse_tills(environment: Any, **_: Any) -> None:
+    """Say who was asked for and does not come."""
+    if environment.parsed_options.tills and not Till.weight:
+        print(f"load: the service has no {REDEMPTIONS}: the tills stay at home")
+
+
 def weigh(environment: Any, options: Any) -> None:
     """Share the crowd out; leave those at home who have nothing to do."""
     for user in USERS:
         user.weight = getattr(options, WEIGHTS[user.__name__][0])
     if Till.weight and not Sender.world.has_redemptions:
-        print(f"load: the service has no {REDEMPTIONS}: the tills stay at home", flush=True)
         Till.weight = 0
     environment.user_classes[:] = [user for user in USERS if user.weight > 0]
 

@@ -5,6 +5,7 @@ Locust replaces the sockets of the process that imports it; it runs in one of it
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -14,7 +15,7 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
-pytestmark = pytest.mark.skipif(find_spec("locust") is None, reason="the load extra has locust")
+with_locust = pytest.mark.skipif(find_spec("locust") is None, reason="the load extra has locust")
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +24,7 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@with_locust
 def test_a_crowd_and_the_service_agree_to_the_ping():
     crowd = ("--phones", "60", "--gateways", "4", "--crms", "2", "--tills", "1")
     done = run(
@@ -37,6 +39,7 @@ def test_a_crowd_and_the_service_agree_to_the_ping():
     assert int(counts["event: enter"][0].replace(",", "")) > 0
 
 
+@with_locust
 def test_a_service_that_is_not_there_is_told_in_one_line():
     done = run(
         "-m", "locust", "-f", str(BENCHMARKS / "locustfile.py"), "--headless", "--only-summary",
@@ -44,3 +47,13 @@ def test_a_service_that_is_not_there_is_told_in_one_line():
     )  # fmt: skip
     assert done.returncode != 0
     assert "Is it up" in done.stdout + done.stderr
+
+
+def test_every_benchmark_and_every_page_of_results_stands_in_the_table():
+    page = (BENCHMARKS / "README.md").read_text()
+    for script in BENCHMARKS.glob("bench_*.py"):
+        assert f"`{script.name}`" in page
+    for results in (BENCHMARKS / "results").glob("*.md"):
+        assert f"results/{results.name}" in page
+    for target in re.findall(r"\]\(((?!http)[^)]+)\)", page):
+        assert (BENCHMARKS / target).exists(), target
