@@ -7,7 +7,11 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats
+from geoengine.core.space.circles import Circles
+from geoengine.core.space.crossings import circle_chords, polygon_chords
 from geoengine.core.space.geodesy import GEOD
+from geoengine.core.space.polygons import Polygons
+from geoengine.core.space.ways import Segments
 from geoengine.core.zones import CIRCLE, PLACE, POLYGON, Zones
 
 Shape = Polygon | MultiPolygon
@@ -88,3 +92,24 @@ def holds(shape: Shape, lon_deg: Floats, lat_deg: Floats) -> np.ndarray:
     """Whether a polygon, or its copy a turn of the globe away, holds positions."""
     turns = (shapely.intersects_xy(shape, lon_deg + turn, lat_deg) for turn in (-360.0, 0.0, 360.0))
     return np.logical_or.reduce(list(turns))
+
+
+def slow_crossings(
+    zones: Zones, ways: list[tuple[float, float, float, float]], min_chord_m: float
+) -> list[tuple[int, int, float, float, float]]:
+    """Every way cut with every zone: way, zone, ``chord_m``, ``into``, ``out_of``."""
+    segments = Segments.of(*np.array(ways, float).reshape(-1, 4).T)
+    circles, polygons = (np.flatnonzero(zones.kind == kind) for kind in (CIRCLE, POLYGON))
+    place = zones.lon_deg[circles], zones.lat_deg[circles], zones.radius_m[circles]
+    round_ones = Circles(*place)
+    drawn_ones = Polygons([zones.polygons[ix] for ix in polygons.tolist()])
+    way_ix, item_ix = np.divmod(np.arange(len(ways) * len(circles)), max(len(circles), 1))
+    by_circle = circle_chords(segments, way_ix, item_ix, round_ones)
+    way_ix, item_ix = np.divmod(np.arange(len(ways) * len(polygons)), max(len(polygons), 1))
+    by_polygon = polygon_chords(segments, way_ix, item_ix, drawn_ones)
+    return sorted(
+        (way, int(numbers[item]), chord_m, *ends)
+        for numbers, found in ((circles, by_circle), (polygons, by_polygon))
+        for way, item, _, chord_m, *ends in zip(*(c.tolist() for c in found.columns()), strict=True)
+        if chord_m >= min_chord_m
+    )

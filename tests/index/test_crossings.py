@@ -3,12 +3,15 @@
 import numpy as np
 import pytest
 import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
 from geoengine.core.columns import Crossings
 from geoengine.core.index import ZoneIndex
 from geoengine.core.space.geodesy import GEOD, geodesic_one_m
-from tests.index.oracle import Circle, star, zones_of
+from geoengine.core.zones import Zones
+from tests.index.oracle import Circle, slow_crossings, star, zones_of
 
 STEPS = 1_000
 Way = tuple[float, float, float, float]
@@ -130,6 +133,86 @@ def test_a_way_across_a_continent_finds_the_small_zone_on_it() -> None:
     circles = [(float(x), 10.0 + float(rng.uniform(-1, 1)), 300.0) for x in range(1, 41)]
     index = ZoneIndex(zones_of([*circles, (0.0, 45.0, 300.0), (0.0, -45.0, 300.0)]))
     assert crossings(index, [(0.0, -30.0, 0.0, 60.0)]).zone_ix.tolist() == [40]
+
+
+WORLDS = {
+    "city": ((2.3, 48.8), (10, 3_000), 8),
+    "antimeridian": ((180.0, -17.0), (50, 15_000), 8),
+    "high_latitudes": ((25.0, 79.95), (100, 15_000), 5),
+    "poles": ((100.0, 89.9), (100, 30_000), 4),
+    "long_ways": ((-70.0, -10.0), (1_000, 15_000), 90),
+    "large": ((10.0, 45.0), (10_000, 200_000), 3),
+}
+
+
+def world_of(name: str, rng: np.random.Generator) -> tuple[Zones, list[Way]]:
+    """Circles of all sizes about a place, a few polygons, and ways that pass them."""
+    place, sizes, far = WORLDS[name]
+    circles: list[Circle] = []
+    for _ in range(int(rng.integers(1, 40))):
+        radius_m = float(np.exp(rng.uniform(*np.log(sizes))))
+        lon, lat, _ = GEOD.fwd(*place, rng.uniform(0, 360), rng.uniform(0, 6) * radius_m)
+        circles.append((lon, lat, radius_m))
+    ways = ways_about(circles, rng, 80, far)
+    lon, lat, radius_m = circles[0]
+    shapes = [star(rng, lon, max(min(lat, 89.0), -89.0), radius_m / 111_000) for _ in range(3)]
+    return zones_of([*shapes, *circles] if name != "poles" else list(circles)), ways
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", WORLDS)
+@pytest.mark.parametrize("min_chord_m", [0.0, 50.0])
+def test_no_way_is_taken_for_crossing_nothing(name: str, seed: int, min_chord_m: float) -> None:
+    rng = np.random.default_rng([seed, *map(ord, name)])
+    zones, ways = world_of(name, rng)
+    index = ZoneIndex(zones)
+
+    found = crossings(index, ways, min_chord_m)
+
+    truth = slow_crossings(zones, ways, min_chord_m)
+    columns = (found.segment_ix, found.zone_ix, found.chord_m, found.into, found.out_of)
+    assert list(zip(*(column.tolist() for column in columns), strict=True)) == truth
+    one_by_one = [
+        (way_ix, *row)
+        for way_ix, way in enumerate(ways)
+        for row in index.crossings_one(*way, min_chord_m)
+    ]
+    assert one_by_one == truth
+    few = crossings(index, ways[:5], min_chord_m)
+    assert few.zone_ix.tolist() == [zone_ix for way_ix, zone_ix, *_ in truth if way_ix < 5]
+
+
+PLACES = st.tuples(
+    st.one_of(st.floats(-180, 180), st.sampled_from([-180.0, 180.0, 179.999, 0.0])),
+    st.one_of(st.floats(-90, 90), st.sampled_from([-90.0, 90.0, 80.0, -80.0, 0.0])),
+)
+STEPS_M = st.tuples(st.floats(0, 360), st.floats(0, 40_000))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(PLACES, st.floats(10, 20_000)), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(0, 7), STEPS_M, STEPS_M), min_size=1, max_size=15),
+    st.sampled_from([0.0, 1.0, 50.0]),
+)
+def test_no_way_and_no_circle_can_be_found_that_disagree(places, steps, min_chord_m) -> None:
+    circles = [(lon, lat, radius_m) for (lon, lat), radius_m in places]
+    ways = []
+    for nth, begin, step in steps:
+        lon0, lat0, _ = GEOD.fwd(*circles[nth % len(circles)][:2], *begin)
+        lon1, lat1, _ = GEOD.fwd(lon0, lat0, *step)
+        ways.append((lon0, lat0, lon1, lat1))
+    zones = zones_of(list(circles))
+    index = ZoneIndex(zones)
+    truth = slow_crossings(zones, ways, min_chord_m)
+
+    found = crossings(index, ways * 3, min_chord_m)  # more than are asked about one by one
+
+    of_first = [(zone, chord) for zone, chord in zip(found.zone_ix, found.chord_m, strict=True)]
+    assert of_first == [(zone, chord) for _, zone, chord, *_ in truth] * 3
+    for way_ix, way in enumerate(ways):
+        rows = [tuple(rest) for nth, *rest in truth if nth == way_ix]
+        assert index.crossings_one(*way, min_chord_m) == rows
 
 
 @pytest.mark.parametrize("lon", [2.3, 180.0])

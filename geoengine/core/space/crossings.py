@@ -6,26 +6,23 @@ The zones near a way are found by the same grids that match fixes; what is found
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Bools, Floats
+from geoengine.core.columns import Bools, Floats, Ints
 from geoengine.core.space.circles import Circles
 from geoengine.core.space.geodesy import GEOD, geodesic_m
+from geoengine.core.space.plane import circles_near_one, may_cut
 from geoengine.core.space.polygons import Polygons
-from geoengine.core.space.ways import Indices, Pairs, Segments, near_pairs
+from geoengine.core.space.ways import Indices, Pairs, Segments, Way, near_pairs
 
 _LINE: Final = 1  # GEOS's number for a line string
-_ZERO, _ONE = np.array(0.0), np.array(1.0)  # as arrays: numpy takes half as long over them
 # Nowhere is a degree longer than this, so a way that is short by it is short.
 _DEGREE_MAX_M: Final = 111_700.0
-_PLANE_DEG: Final = 0.5  # ways longer than this are not judged in a plane
-_SLACK, _SLACK_PER_DEG = np.array(0.004), np.array(1.0)  # see `_may_cut`
-_FAR_AWAY = np.array(3.0)  # (1 + length)2 is at most 2 (1 + length2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +36,23 @@ class Chords:
     into: Floats
     out_of: Floats
 
+    def take(self, row_ix: NDArray[np.intp]) -> Chords:
+        """The rows at these positions."""
+        return Chords(*(column[row_ix] for column in self.columns()))
+
+    def columns(self) -> tuple[NDArray[Any], ...]:
+        """All columns, in the order of the fields."""
+        ends = self.chord_m, self.into, self.out_of
+        return self.segment_ix, self.item_ix, self.is_circle, *ends
+
     @classmethod
     def concat(cls, parts: Iterable[Chords]) -> Chords:
         """All rows of the parts."""
-        columns = zip(
-            *((p.segment_ix, p.item_ix, p.is_circle, p.chord_m, p.into, p.out_of) for p in parts),
-            strict=True,
-        )
+        columns = zip(*(part.columns() for part in parts), strict=True)
         return cls(*(np.concatenate(column) for column in columns))
 
 
-_NO_CHORDS: Final = Chords(
+NO_CHORDS: Final = Chords(
     np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, bool), *(np.empty(0),) * 3
 )
 
@@ -58,26 +61,56 @@ def cross(segments: Segments, circles: Circles, polygons: Polygons, min_chord_m:
     """The chords of at least this length, of ways with both ends outside; unordered."""
     long = (segments.extent2_deg >= (min_chord_m / _DEGREE_MAX_M) ** 2).nonzero()[0]
     if not len(long):
-        return _NO_CHORDS
+        return NO_CHORDS
     if len(long) < len(segments):
         segments = segments.take(long)
+    by_circle = _near_circles(segments, circles)
+    by_polygon = _near_polygons(segments, polygons)
+    chords = _cut(segments, by_circle, by_polygon, circles, polygons, min_chord_m)
+    return replace(chords, segment_ix=long[chords.segment_ix])
+
+
+def cross_one(way: Way, circles: Circles, polygons: Polygons, min_chord_m: float) -> Chords | None:
+    """`cross` of one way; None where that is not cheaper: of what is long, polar or wraps around.
+
+    Only the question what is near is asked in another manner, so the answers are the same.
+    """
+    if way.extent2_deg < (min_chord_m / _DEGREE_MAX_M) ** 2:
+        return NO_CHORDS
+    near = circles_near_one(way, circles.near) if way.is_plain else None
+    far = circles.far_grid.items_in(way.box)
+    also = polygons.grid.items_in(way.box)
+    if near is None or far is None or also is None:
+        return None
+    polys = polygons.near_box(also, way.box)
+    if not (near or far or polys):
+        return NO_CHORDS
+    by_circle, by_polygon = _paired(near + far), _paired(polys)
+    return _cut(way.segments(), by_circle, by_polygon, circles, polygons, min_chord_m)
+
+
+def _paired(item_ix: list[int]) -> Pairs:
+    items = np.array(sorted(set(item_ix)), np.int64)
+    return np.zeros(len(items), np.int64), items
+
+
+def _cut(
+    segments: Segments,
+    by_circle: Pairs,
+    by_polygon: Pairs,
+    circles: Circles,
+    polygons: Polygons,
+    min_chord_m: float,
+) -> Chords:
     found = [
-        circle_chords(segments, *_near_circles(segments, circles), circles),
-        polygon_chords(segments, *_near_polygons(segments, polygons), polygons),
+        circle_chords(segments, *by_circle, circles),
+        polygon_chords(segments, *by_polygon, polygons),
     ]
     found = [chords for chords in found if len(chords.segment_ix)]
     if not found:
-        return _NO_CHORDS
+        return NO_CHORDS
     chords = Chords.concat(found)
-    deep = np.flatnonzero(chords.chord_m >= min_chord_m)
-    return Chords(
-        long[chords.segment_ix[deep]],
-        chords.item_ix[deep],
-        chords.is_circle[deep],
-        chords.chord_m[deep],
-        chords.into[deep],
-        chords.out_of[deep],
-    )
+    return chords.take(np.flatnonzero(chords.chord_m >= min_chord_m))
 
 
 def circle_chords(
@@ -88,7 +121,7 @@ def circle_chords(
     Both ends are at their geodesic distance in it, so who is outside is exact.
     """
     if len(segment_ix) == 0:
-        return _NO_CHORDS
+        return NO_CHORDS
     lon, lat = (center[circle_ix] for center in circles.centers)
     begin, end = segments.lon0_deg[segment_ix], segments.lon1_deg[segment_ix]
     x0, y0, distance0 = _around(lon, lat, begin, segments.lat0_deg[segment_ix])
@@ -119,7 +152,7 @@ def polygon_chords(
     Fractions are of the difference of coordinates; the chord is that share of the way's length.
     """
     if len(segment_ix) == 0:
-        return _NO_CHORDS
+        return NO_CHORDS
     lon0, lat0 = segments.lon0_deg[segment_ix], segments.lat0_deg[segment_ix]
     lon1, lat1 = segments.lon1_deg[segment_ix], segments.lat1_deg[segment_ix]
     turn = polygons.beside(polygon_ix, lon0) - lon0
@@ -164,59 +197,24 @@ def _fractions(ends: NDArray[np.float64], pieces: NDArray[Any]) -> NDArray[np.fl
 
 
 def _near_circles(segments: Segments, circles: Circles) -> Pairs:
-    near, far = circles.grids
-    segment_ix, row_ix = near_pairs(near, segments, circles.bounds_of_rows)
-    is_worth = _may_cut(segments, segment_ix, circles.rows.take(row_ix, axis=0))
+    segment_ix, row_ix = near_pairs(circles.near.grid, segments, circles.bounds_of_rows)
+    is_worth = may_cut(segments, segment_ix, circles.rows.take(row_ix, axis=0))
     worth = is_worth.nonzero()[0]
     segment_ix, row_ix = segment_ix.take(worth), row_ix.take(worth)
-    if far.levels:
-        also_ix, also_row_ix = near_pairs(far, segments, circles.bounds_of_rows)
+    if circles.far_grid.levels:
+        also_ix, also_row_ix = near_pairs(circles.far_grid, segments, circles.bounds_of_rows)
         segment_ix = np.concatenate([segment_ix, also_ix])
         row_ix = np.concatenate([row_ix, also_row_ix])
     # Only now, so that a circle and its twin over the antimeridian are one.
-    return _distinct(segment_ix, circles.circles_of(row_ix))
-
-
-def _may_cut(segments: Segments, segment_ix: Indices, rows: NDArray[np.float64]) -> Bools:
-    """Which of paired ways and near circles are worth the geodesic; no only where it is sure.
-
-    In the plane with the scale of the circle's centre and its radius for unit. It moves a position
-    at distance p by no more than e p, where e grows with p in degrees: by the change of the scale
-    up to 80.5 degrees of latitude, 0.11 a degree north, and the meridians' convergence, 0.02 a
-    degree east. ``slack`` is 4 e p2, above what that does to any of the comparisons.
-    """
-    by_east, by_north = rows[:, 4], rows[:, 2]
-    dx, dy = segments.east_deg.take(segment_ix), segments.north_deg.take(segment_ix)
-    x, y = segments.lon0_deg.take(segment_ix), segments.lat0_deg.take(segment_ix)
-    x -= rows[:, 0]
-    y -= rows[:, 1]
-    if np.abs(x).max(initial=0.0) > 180.0:
-        x -= 360.0 * np.rint(x / 360.0)
-    scaled_x, scaled_y = by_east * x, by_north * y
-    first2 = scaled_x * x + scaled_y * y
-    away = scaled_x * dx + scaled_y * dy
-    length2 = by_east * dx * dx + by_north * dy * dy
-    last2 = first2 + away + away + length2
-    far2 = np.maximum(first2, last2)
-    slack = far2 * (_SLACK + np.sqrt(far2 / by_north) * _SLACK_PER_DEG)
-    # Hashes collide: most pairs are from elsewhere altogether.
-    is_worth: Bools = first2 <= (length2 + _ONE) * _FAR_AWAY
-    is_worth &= np.minimum(first2, last2) + slack >= _ONE  # both ends outside
-    is_worth &= away <= slack  # and the nearest point between them ...
-    is_worth &= away + length2 + slack >= _ZERO
-    is_worth &= first2 * length2 - away * away <= (slack + _ONE) * length2  # ... inside
-    is_long = segments.extent2_deg > _PLANE_DEG**2
-    if is_long.any():
-        is_worth |= is_long.take(segment_ix)
-    return is_worth
+    return _distinct(segment_ix, circles.near.circles_of(row_ix.astype(np.int32)))
 
 
 def _near_polygons(segments: Segments, polygons: Polygons) -> Pairs:
     return _distinct(*near_pairs(polygons.grid, segments, lambda ix: polygons.bounds[ix]))
 
 
-def _distinct(segment_ix: Indices, item_ix: Indices) -> Pairs:
+def _distinct(segment_ix: Indices, item_ix: Indices | Ints) -> Pairs:
     if not len(segment_ix):
-        return segment_ix, item_ix
+        return segment_ix, segment_ix
     pairs = np.unique((segment_ix << 32) | item_ix)
     return pairs >> 32, pairs & 0xFFFFFFFF

@@ -14,71 +14,38 @@ Cells that share a place make candidates too many, never too few: whoever asks t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeAlias, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Bools, Floats, Ints, Longs
+from geoengine.core.columns import Bools, Floats, Longs
 from geoengine.core.space.levels import BITS_MIN, cells_between
+from geoengine.core.space.tables import (
+    PRINT_SHIFT,
+    ROW_FACTOR,
+    SEVERAL,
+    Level,
+    Part,
+    buckets_of,
+    cell_key,
+    hash_of,
+    levels_of,
+    marks_of,
+)
 
-ROW_FACTOR: Final = 0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
-SEVERAL: Final = 0xFF  # the mark of cells with different fingerprints in one place
-_ROW_FACTOR: Final = np.array(ROW_FACTOR)  # constants as arrays: numpy takes half as long over them
-_PRINT_SHIFT: Final = np.array(24)
+Indices = NDArray[np.int64]
+Box = tuple[float, float, float, float]  # west, south, east, north in degrees
+_CELLS_MAX: Final = 24  # a box in more cells than this is better cut in pieces
+_NONE: Final = np.empty(0, np.int64)
+_NOT_LEFT: Final = np.empty((0, 0), bool)
+# Constants as arrays: numpy takes half as long over them.
+_PRINT_SHIFT: Final = np.array(PRINT_SHIFT)
 _SEVERAL: Final = np.array(SEVERAL, np.uint8)
 _HALF_TURN_DEG: Final = np.array(180.0)
 _QUARTER_TURN_DEG: Final = np.array(90.0)
 _ONE: Final = np.array(1)
-Indices: TypeAlias = NDArray[np.int64]
-Number = TypeVar("Number", Longs, int)
-_NONE: Final = np.empty(0, np.int64)
-_NOT_LEFT: Final = np.empty((0, 0), bool)
-_CELLS_MAX: Final = 24  # a box in more cells than this is better cut in pieces
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
-
-    Marked cells are int32 columns and rows of cells of ``bits``, entries int64 of cells of the
-    buckets' size. ``is_inner`` says whether an entry's cell lies wholly inside its item. Without
-    it, a grid forgets the entries' cells.
-    """
-
-    bits: int
-    marked_column: Ints
-    marked_row: Ints
-    item_ix: Longs
-    column: Longs
-    row: Longs
-    is_inner: Bools | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Level:
-    """Cells of one size: ``mask + 1`` places of buckets from ``offset``.
-
-    Places are a level's own: an item, which is in one level, is found in one only.
-    """
-
-    bits: int
-    shift: int  # from the finest level's columns and rows to this one's
-    row_factor: int  # of the hash of marks: another for each level
-    mask: int
-    offset: int
-    items: Ints  # ascending
-
-    def place(self, column: int, row: int) -> int:
-        """Where the bucket of a cell is."""
-        return ((row * ROW_FACTOR + column) & self.mask) + self.offset
-
-    def put(self, hashes: Longs) -> None:
-        """Turn hashes of cells into places."""
-        hashes &= self.mask
-        hashes += self.offset
 
 
 class Grid:
@@ -94,9 +61,10 @@ class Grid:
         self.bits = parts[0].bits if parts else BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
         self.coarser = coarser
-        self.marks = _marks(parts)
-        self.levels = _levels(parts, self.bits)
-        self.start, self.items, self.keys, self.is_inner = _buckets(parts, self.levels)
+        self.marks = marks_of(parts)
+        self.levels = levels_of(parts, self.bits)
+        self.start, self.items, self.keys, self.is_inner = buckets_of(parts, self.levels)
+        self._start, self._items = self.start.data, self.items.data
         # One row a level, to be broadcast against positions; a lone level stays flat.
         shape = (-1, 1) if len(parts) > 1 else (-1,)
         self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
@@ -115,6 +83,12 @@ class Grid:
         entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes
         return tables + entries + sum(level.items.nbytes for level in self.levels)
 
+    def renumber(self, item_of: Longs) -> None:
+        """Give the items other numbers: ``item_of`` holds the new one of each."""
+        self.items[:] = item_of[self.items]
+        for level in self.levels:
+            level.items[:] = item_of[level.items]
+
     def candidates(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Indices, Indices]:
         """Every position and entry whose cells agree, and some more where hashes collide.
 
@@ -129,7 +103,7 @@ class Grid:
         column, row = column.take(hit), row.take(hit)
         column >>= self._coarser
         row >>= self._coarser
-        fix_ix, keys, place = hit, self._keys(column, row, hit, len(lon_deg)), _hash(column, row)
+        fix_ix, keys, place = hit, self._keys(column, row, hit, len(lon_deg)), hash_of(column, row)
         self._put(place, fix_ix, len(lon_deg))
         asked, entry = self._entries(place)
         if keys is not None:
@@ -215,7 +189,7 @@ class Grid:
         right -= across
         right += column.reshape(-1).take(box_ix)
         up += row.reshape(-1).take(box_ix)
-        place = _hash(right, up)
+        place = hash_of(right, up)
         self._put(place, box_ix, len(west))
         asked, entry = self._entries(place)
         return box_ix.take(asked), self.items.take(entry).astype(np.int64), is_left
@@ -227,26 +201,33 @@ class Grid:
         bits = level.bits - self.coarser
         box_ix, column, row = cells_between(west, south, east, north, bits)
         column &= 2**bits - 1
-        place = _hash(column, row)
+        place = hash_of(column, row)
         level.put(place)
         asked, entry = self._entries(place)
         return box_ix.take(asked), self.items.take(entry).astype(np.int64)
 
-    def entries_in(
-        self, west: float, south: float, east: float, north: float
-    ) -> list[range] | None:
-        """Runs of the entries of items that might touch a box; None if it has too many cells."""
-        found = []
+    def items_in(self, box: Box) -> list[int] | None:
+        """The items that might touch one box, repeated; None if it has too many cells."""
+        found: list[int] = []
+        if not self.levels:
+            return found
+        west, south, east, north = box
+        column0, column1 = int((west + 180.0) * self.per_deg), int((east + 180.0) * self.per_deg)
+        row0, row1 = int((south + 90.0) * self.per_deg), int((north + 90.0) * self.per_deg)
+        start, items = self._start, self._items
         for level in self.levels:
-            per_deg, by = self.per_deg, level.shift + self.coarser
-            column0, column1 = int((west + 180.0) * per_deg) >> by, int((east + 180.0) * per_deg) >> by
-            row0, row1 = int((south + 90.0) * per_deg) >> by, int((north + 90.0) * per_deg) >> by
-            if (column1 - column0 + 1) * (row1 - row0 + 1) > _CELLS_MAX:
+            by, mask, offset = level.shift + self.coarser, level.mask, level.offset
+            columns = range(column0 >> by, (column1 >> by) + 1)
+            rows = range(row0 >> by, (row1 >> by) + 1)
+            if len(columns) * len(rows) > _CELLS_MAX:
                 return None
-            for row in range(row0, row1 + 1):
-                for column in range(column0, column1 + 1):
-                    place = level.place(column, row)
-                    found.append(range(self.start[place], self.start[place + 1]))
+            for row in rows:
+                row *= ROW_FACTOR
+                for column in columns:
+                    place = (row + column & mask) + offset
+                    begin, end = start[place], start[place + 1]
+                    if begin < end:
+                        found += items[begin:end]
         return found
 
     def _cell(self, deg: Floats, origin_deg: Floats) -> Longs:
@@ -260,82 +241,3 @@ class Grid:
         for nth, (begin, end) in enumerate(pairwise((0, *ends))):
             position_ix[begin:end] -= nth * count
             self.levels[nth].put(hashes[begin:end])
-
-
-def cell_key(column: Number, row: Number, bits: Number | int) -> Number:
-    """One number for a cell among those of all levels, of the same shape."""
-    key: Number = (bits << 56) | (row << 28) | column
-    return key
-
-
-def _row_factor(bits: int) -> int:
-    return ROW_FACTOR * (2 * bits + 1) & 0xFFFFFFFF
-
-
-def _places(count: int) -> int:
-    """How many places a table for so many cells has: two to four a cell, a power of two."""
-    return 1 << max(4, (2 * count - 1).bit_length())
-
-
-def _marks(parts: list[Part]) -> NDArray[np.uint8]:
-    prints = [p.marked_row * np.int64(_row_factor(p.bits)) + p.marked_column for p in parts]
-    print_ = np.concatenate([np.empty(0, np.int64), *prints])
-    marks = np.zeros(_places(len(print_)), np.uint8)
-    place, mark = print_ & (len(marks) - 1), (print_ >> 24).astype(np.uint8)
-    marks[place] = mark
-    marks[place[marks[place] != mark]] = SEVERAL
-    return marks
-
-
-def _levels(parts: list[Part], finest_bits: int) -> list[Level]:
-    levels: list[Level] = []
-    offset = 0
-    for part in parts:
-        places, items = _places(len(part.item_ix)), np.unique(part.item_ix).astype(np.int32)
-        shift, factor = finest_bits - part.bits, _row_factor(part.bits)
-        levels.append(Level(part.bits, shift, factor, places - 1, offset, items))
-        offset += places
-    return levels
-
-
-def _hash(column: Longs, row: Longs) -> Longs:
-    hashes: Longs = row * _ROW_FACTOR
-    hashes += column
-    return hashes
-
-
-def _buckets(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Longs, Bools]:
-    """Where the run of each place starts, and its entries: item, key, and whether inside.
-
-    Notes
-    -----
-    Place and item are sorted as one number: a second for ten million entries. Without keys, an
-    item whose cells share a place is held there once.
-    """
-    packed = np.concatenate([_NONE, *(_hash(part.column, part.row) for part in parts)])
-    begin = 0
-    for part, level in zip(parts, levels, strict=True):
-        end = begin + len(part.item_ix)
-        level.put(packed[begin:end])
-        packed[begin:end] <<= 32
-        packed[begin:end] |= part.item_ix
-        begin = end
-    keys, is_inner = _NONE, np.empty(0, bool)
-    if parts and parts[0].is_inner is not None:
-        order = np.argsort(packed, kind="stable")
-        packed = packed[order]
-        keys = np.concatenate([cell_key(p.column, p.row, p.bits) for p in parts])[order]
-        is_inner = np.concatenate([p.is_inner for p in parts if p.is_inner is not None])[order]
-    else:
-        packed.sort()
-        packed = packed[_is_first(packed)]
-    place_count = levels[-1].offset + levels[-1].mask + 1 if levels else 0
-    start = np.searchsorted(packed, np.arange(place_count + 1) << 32)
-    return start.astype(np.int32), (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner
-
-
-def _is_first(ordered: Longs) -> Bools:
-    """Whether each element differs from the one before it."""
-    is_first = np.ones(len(ordered), bool)
-    np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-    return is_first

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.space.grid import Grid, Part
+from geoengine.core.space.grid import Grid
 from geoengine.core.space.levels import (
     Cells,
     cells_of_boxes,
@@ -16,6 +16,7 @@ from geoengine.core.space.levels import (
     chunks_of,
     levels_of_boxes,
 )
+from geoengine.core.space.tables import Part
 
 COARSER: Final = 1  # buckets hold 2 x 2 of the marked cells: measured, 4 x 4 cost more tests
 CellsOf = Callable[[NDArray[np.intp], int], Cells]  # items, bits -> the cells they touch

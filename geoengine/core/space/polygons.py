@@ -17,9 +17,10 @@ from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
 from geoengine.core.space.geodesy import circle_bounds, degree_m, geodesic_m
-from geoengine.core.space.grid import Grid, Part
+from geoengine.core.space.grid import Grid
 from geoengine.core.space.levels import fewer_levels, natural_bits
 from geoengine.core.space.raster import cells_of_shape
+from geoengine.core.space.tables import Part
 
 Shape: TypeAlias = Polygon | MultiPolygon
 _CELLS_ACROSS: Final = (
@@ -83,6 +84,16 @@ class Polygons:
         lon_deg = self.beside(polygon_ix, lon_deg)
         inside: NDArray[Any] = shapely.intersects_xy(self.shapes[polygon_ix], lon_deg, lat_deg)
         return inside
+
+    def near_box(self, polygon_ix: list[int], box: tuple[float, float, float, float]) -> list[int]:
+        """Those of some polygons whose box touches this one, on whatever turn of the globe."""
+        if not polygon_ix:
+            return []
+        west, south, east, north = self.bounds[polygon_ix].T
+        turn = 360.0 * np.rint(((west + east) / 2 - (box[0] + box[2]) / 2) / 360.0)
+        is_near = (west <= box[2] + turn) & (east >= box[0] + turn)
+        is_near &= (south <= box[3]) & (north >= box[1])
+        return [ix for ix, near in zip(polygon_ix, is_near.tolist(), strict=True) if near]
 
     def edge_m(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
         """Signed distance to the edge of paired polygons and positions, any distance away.

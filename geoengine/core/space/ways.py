@@ -8,20 +8,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Longs
-from geoengine.core.space.grid import Grid, Level
+from geoengine.core.space.grid import Box, Grid
 from geoengine.core.space.levels import runs
+from geoengine.core.space.tables import Level
 
 Indices = NDArray[np.int64]
 Pairs = tuple[Indices, Indices]  # way, item
 BoundsOf = Callable[[Indices], NDArray[np.float64]]  # boxes of items, shape (N, 4)
 
 _PAD_DEG: Final = 1e-9  # rounding
+_SHORT_DEG: Final = 0.1  # 11 km to the north: a way up to this long is asked about by itself
 _FAR_DEG: Final = 90.0  # a way this far round the globe may go over a pole
 _POLAR_DEG: Final = 85.0  # beyond this latitude a way may bend around the pole
 # A way leaves the straight line in longitude and latitude by at most v2 / 16 radians of latitude,
@@ -46,7 +48,7 @@ class Segments:
         """The short way round the globe."""
         east = lon1_deg - lon0_deg
         if np.abs(east).max(initial=0.0) > 180.0:
-            lon1_deg = lon0_deg + (east - 360.0 * np.rint(east / 360.0))
+            lon1_deg = lon1_deg - 360.0 * np.rint(east / 360.0)
         return cls(lon0_deg, lat0_deg, lon1_deg, lat1_deg)
 
     def __len__(self) -> int:
@@ -106,6 +108,46 @@ class Segments:
         pad = float(self.sagitta_deg[segment_ix])
         south, north = min(ends) - pad, max(ends) + pad
         return (-90.0 if south < -_POLAR_DEG else south), (90.0 if north > _POLAR_DEG else north)
+
+
+class Way(NamedTuple):
+    """One way by itself, and the box that it surely keeps in."""
+
+    lon0_deg: float
+    lat0_deg: float
+    lon1_deg: float
+    lat1_deg: float
+    east_deg: float
+    north_deg: float
+    box: Box
+
+    @classmethod
+    def of(cls, lon0_deg: float, lat0_deg: float, lon1_deg: float, lat1_deg: float) -> Self:
+        """The way as it is drawn, not the short way round the globe; see `is_plain`."""
+        east, north = lon1_deg - lon0_deg, lat1_deg - lat0_deg
+        pad = east * east * _SAGITTA_PER_DEG2 + _PAD_DEG
+        west_most, east_most = (lon0_deg, lon1_deg) if east > 0 else (lon1_deg, lon0_deg)
+        south_most, north_most = (lat0_deg, lat1_deg) if north > 0 else (lat1_deg, lat0_deg)
+        box = west_most - pad, south_most - pad, east_most + pad, north_most + pad
+        return cls(lon0_deg, lat0_deg, lon1_deg, lat1_deg, east, north, box)
+
+    @property
+    def extent2_deg(self) -> float:
+        """The sum of the squared differences of coordinates."""
+        return self.east_deg * self.east_deg + self.north_deg * self.north_deg
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the way is short and keeps away from the poles and the antimeridian."""
+        west, south, east, north = self.box
+        is_between = west >= -180.0 and east < 180.0
+        is_between = is_between and south >= -_POLAR_DEG and north <= _POLAR_DEG
+        return is_between and self.extent2_deg <= _SHORT_DEG**2
+
+    def segments(self) -> Segments:
+        """The way in columns, of one row."""
+        ends = (self.lon0_deg, self.lat0_deg, self.lon1_deg, self.lat1_deg)
+        return Segments(*(np.array([deg]) for deg in ends))
 
 
 def near_pairs(grid: Grid, segments: Segments, bounds_of: BoundsOf) -> Pairs:
