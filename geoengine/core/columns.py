@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from functools import cache
-from typing import Any, NamedTuple, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,23 @@ Ints = NDArray[np.int32]
 Bools = NDArray[np.bool_]
 
 
+def rows_where(mask: Bools) -> Longs:
+    """The positions at which a mask is true, ascending. A fifth of the cost of numpy's own name for
+    it, where a batch is small.
+    """
+    return mask.nonzero()[0]
+
+
 class Columns:
     """What all column sets share: a length, rows by index, and joining end to end."""
 
     __slots__ = ()
+    __dataclass_fields__: ClassVar[dict[str, Any]]  # every set of columns is a dataclass
 
     def take(self, row_ix: NDArray[np.intp] | Ints | Longs) -> Self:
         """The rows at these positions, in that order."""
         picked: dict[str, Any] = {}
-        for name in _names_of(type(self)):
+        for name in self.__dataclass_fields__:
             column = getattr(self, name)
             if isinstance(column, np.ndarray):
                 column = column[row_ix]
@@ -41,7 +48,7 @@ class Columns:
         if len(parts) == 1:
             return parts[0]
         joined: dict[str, Any] = {}
-        for name in _names_of(cls):
+        for name in cls.__dataclass_fields__:
             columns = [getattr(part, name) for part in parts]
             if isinstance(columns[0], np.ndarray):
                 joined[name] = np.concatenate(columns)
@@ -50,11 +57,6 @@ class Columns:
             else:
                 joined[name] = {key: value for part in columns for key, value in part.items()}
         return cls(**joined)
-
-
-@cache
-def _names_of(cls: type[Columns]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings
+from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
 from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_deadline
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
@@ -113,7 +113,7 @@ def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixe
     if last is None:
         return quiet
     row_of = {key: row for row, key in enumerate(quiet.device_keys.tolist())}
-    told = np.flatnonzero(np.isin(last.device_keys, quiet.device_keys)).tolist()
+    told = rows_where(np.isin(last.device_keys, quiet.device_keys)).tolist()
     for row in told:
         quiet_row = row_of.pop(int(last.device_keys[row]))
         last.fix_ms[row] = quiet.fix_ms[quiet_row]

@@ -23,6 +23,7 @@ from geoengine.core.columns import (
     LastFixes,
     Longs,
     Rests,
+    rows_where,
 )
 from geoengine.core.match import match
 from geoengine.core.stays import Pairs, resting
@@ -62,14 +63,15 @@ def scan(
     counts: Counter[str] = Counter()
     allowed = known.is_located | (~known.has_refused if is_assumed else False)
     if not allowed.all():
-        keep = np.flatnonzero(allowed)
+        keep = rows_where(allowed)
         counts["no_consent"] = len(fixes) - len(keep)
         fixes, known = fixes.take(keep), known.take(keep)
     if not len(fixes):
         return Scan({}, None, None, counts)
     track = follow(fixes, known)
-    late, suspect = (int(np.count_nonzero(track.fate == fate)) for fate in (LATE, SUSPECT))
-    counts.update(accepted=len(fixes) - late - suspect, late=late, suspect=suspect)
+    late, suspect = (int((track.fate == fate).sum()) for fate in (LATE, SUSPECT))
+    counts["accepted"] = len(fixes) - late - suspect
+    counts["late"], counts["suspect"] = late, suspect
     look = _Look.at(track, book, now_ms, busy, counts)
     return Scan(look.timelines(), track.last, look.rests, counts)
 
@@ -93,18 +95,17 @@ class _Look:
         is_asked = track.fate != SUSPECT
         found = _matched(fixes, is_asked, book)
         rows = found.fix_ix
-        lets_in, is_coarse = _lets_in(found, fixes.accuracy_m[rows], book)
-        counts["coarse"] = int(np.count_nonzero(is_coarse))
-        is_news = lets_in
+        is_news, is_coarse = _lets_in(found, fixes.accuracy_m[rows], book)
+        counts["coarse"] = int(is_coarse.sum())
         if counts["coarse"]:
             was_coarse = are_coarse(
                 book.zones.radius_m[found.zone_ix], track.previous_accuracy_m[rows]
             )
-            is_news = lets_in | (is_coarse & ~was_coarse)
+            is_news |= is_coarse & ~was_coarse
         crossings = _crossings(track, book)
         is_resting, rests = _at_rest(track, found, is_news, crossings, book, now_ms, busy)
         is_wanted = known.has_record & is_asked & ~is_resting
-        matters = np.flatnonzero(is_news & ~is_resting[rows] | is_wanted[rows])
+        matters = rows_where(is_news & ~is_resting[rows] | is_wanted[rows])
         evidence = found.take(matters)
         is_wanted[evidence.fix_ix] = True
         is_wanted[crossings.segment_ix] = True
@@ -121,7 +122,7 @@ class _Look:
     def _wanted_fixes(self) -> Iterator[tuple[int, Fix]]:
         """Each wanted fix with its row."""
         track, fixes = self.track, self.track.fixes
-        rows = np.flatnonzero(self._spread(self.is_wanted) & (track.fate != SUSPECT))
+        rows = rows_where(self._spread(self.is_wanted) & (track.fate != SUSPECT))
         if not len(rows):
             return
         edges = _edges(self.evidence)
@@ -175,7 +176,7 @@ def _matched(fixes: Fixes, is_asked: Bools, book: Book) -> Evidence:
     """What the fixes asked about say of zones; ``fix_ix`` is a row of ``fixes``."""
     if is_asked.all():
         return match(fixes.lon_deg, fixes.lat_deg, book.index)
-    asked = np.flatnonzero(is_asked)
+    asked = rows_where(is_asked)
     found = match(fixes.lon_deg[asked], fixes.lat_deg[asked], book.index)
     return Evidence(asked[found.fix_ix].astype(np.int32), found.zone_ix, found.edge_m)
 
@@ -199,7 +200,7 @@ def _at_rest(
     is_settled = known.stay_ix >= 0
     if not is_settled.any():
         return np.zeros(len(known), bool), None
-    own = np.flatnonzero(is_settled[found.fix_ix])
+    own = rows_where(is_settled[found.fix_ix])
     pairs = found.take(own)
     zone_ix = pairs.zone_ix
     is_held = hold(
@@ -211,7 +212,7 @@ def _at_rest(
         book.limits,
     )
     # Of somebody with several devices only one stands here; what the others say is for the record.
-    others = np.flatnonzero(known.has_record & ~is_settled).tolist()
+    others = rows_where(known.has_record & ~is_settled).tolist()
     busy = busy | {known.person_ids[row] for row in others}
     said = Pairs(pairs.fix_ix, zones.prints[zone_ix], is_held, is_news[own])
     return resting(track, said, crossings.segment_ix, book.limits, now_ms, busy)
@@ -224,7 +225,7 @@ def _crossings(track: Track, book: Book) -> Crossings:
     is_way = track.way_max_m >= 0.9 * limits.cross_min_m
     is_way &= fixes.fix_ms - track.previous_ms <= limits.cross_gap_max_ms
     is_way &= track.fate == ACCEPTED
-    rows = np.flatnonzero(is_way)
+    rows = rows_where(is_way)
     rows = rows[_is_segment(track, rows, limits.cross_min_m)]
     if not len(rows):
         return NO_CROSSINGS
@@ -241,7 +242,7 @@ def _crossings(track: Track, book: Book) -> Crossings:
     worst = np.maximum(fixes.accuracy_m[at], track.previous_accuracy_m[at])
     deep_m = limits.cross_m[book.zones.policy_ix[found.zone_ix]]
     is_fine = ~are_coarse(book.zones.radius_m[found.zone_ix], worst)
-    keep = np.flatnonzero(is_fine & (found.chord_m >= deep_m))
+    keep = rows_where(is_fine & (found.chord_m >= deep_m))
     kept = found.take(keep)
     return replace(kept, segment_ix=at[keep].astype(np.int32))
 

@@ -23,6 +23,7 @@ from geoengine.core.columns import (
     Known,
     Longs,
     Rests,
+    rows_where,
 )
 from geoengine.core.policy import Limits
 from geoengine.core.record import Record
@@ -99,7 +100,7 @@ def resting(
         What there is to note.
     """
     known = track.known
-    rows = np.flatnonzero(known.stay_ix >= 0)
+    rows = rows_where(known.stay_ix >= 0)
     if not len(rows):
         return np.zeros(len(known), bool), None
     stay_ix = known.stay_ix[rows]
@@ -123,7 +124,7 @@ def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int)
     lag_ms = np.maximum(recv_ms - at_ms, 0)
     lag_before_ms, until_now_ms = stays.lag_ms[stay_ix], now_ms - lag_ms + 1
     if len(track.last) < len(fixes):
-        again = np.flatnonzero(track.device_ix[rows[1:]] == track.device_ix[rows[:-1]]) + 1
+        again = rows_where(track.device_ix[rows[1:]] == track.device_ix[rows[:-1]]) + 1
         lag_before_ms[again] = lag_ms[again - 1]
         until_now_ms[again - 1] = 0
     # As `engine` lets deadlines pass: up to the fix, or to when it reached us, before it; and up
@@ -140,13 +141,13 @@ def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int)
 def _same_zones(known: Known, rows: Longs, stay_ix: Ints, pairs: Pairs) -> Bools:
     """Which of these rows lie in just the zones that the person stands in, held by each."""
     of_pair = known.stay_ix[pairs.row_ix]
-    asked = np.flatnonzero(of_pair >= 0)
+    asked = rows_where(of_pair >= 0)
     row_ix = pairs.row_ix[asked]
     stood_in = known.stays.zone_prints[of_pair[asked]]
     is_own = (stood_in == pairs.zone_prints[asked, None]).any(axis=1)
     found = np.bincount(row_ix[is_own & pairs.is_held[asked]], minlength=len(known))
     found[row_ix[~is_own & pairs.is_news[asked]]] = -1
-    wanted = np.count_nonzero(known.stays.zone_prints, axis=1)
+    wanted = (known.stays.zone_prints != 0).sum(axis=1)
     same: Bools = found[rows] == wanted[stay_ix]
     return same
 
@@ -159,7 +160,7 @@ def _noted(track: Track, rows: Longs, fits: Bools) -> tuple[Bools, Rests | None]
     is_resting[device_ix[~fits]] = False
     is_last = np.ones(len(rows), bool)
     np.not_equal(device_ix[1:], device_ix[:-1], out=is_last[:-1])
-    last = np.flatnonzero(is_last & is_resting[device_ix])
+    last = rows_where(is_last & is_resting[device_ix])
     known, fixes, final = track.known, track.fixes, rows[last]
     rests = Rests(
         last_ix=device_ix[last],

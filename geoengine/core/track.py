@@ -13,7 +13,17 @@ from typing import TypeVar
 
 import numpy as np
 
-from geoengine.core.columns import Bools, Fixes, Floats, Ints, Known, LastFixes, Longs, Spot
+from geoengine.core.columns import (
+    Bools,
+    Fixes,
+    Floats,
+    Ints,
+    Known,
+    LastFixes,
+    Longs,
+    Spot,
+    rows_where,
+)
 from geoengine.core.units import SECOND_MS, SPEED_MAX_MPS, SUSPECTS_TO_RESET, WGS84_A_M
 
 ACCEPTED, LATE, SUSPECT = 0, 1, 2
@@ -72,7 +82,7 @@ def follow(fixes: Fixes, known: Known) -> Track:
         fixes, known = fixes.take(row_ix), known.take(row_ix)
     run = _Run.of(fixes, known, starts)
     strange = run.strange_devices()
-    for device in np.flatnonzero(strange).tolist():
+    for device in rows_where(strange).tolist():
         run.walk(device)
     return Track(
         fixes=fixes,
@@ -105,7 +115,7 @@ def _order(fixes: Fixes, keys: Longs) -> tuple[Longs, Longs]:
     is_first = np.empty(count, bool)
     is_first[0] = True
     np.not_equal(in_order[1:], in_order[:-1], out=is_first[1:])
-    return row_ix, np.flatnonzero(is_first)
+    return row_ix, rows_where(is_first)
 
 
 @dataclass(slots=True)
@@ -169,7 +179,7 @@ class _Run:
 
     def _too_far(self, reach_m: Floats) -> Longs:
         """Rows that no one could have reached from the fix before. Few ways are measured for it."""
-        far = np.flatnonzero(self.way_max_m > reach_m)
+        far = rows_where(self.way_max_m > reach_m)
         if not len(far):
             return far
         fixes = self.fixes

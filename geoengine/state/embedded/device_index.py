@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Bools
+from geoengine.core.columns import Bools, rows_where
 
 Rows = NDArray[np.intp]
 Keys = NDArray[np.int64]
@@ -63,7 +63,7 @@ class DeviceIndex:
         at: Rows = keys & mask
         rows = self._slots.take(at).astype(np.intp)
         is_other = (self._keys.take(rows) != keys) | (rows == _LEFT)
-        going = np.flatnonzero(is_other & (rows != UNKNOWN))
+        going = rows_where(is_other & (rows != UNKNOWN))
         while len(going) > _FEW:
             at[going] = (at[going] + 1) & mask
             found = self._slots.take(at[going])

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Known, LastFixes, Longs, Rests, Spot, keys_of
+from geoengine.core.columns import Known, LastFixes, Longs, Rests, Spot, keys_of, rows_where
 from geoengine.core.record import Record
 from geoengine.core.stays import Settled, heard_again
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
@@ -87,7 +87,7 @@ class LastFixTable:
         persons = list(map(owner_of.get, device_ids, device_ids)) if owner_of else device_ids[:]
         flags, fix_ms = self._flags.take(rows), self._fix_ms.take(rows)
         if len(people):
-            for ix in np.flatnonzero(rows == UNKNOWN).tolist():
+            for ix in rows_where(rows == UNKNOWN).tolist():
                 flags[ix] = people.flags(persons[ix])
                 fix_ms[ix] = _recorded_ms(people, persons[ix], device_ids[ix])
         places = self._places.take(rows, axis=0)
@@ -113,7 +113,7 @@ class LastFixTable:
     def _suspects_of(self, keys: Keys, rows: Rows, count: NDArray[np.int8]) -> dict[int, Spot]:
         if not self._suspects:
             return {}
-        held = np.flatnonzero(count > 0).tolist()
+        held = rows_where(count > 0).tolist()
         return {int(keys[ix]): self._suspects[int(rows[ix])] for ix in held}
 
     def update(self, last: LastFixes, flags_of: Callable[[str], int]) -> None:
@@ -122,7 +122,7 @@ class LastFixTable:
         self._turn = (self._turn + 1) & 0xFFFF_FFFF
         rows = self._rows_of(last)
         self._seen[rows] = self._turn  # before making room: these must not be what leaves
-        new = np.flatnonzero(rows == UNKNOWN)
+        new = rows_where(rows == UNKNOWN)
         if len(new):
             rows[new] = self._add(last.device_ids, keys, new, flags_of)
             self._seen[rows] = self._turn
@@ -137,7 +137,7 @@ class LastFixTable:
     def _rows_of(self, last: LastFixes) -> Rows:
         """Where these devices are now; they may have come, left or moved since they were known."""
         rows = last.slot_ix.copy()
-        moved = np.flatnonzero(~self._index.holds(rows, last.device_keys))
+        moved = rows_where(~self._index.holds(rows, last.device_keys))
         if len(moved):
             rows[moved] = self._index.find(last.device_keys[moved])
         return rows
@@ -151,7 +151,7 @@ class LastFixTable:
     def note(self, last: LastFixes, rests: Rests) -> None:
         """These people were heard of again with the last fixes, which have been updated."""
         slots, turns = self._slots_of(last, rests)
-        current = np.flatnonzero(self._stays.are_current(slots, turns))
+        current = rows_where(self._stays.are_current(slots, turns))
         self._stays.note(slots[current], rests.lag_ms[current])
 
     def _slots_of(self, last: LastFixes, rests: Rests) -> tuple[Longs, Longs]:
@@ -232,7 +232,7 @@ class LastFixTable:
             for row in rows.tolist():
                 self._suspects.pop(row, None)
         if last.suspects:
-            for ix in np.flatnonzero(last.suspect_count > 0).tolist():
+            for ix in rows_where(last.suspect_count > 0).tolist():
                 self._suspects[int(rows[ix])] = last.suspects[int(last.device_keys[ix])]
 
     def _clear_unknown(self) -> None:
@@ -297,7 +297,7 @@ class LastFixTable:
     def _behind_in(self, rows: Rows) -> list[str]:
         """People with a stay in one of these rows whose records do not know of its last fix."""
         slots = self._stay.take(rows)
-        held = np.flatnonzero(slots != _NO_STAY)
+        held = rows_where(slots != _NO_STAY)
         behind = held[self._stays.behind(slots[held], self._fix_ms[rows[held]])]
         names = (self._stays.person_ids[slot] for slot in slots[behind].tolist())
         return [person_id for person_id in names if person_id]
@@ -326,7 +326,7 @@ def _recorded_ms(people: People, person_id: str, device_id: str) -> int:
 
 def _numbered(slots: NDArray[np.int32]) -> tuple[NDArray[np.int32], Longs]:
     """Each slot as a position among those there are, and these in order; -1 where there is none."""
-    held = np.flatnonzero(slots != _NO_STAY)
+    held = rows_where(slots != _NO_STAY)
     numbers = np.full(len(slots), _NO_STAY, np.int32)
     numbers[held] = np.arange(len(held))
     return numbers, slots[held].astype(np.int64)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from geoengine.core.columns import STAYS_MAX, Bools, Ints, Longs, Stays
+from geoengine.core.columns import STAYS_MAX, Bools, Ints, Longs, Stays, rows_where
 from geoengine.core.stays import Settled
 
 _FIRST_SLOTS = 256
@@ -91,7 +91,7 @@ class StayTable:
         """Slots whose record is behind by more than this."""
         count = len(self.person_ids)
         is_late = fix_ms_of_row[self.rows[:count]] - self._kept_ms[:count] > after_ms
-        return np.flatnonzero(is_late & (self._turns[:count] > 0))
+        return rows_where(is_late & (self._turns[:count] > 0))
 
     def _slot(self) -> int:
         if self._free:
