@@ -30,15 +30,17 @@ def match(lon_deg: Floats, lat_deg: Floats, index: ZoneIndex) -> Evidence:
     """
     if len(lon_deg) >= SCALAR_BELOW:
         return index.match(lon_deg, lat_deg)
-    rows = [
-        (fix_ix, zone_ix, edge_m)
-        for fix_ix, (lon, lat) in enumerate(zip(lon_deg.tolist(), lat_deg.tolist(), strict=True))
-        for zone_ix, edge_m in index.match_one(lon, lat)
-    ]
-    if not rows:
+    fixes: list[int] = []
+    zones: list[int] = []
+    edges: list[float] = []
+    for fix_ix, lon in enumerate(lon_deg.tolist()):
+        for zone_ix, edge_m in index.match_one(lon, lat_deg.item(fix_ix)):
+            fixes.append(fix_ix)
+            zones.append(zone_ix)
+            edges.append(edge_m)
+    if not fixes:
         return _NOTHING
-    fix, zone, edge = zip(*rows, strict=True)
-    return Evidence(np.array(fix, np.int32), np.array(zone, np.int32), np.array(edge, np.float64))
+    return Evidence(np.array(fixes, np.int32), np.array(zones, np.int32), np.array(edges))
 
 
 def coarse_cell(lon_deg: float, lat_deg: float, resolution: int) -> str:

@@ -118,7 +118,8 @@ class Circles:
         radius_m = self.radius_m.take(circle_ix)
         north = lat_deg - rows[:, LAT]
         east = lon_deg - rows[:, LON]
-        east -= 360.0 * np.rint(east / 360.0)
+        if np.abs(east).max(initial=0.0) > 180.0:
+            east -= 360.0 * np.rint(east / 360.0)
         edge_m = np.sqrt(squared_ratio(rows, north, east * east))
         edge_m -= 1.0
         edge_m *= radius_m

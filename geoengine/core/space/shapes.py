@@ -32,6 +32,9 @@ class Shapes:
 
     def edge_m(self, zone_ix: Ints, lon_deg: Floats, lat_deg: Floats) -> Floats:
         """Signed distance to the edge of paired zones and positions; infinite without a shape."""
+        circle_ix = self._circle_ix.take(zone_ix)
+        if circle_ix.min(initial=0) >= 0:
+            return self.circles.edge_m(circle_ix, lon_deg, lat_deg)
         edge_m = np.full(len(zone_ix), np.inf)
         for shapes, ix_of in self._parts:
             ix = ix_of[zone_ix]
