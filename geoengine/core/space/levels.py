@@ -23,7 +23,7 @@ _PAD_DEG: Final = 1e-9  # a tenth of a millimetre, against rounding where coordi
 # A circle is judged in a plane with the scale of its centre. Over the 15 km of the largest the
 # squared scale changes by 1.5 % at 80 degrees of latitude, and a cell is dropped past 6 %.
 _PLANE_OUT: Final = 1.06
-_ITEMS_AT_ONCE: Final = 1 << 16  # bounds the memory while cells are listed
+_ITEMS_AT_ONCE: Final = 1 << 12  # while their cells are listed, so that the lists stay in the cache
 Cells = tuple[Longs, Longs, Longs]  # item, column, row of each entry
 
 
@@ -40,6 +40,8 @@ def levels_of_boxes(bounds: NDArray[np.float64]) -> Longs:
     for _ in range(BITS_MIN, _BITS_MAX):
         per_deg = 2.0**bits / 360
         too_many = (width * per_deg + 1) * (height * per_deg + 1) > _CELLS_MAX
+        if not too_many.any():
+            break
         bits[too_many & (bits > BITS_MIN)] -= 1
     return fewer_levels(bits)
 

@@ -55,4 +55,5 @@ def _part(members: NDArray[np.intp], bits: int, cells_of: CellsOf) -> Part:
         nth, column, row = cells_of(some, bits - COARSER)
         entries.append((some.take(nth), column, row))
     item_ix, column, row = (np.concatenate(part) for part in zip(*entries, strict=True))
-    return Part(bits, np.concatenate(columns), np.concatenate(rows), item_ix, column, row)
+    marked = np.concatenate(columns), np.concatenate(rows)
+    return Part(bits, members, *marked, item_ix, column, row)

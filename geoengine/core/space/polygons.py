@@ -200,5 +200,5 @@ def _parts(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Part]:
         item = members.repeat([len(columns[0]) for columns in found])
         column, row, is_inner = (np.concatenate(columns) for columns in zip(*found, strict=True))
         marked = column.astype(np.int32), row.astype(np.int32)
-        parts.append(Part(level_bits, *marked, item, column, row, is_inner))
+        parts.append(Part(level_bits, members, *marked, item, column, row, is_inner))
     return parts

@@ -25,12 +25,13 @@ Number = TypeVar("Number", Longs, int)
 class Part:
     """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
 
-    Marked cells are int32 columns and rows of cells of ``bits``, entries int64 of cells of the
-    buckets' size. ``is_inner`` says whether an entry's cell lies wholly inside its item. Without
-    it, a grid forgets the entries' cells.
+    Marked cells are int32 columns and rows of cells of ``bits``. Entries are items with int64
+    columns and rows of cells of the buckets' size; ``is_inner`` says whether such a cell lies wholly
+    inside the item. Without it, a grid forgets the entries' cells.
     """
 
     bits: int
+    items: Longs  # ascending
     marked_column: Ints
     marked_row: Ints
     item_ix: Longs
@@ -93,8 +94,8 @@ def levels_of(parts: list[Part], finest_bits: int) -> list[Level]:
     levels: list[Level] = []
     offset = 0
     for part in parts:
-        places, items = _places(len(part.item_ix)), np.unique(part.item_ix).astype(np.int32)
-        shift, factor = finest_bits - part.bits, _row_factor(part.bits)
+        places, shift = _places(len(part.item_ix)), finest_bits - part.bits
+        factor, items = _row_factor(part.bits), part.items.astype(np.int32)
         levels.append(Level(part.bits, shift, factor, places - 1, offset, items))
         offset += places
     return levels
@@ -132,8 +133,9 @@ def buckets_of(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Long
         packed.sort()
         packed = packed[_is_first(packed)]
     place_count = levels[-1].offset + levels[-1].mask + 1 if levels else 0
-    start = np.searchsorted(packed, np.arange(place_count + 1) << 32)
-    return start.astype(np.int32), (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner
+    start = np.zeros(place_count + 1, np.int32)
+    np.cumsum(np.bincount(packed >> 32, minlength=place_count), out=start[1:])
+    return start, (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner
 
 
 def _is_first(ordered: Longs) -> Bools:
