@@ -33,6 +33,9 @@ CONFIGURATION_EXIT = 2  # what is configured cannot be served; a part that faile
 @click.option("--cache", metavar="DIR", help="Compiled catalogues.  [default: ~/.cache/geoengine]")
 @click.option("--host", metavar="HOST", help="Where to listen.  [default: 127.0.0.1]")
 @click.option("--port", type=int, metavar="N", help="0 takes a free one.  [default: 8080]")
+@click.option(
+    "--ingest-port", type=int, metavar="N", help="A second, leaner door for pings and sightings."
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(**flags: Any) -> None:
     """Serve a catalogue over HTTP until told to stop.
@@ -89,6 +92,7 @@ async def _serve(
         "serving",
         host=settings.host,
         port=service.port,
+        ingest_port=service.ingest_port or None,
         book_version=book.version,
         stores=len(book.stores),
         campaigns=len(book.campaigns),
@@ -114,6 +118,7 @@ def _greet(service: Service, reading: Reading, keys: Keys) -> None:
         f"  health    {url}/healthz",
         f"  zones     {url}/v1/zones",
         f"  metrics   {url}/metrics",
+        *([f"  ingest    http://{host}:{service.ingest_port}"] if service.ingest_port else []),
         f"  contract  {url}/openapi.json",
         "",
         *_demo(book, url, keys),

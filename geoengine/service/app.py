@@ -9,17 +9,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import ANYONE, demand
 from geoengine.service.context import JSON, Answer, Call, Context
 from geoengine.service.http.listener import response_of
 from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, Problem
-from geoengine.service.logs import logger
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.table import Route
 
-_LOG = logger("app")
 _ENCODER = msgspec.json.Encoder()
 
 HttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -85,15 +82,12 @@ def _problems(context: Context) -> Any:
     async def middleware(request: web.Request, handler: HttpHandler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except (Problem, web.HTTPException, StateUnavailable, StateConflict) as error:
-            problem = _problem_of(error)
         except ConnectionError:
             raise  # the caller hung up: nobody is left to be told
+        except web.HTTPException as error:
+            problem = context.problem_of(_problem_of(error), _name(request))
         except Exception as error:
-            context.metrics.failures.add(("request",))
-            _LOG.error("request_failed", route=_name(request), exc_info=error)
-            problem = Problem("internal")
-        context.metrics.problems.add((problem.kind,))
+            problem = context.problem_of(error, _name(request))
         response = response_of(problem)
         if problem.headers.get("Connection") == "close":
             response.force_close()
@@ -102,18 +96,14 @@ def _problems(context: Context) -> Any:
     return middleware
 
 
-def _problem_of(error: Exception) -> Problem:
-    if isinstance(error, Problem):
-        return error
+def _problem_of(error: web.HTTPException) -> Problem:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return Problem("body_too_large", headers={"Connection": "close"})
     if isinstance(error, web.HTTPMethodNotAllowed):
         return Problem(
             "method_not_allowed", headers={"Allow": ", ".join(sorted(error.allowed_methods))}
         )
-    if isinstance(error, web.HTTPException):
-        return Problem(KIND_OF_STATUS.get(error.status, "bad_request"), error.reason)
-    return Problem("state_unavailable")
+    return Problem(KIND_OF_STATUS.get(error.status, "bad_request"), error.reason)
 
 
 def _name(request: web.Request) -> str:

@@ -10,15 +10,18 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.core.book import Book
+from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake
+from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.settings import Settings
 from geoengine.service.worker import Worker
 from geoengine.state.base import State
 
 JSON = "application/json"
+_LOG = logger("app")
 T = TypeVar("T")
 
 
@@ -56,6 +59,22 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
+
+    def problem_of(self, error: BaseException, route: str) -> Problem:
+        """What went wrong with a request as a problem: counted, and logged where it is our fault.
+
+        ``route`` is the template: paths hold names of people and stay out of logs.
+        """
+        if isinstance(error, Problem):
+            problem = error
+        elif isinstance(error, StateUnavailable | StateConflict):
+            problem = Problem("state_unavailable")
+        else:
+            self.metrics.failures.add(("request",))
+            _LOG.error("request_failed", route=route, exc_info=error)
+            problem = Problem("internal")
+        self.metrics.problems.add((problem.kind,))
+        return problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,16 +40,14 @@ class Post:
     on_answer: OnAnswer
     body_bytes: int
     recv_ms: int
+    row_count: int  # of the pings or sightings
     rows: Rows[Ping]
     sightings: Sightings = NO_SIGHTINGS
-
-    def __len__(self) -> int:
-        return len(self.rows.items) + len(self.sightings)
 
     def resolve(self, late: Sequence[Reject] = (), events: Sequence[Event] = ()) -> list[Reject]:
         """Tell the sender what its rows caused, durably; all its rejects."""
         rejects = self.rows.rejects_with(late)
-        self.on_answer(taken(len(self) - len(late), rejects, events))
+        self.on_answer(taken(self.row_count - len(late), rejects, events))
         return rejects
 
     def refuse(self, error: BaseException) -> None:
@@ -77,41 +75,53 @@ class Intake:
 
         A body that is not there yet is judged by its length. Raises `Problem`.
         """
-        self._admit(0, body_bytes)
-        # A body has no more rows than braces; counting them costs a twentieth of reading them.
-        if self.ping_count + len(body) // _ROW_MIN_BYTES > self._max_pings:
-            self._admit(body.count(b"{"), body_bytes)
+        if self._posts or self.is_closed:
+            self._admit(1, body_bytes)
+            # A body has no more rows than braces; counting them costs a twentieth of reading them.
+            if self.ping_count + len(body) // _ROW_MIN_BYTES > self._max_pings:
+                self._admit(body.count(b"{"), body_bytes)
 
     def put(self, post: Post) -> None:
         """Queue a post; raises `Problem` when the queue is full or the service is stopping."""
-        self._admit(len(post), post.body_bytes)
+        if self._posts or self.is_closed:
+            self._admit(post.row_count, post.body_bytes)
         self._posts.append(post)
-        self.ping_count += len(post)
+        self.ping_count += post.row_count
         self.body_bytes += post.body_bytes
-        self._has_posts.set()
+        if len(self._posts) == 1:
+            self._has_posts.set()
 
-    def _admit(self, ping_count: int, body_bytes: int) -> None:
+    def _admit(self, row_count: int, body_bytes: int) -> None:
         if self.is_closed:
             raise Problem("stopping")
         # An empty queue takes any single post, so that one within the body limit can get through.
-        if self._posts and (
-            self.ping_count + max(ping_count, 1) > self._max_pings
+        if (
+            self.ping_count + row_count > self._max_pings
             or self.body_bytes + body_bytes > self._max_bytes
         ):
             raise Problem("queue_full", f"{self.ping_count} pings are waiting.")
 
     def take(self, most_pings: int) -> list[Post]:
         """The longest waiting posts, together at most so many pings, but at least one post."""
-        taken: list[Post] = []
-        ping_count = 0
-        while self._posts and (not taken or ping_count + len(self._posts[0]) <= most_pings):
-            post = self._posts.popleft()
-            ping_count += len(post)
-            self.body_bytes -= post.body_bytes
-            taken.append(post)
-        self.ping_count -= ping_count
+        if self.ping_count <= most_pings:
+            taken = list(self._posts)
+            self._posts.clear()
+            self.ping_count = self.body_bytes = 0
+        else:
+            taken = self._take_some(most_pings)
         if not self._posts:
             self._has_posts.clear()
+        return taken
+
+    def _take_some(self, most_pings: int) -> list[Post]:
+        taken: list[Post] = []
+        row_count = 0
+        while self._posts and (not taken or row_count + self._posts[0].row_count <= most_pings):
+            post = self._posts.popleft()
+            row_count += post.row_count
+            self.body_bytes -= post.body_bytes
+            taken.append(post)
+        self.ping_count -= row_count
         return taken
 
     async def wait(self, timeout_s: float) -> None:
@@ -144,7 +154,11 @@ class Joined:
 
 def joined(posts: Sequence[Post]) -> Joined:
     """The posts' rows end to end: one look at all of them."""
-    heard = [_numbered(post.sightings, ix) for ix, post in enumerate(posts) if len(post.sightings)]
+    heard = [
+        _numbered(post.sightings, ix)
+        for ix, post in enumerate(posts)
+        if post.sightings is not NO_SIGHTINGS
+    ]
     sightings = Sightings.concat(heard) if heard else NO_SIGHTINGS
     counts = [len(post.rows.items) for post in posts]
     if not any(counts):

@@ -31,12 +31,16 @@ from geoengine.service.auth import Keys
 from geoengine.service.context import Context
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
 from geoengine.service.heritage import inherit, leave
+from geoengine.service.http.hall import Hall
+from geoengine.service.http.lean import Connection
 from geoengine.service.http.listener import Listener
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.reload import Reloader
+from geoengine.service.routes import ROUTES
+from geoengine.service.routes.ingest import TAKES
 from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.worker import Worker
@@ -44,6 +48,7 @@ from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.loop import amend
 
 _LOG = logger("service")
+INGEST = {route.path: (TAKES[route.path], route.who) for route in ROUTES if route.path in TAKES}
 
 
 @dataclass
@@ -56,7 +61,9 @@ class Service:
     runner: web.AppRunner
     levers: dict[str, Lever]
     environ: Mapping[str, str]
+    hall: Hall | None = None  # of the lean ingest listener, where there is one
     port: int = 0  # where it listens, once started
+    ingest_port: int = 0  # where the lean listener does, if there is one
     retiring: set[asyncio.Task[None]] = field(default_factory=set)  # closing replaced levers
 
     async def start(self) -> None:
@@ -71,7 +78,7 @@ class Service:
             await self.runner.setup()
             self.port = await self._listen()
         except BaseException:
-            await self.runner.cleanup()
+            await self._close_doors()
             await self.context.state.close()
             raise
 
@@ -102,7 +109,7 @@ class Service:
         self.reloader.stop()
         if worker.done():
             self._refuse_waiting()
-        await self.runner.cleanup()
+        await self._close_doors()
         self.context.intake.close()
         await _ended(worker)
         await self.dispatcher.stop(self.context.settings.stop_s)
@@ -136,8 +143,18 @@ class Service:
             access_log=None,  # paths and queries hold people and positions
         )
         await listener.start()
-        self.context.connection_count = listener.connection_count
+        hall = self.hall = Hall(self.context, INGEST)
+        self.context.connection_count = lambda: listener.connection_count() + hall.guest_count()
+        if settings.ingest_port is not None:
+            self.ingest_port = await hall.open(Connection, settings.host, settings.ingest_port)
         return listener.port
+
+    async def _close_doors(self) -> None:
+        """Let nobody in any more, and answer who waits."""
+        waiting = [self.runner.cleanup()]
+        if self.hall is not None:
+            waiting.append(self.hall.close(self.context.settings.stop_s))
+        await asyncio.gather(*waiting)
 
     async def _keep_house(self) -> None:
         """Write what is not yet on disk every few seconds, drop what is too old every hour."""

@@ -19,6 +19,7 @@ PREFIX = "GEOENGINE_"
 
 Count = Annotated[int, Meta(ge=1)]
 Duration = Annotated[float, Meta(gt=0)]
+Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0 takes a free one
 
 
 class SettingsError(GeoengineError):
@@ -32,7 +33,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     state: str = ""  # empty: what the catalogue's `engine.state` says
     cache: str = ""  # compiled catalogues; empty: $XDG_CACHE_HOME/geoengine or ~/.cache/geoengine
     host: str = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65_535)] = 8080
+    port: Port = 8080
+    ingest_port: Port | None = None  # of the lean ingest listener; None: there is none
     log_level: str = "info"
 
     max_body_bytes: Count = 1 << 20  # 413; some ten thousand pings

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ CALLERS = {
 }
 ALL_KEYS = Keys((KEYS[name], CALLERS[name]) for name in KEYS)
 NO_KEYS = Keys(())
+DOORS = ("aiohttp", "lean")
+INGEST_PATHS = ("/v1/pings", "/v1/sightings")
 
 UUID = "f7826da6-4fa2-4e98-8024-bc5b71e0893e"
 RIVOLI = (48.8583, 2.3470)
@@ -82,10 +84,16 @@ class Client:
     url: str
     service: Service
     key: str | None = KEYS["server"]
+    door: str = "aiohttp"  # where pings and sightings go
+
+    @property
+    def port(self) -> int:
+        """Of the door for pings and sightings."""
+        return self.service.port if self.door == "aiohttp" else self.service.ingest_port
 
     def using(self, name: str | None) -> Client:
         """The same with another key."""
-        return Client(self.session, self.url, self.service, None if name is None else KEYS[name])
+        return replace(self, key=None if name is None else KEYS[name])
 
     async def call(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
@@ -95,7 +103,9 @@ class Client:
         sent = dict(headers or {})
         if self.key is not None:
             sent["Authorization"] = f"Bearer {self.key}"
-        async with self.session.request(method, self.url + path, data=data, headers=sent) as reply:
+        is_ingest = self.door == "lean" and path.startswith(INGEST_PATHS)
+        url = f"http://127.0.0.1:{self.port}" if is_ingest else self.url
+        async with self.session.request(method, url + path, data=data, headers=sent) as reply:
             raw = await reply.read()
             is_json = "json" in reply.headers.get("Content-Type", "")
             return reply.status, json.loads(raw) if is_json else raw, reply.headers
@@ -154,11 +164,12 @@ async def served(
     keys: Keys = ALL_KEYS,
     state: str | None = None,
     environ: Mapping[str, str] | None = None,
+    door: str = "aiohttp",
     **settings: Any,
 ) -> AsyncIterator[Client]:
     """A service and a client of it, both gone afterwards."""
     config = written(tmp_path / "config", catalogue)
-    chosen = Settings(config=str(config), port=0, **settings)
+    chosen = Settings(config=str(config), port=0, ingest_port=0, **settings)
     where = open_state(state or f"local:{tmp_path / 'state.db'}")
     service = assemble(chosen, keys, read(config).book, where, environ or {})
     stop = asyncio.Event()
@@ -166,7 +177,7 @@ async def served(
     running = asyncio.create_task(service.run(stop))
     try:
         async with aiohttp.ClientSession() as session:
-            yield Client(session, f"http://127.0.0.1:{service.port}", service)
+            yield Client(session, f"http://127.0.0.1:{service.port}", service, door=door)
     finally:
         stop.set()
         assert await running
@@ -174,8 +185,8 @@ async def served(
 
 @asynccontextmanager
 async def bare(client: Client) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    """A bare connection to the service, closed afterwards."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", client.service.port)
+    """A bare connection to the door for pings, closed afterwards."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
     try:
         yield reader, writer
     finally:

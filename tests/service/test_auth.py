@@ -67,11 +67,13 @@ async def test_a_call_without_a_known_key_is_told_to_bring_one(tmp_path: Path, h
         assert KEYS["server"] not in str(told)
 
 
-async def test_a_gateways_key_speaks_only_for_gateways_of_its_store(tmp_path: Path) -> None:
+async def test_a_gateways_key_speaks_only_for_gateways_of_its_store(
+    tmp_path: Path, door: str
+) -> None:
     own = {**HEARD, "gateway_id": "gw-rivoli", "seen_time": now_s()}
     foreign = {**HEARD, "minor": 2, "gateway_id": "gw-bastille", "seen_time": now_s()}
     phones = {**HEARD, "device_id": "phone", "seen_time": now_s()}
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         bound = client.using("bound")
         assert (await bound.ok("POST", "/v1/sightings", own))["accepted"] == 1
         assert (await bound.call("POST", "/v1/sightings", foreign))[0] == 403
@@ -86,14 +88,16 @@ async def test_a_gateways_key_speaks_only_for_gateways_of_its_store(tmp_path: Pa
         assert told["accepted"] == 2
 
 
-async def test_an_apps_key_cannot_speak_for_a_gateway(tmp_path: Path) -> None:
+async def test_an_apps_key_cannot_speak_for_a_gateway(tmp_path: Path, door: str) -> None:
     row = {**HEARD, "gateway_id": "gw-rivoli", "seen_time": now_s()}
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         assert (await client.using("app").call("POST", "/v1/sightings", row))[0] == 403
 
 
-async def test_without_any_key_everybody_on_this_machine_is_let_in(tmp_path: Path) -> None:
-    async with served(tmp_path, keys=NO_KEYS) as client:
+async def test_without_any_key_everybody_on_this_machine_is_let_in(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, keys=NO_KEYS, door=door) as client:
         told = await client.using(None).ok("POST", "/v1/pings", walk_in("phone"))
         assert told["accepted"] == 3
         assert (await client.using(None).call("GET", "/v1/zones"))[0] == 200
@@ -150,8 +154,8 @@ def test_no_key_configured_means_nobody_is_asked_for_one() -> None:
     assert Keys(()).caller(None) is ANYONE
 
 
-async def test_a_key_is_compared_whatever_its_characters(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_a_key_is_compared_whatever_its_characters(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         headers = {"Authorization": "Bearer clé-€"}
         status, _, _ = await client.using(None).call(
             "POST", "/v1/pings", [ping("d", (1, 1))], headers

@@ -76,8 +76,8 @@ REJECTED = {
 }  # fmt: skip
 
 
-async def test_a_malformed_body_is_refused_as_malformed(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_a_malformed_body_is_refused_as_malformed(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         for path in ("/v1/pings", "/v1/sightings"):
             for name, body in MALFORMED.items():
                 status, told, headers = await client.call("POST", path, body)
@@ -86,8 +86,10 @@ async def test_a_malformed_body_is_refused_as_malformed(tmp_path: Path) -> None:
                 assert headers["Content-Type"].startswith("application/problem+json")
 
 
-async def test_a_bad_row_is_rejected_with_its_reason_and_the_rest_is_taken(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_a_bad_row_is_rejected_with_its_reason_and_the_rest_is_taken(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client:
         for name, (bad, reason) in REJECTED.items():
             status, told, _ = await client.call("POST", "/v1/pings", bad)
             if status == 400 and not reason:
@@ -103,8 +105,8 @@ async def test_a_bad_row_is_rejected_with_its_reason_and_the_rest_is_taken(tmp_p
         assert told["rejected"] == [{"index": 1, "reason": "lat_out_of_range"}]
 
 
-async def test_nothing_hostile_reaches_the_state(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_nothing_hostile_reaches_the_state(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         for bad, _ in REJECTED.values():
             await client.call("POST", "/v1/pings", bad)
         assert (await client.call("GET", "/v1/people/phone"))[0] == 404
@@ -112,7 +114,7 @@ async def test_nothing_hostile_reaches_the_state(tmp_path: Path) -> None:
         assert (stats.record_count, stats.device_count) == (0, 0)
 
 
-async def test_odd_beacons_are_counted_and_ignored(tmp_path: Path) -> None:
+async def test_odd_beacons_are_counted_and_ignored(tmp_path: Path, door: str) -> None:
     heard = {"uuid": UUID, "major": 1, "minor": 1, "rssi_dbm": -60, "device_id": "phone"}
     odd = [
         {**heard, "uuid": "f" * 32, "seen_time": now_s()},  # nobody's beacon: taken, ignored
@@ -125,7 +127,7 @@ async def test_odd_beacons_are_counted_and_ignored(tmp_path: Path) -> None:
         {**heard, "gateway_id": "gw-rivoli"},
         {},
     ]
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         told = await client.ok("POST", "/v1/sightings", odd)
         assert told["accepted"] == 1
         assert [reject["index"] for reject in told["rejected"]] == list(range(1, len(odd)))
@@ -226,8 +228,8 @@ async def raw(client: Client, sent: bytes, timeout_s: float = 5) -> bytes:
         return await asyncio.wait_for(reader.read(65_536), timeout_s)
 
 
-async def test_what_is_not_http_is_refused_and_others_are_served(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_what_is_not_http_is_refused_and_others_are_served(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         for name, sent in RAW.items():
             told = await raw(client, sent)
             assert told.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")), (name, told)
@@ -245,8 +247,8 @@ async def test_ten_thousand_pipelined_requests_do_not_pile_up(tmp_path: Path) ->
         assert told.count(b"HTTP/1.1 200") == 10_000
 
 
-async def test_the_edge_of_the_earth_is_a_place_like_any_other(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_the_edge_of_the_earth_is_a_place_like_any_other(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         places = [(90, 0), (-90, 180), (0, 180), (0, -180), (89.9999, -180), AWAY]
         rows = [ping(f"d{ix}", place) for ix, place in enumerate(places)]
         assert (await client.ok("POST", "/v1/pings", rows))["accepted"] == len(places)

@@ -21,8 +21,10 @@ from tests.service.serving import (
 )
 
 
-async def test_walking_in_enters_and_fires_and_the_answer_says_so(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_walking_in_enters_and_fires_and_the_answer_says_so(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client:
         told = await client.ok("POST", "/v1/pings", walk_in("phone"))
         assert (told["accepted"], told["rejected"]) == (3, [])
         assert types(told) == ["zone.entered", "trigger.fired"]
@@ -36,8 +38,8 @@ async def test_walking_in_enters_and_fires_and_the_answer_says_so(tmp_path: Path
         assert [row["outcome"] for row in decisions["decisions"]] == ["fired"]
 
 
-async def test_one_object_an_array_and_lines_are_the_same(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_one_object_an_array_and_lines_are_the_same(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         answers = []
         for name, join in (("array", None), ("lines", b"\n")):
             rows = walk_in(name)
@@ -50,16 +52,16 @@ async def test_one_object_an_array_and_lines_are_the_same(tmp_path: Path) -> Non
         assert one_by_one == answers[0]
 
 
-async def test_an_answer_holds_the_events_of_its_own_post_only(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_an_answer_holds_the_events_of_its_own_post_only(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         posts = [walk_in(f"phone-{ix}") for ix in range(30)]
         answers = await asyncio.gather(*(client.ok("POST", "/v1/pings", post) for post in posts))
         for ix, told in enumerate(answers):
             assert {event["data"]["device_id"] for event in told["events"]} == {f"phone-{ix}"}
 
 
-async def test_posting_the_same_walk_again_tells_of_nothing_new(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_posting_the_same_walk_again_tells_of_nothing_new(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, door=door) as client:
         walk = walk_in("phone")
         await client.ok("POST", "/v1/pings", walk)
         assert types(await client.ok("POST", "/v1/pings", walk)) == []
@@ -68,9 +70,10 @@ async def test_posting_the_same_walk_again_tells_of_nothing_new(tmp_path: Path) 
 
 async def test_without_consent_to_be_located_fixes_are_acknowledged_and_dropped(
     tmp_path: Path,
+    door: str,
 ) -> None:
     required = CATALOGUE.replace("location: assumed", "location: required")
-    async with served(tmp_path, required) as client:
+    async with served(tmp_path, required, door=door) as client:
         told = await client.ok("POST", "/v1/pings", walk_in("phone"))
         assert (told["accepted"], told["events"]) == (3, [])
         page = (await client.call("GET", "/metrics"))[1].decode()
@@ -81,7 +84,7 @@ async def test_without_consent_to_be_located_fixes_are_acknowledged_and_dropped(
         assert types(told) == ["zone.entered", "trigger.fired"]
 
 
-async def test_beacons_heard_by_a_phone_let_it_in_at_the_door(tmp_path: Path) -> None:
+async def test_beacons_heard_by_a_phone_let_it_in_at_the_door(tmp_path: Path, door: str) -> None:
     heard = [
         {
             "device_id": "phone",
@@ -93,13 +96,13 @@ async def test_beacons_heard_by_a_phone_let_it_in_at_the_door(tmp_path: Path) ->
         }
         for ix in range(4)
     ]
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         told = await client.ok("POST", "/v1/sightings", heard)
         assert told["accepted"] == 4
         assert "beacon.entered" in types(told)
 
 
-async def test_a_gateway_hears_the_tag_that_somebody_carries(tmp_path: Path) -> None:
+async def test_a_gateway_hears_the_tag_that_somebody_carries(tmp_path: Path, door: str) -> None:
     tag = "0000AAAA-0000-0000-0000-00000000BBBB"
     heard = [
         {
@@ -112,7 +115,7 @@ async def test_a_gateway_hears_the_tag_that_somebody_carries(tmp_path: Path) -> 
         }
         for ix in range(4)
     ]
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         await client.ok("PUT", "/v1/people/ann", {"beacon": f"{tag}:7:9"})
         told = await client.ok("POST", "/v1/sightings", heard)
         entered = [event for event in told["events"] if event["type"].endswith("beacon.entered")]
@@ -120,8 +123,10 @@ async def test_a_gateway_hears_the_tag_that_somebody_carries(tmp_path: Path) -> 
         assert entered[0]["data"]["store_id"] == "rivoli"
 
 
-async def test_a_state_that_cannot_write_answers_503_until_it_can(tmp_path: Path) -> None:
-    async with served(tmp_path) as client:
+async def test_a_state_that_cannot_write_answers_503_until_it_can(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client:
         state = client.service.context.state
         commit = state.commit
 
@@ -141,8 +146,9 @@ async def test_a_state_that_cannot_write_answers_503_until_it_can(tmp_path: Path
 
 async def test_a_fault_of_ours_refuses_the_post_that_hits_it_and_serves_the_others(
     tmp_path: Path,
+    door: str,
 ) -> None:
-    async with served(tmp_path) as client:
+    async with served(tmp_path, door=door) as client:
         state = client.service.context.state
         known = state.known
 
@@ -158,9 +164,11 @@ async def test_a_fault_of_ours_refuses_the_post_that_hits_it_and_serves_the_othe
         assert "a bug" not in str(answers[1][1])
 
 
-async def test_a_dwell_comes_by_itself_when_nothing_more_is_posted(tmp_path: Path) -> None:
+async def test_a_dwell_comes_by_itself_when_nothing_more_is_posted(
+    tmp_path: Path, door: str
+) -> None:
     quick = CATALOGUE.replace("engine:\n", "engine:\n  presence: {dwell_s: 11, fresh_s: 300}\n")
-    async with served(tmp_path, quick, tick_s=0.05) as client:
+    async with served(tmp_path, quick, tick_s=0.05, door=door) as client:
         await client.ok("POST", "/v1/pings", walk_in("phone"))
 
         async def dwelled() -> bool:
@@ -170,11 +178,11 @@ async def test_a_dwell_comes_by_itself_when_nothing_more_is_posted(tmp_path: Pat
         assert await until(dwelled)
 
 
-async def test_people_inside_two_zones_at_once_are_in_both(tmp_path: Path) -> None:
+async def test_people_inside_two_zones_at_once_are_in_both(tmp_path: Path, door: str) -> None:
     both = CATALOGUE.replace("  - id: bastille\n", "  - id: rivoli2\n    name: Next\n"
         "    location: {lat: 48.8584, lon: 2.3471}\n    setting: city\n"
         "    reach: {radius_m: 400}\n  - id: bastille\n", 1)  # fmt: skip
-    async with served(tmp_path, both) as client:
+    async with served(tmp_path, both, door=door) as client:
         told = await client.ok("POST", "/v1/pings", walk_in("phone", RIVOLI))
         stores = {e["data"]["store_id"] for e in told["events"] if e["type"].endswith("entered")}
         assert stores == {"rivoli", "rivoli2"}

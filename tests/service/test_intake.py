@@ -29,7 +29,7 @@ def post(count: int, body_bytes: int = 100, told: list[Any] | None = None, **odd
     for name, value in odd.items():
         setattr(pings[-1], name, value)
     on_answer = [].append if told is None else told.append
-    return Post(on_answer, body_bytes, NOW_MS, Rows(pings, count))
+    return Post(on_answer, body_bytes, NOW_MS, count, Rows(pings, count))
 
 
 async def test_posts_leave_in_the_order_they_came_and_together_up_to_a_size() -> None:

@@ -16,16 +16,16 @@ HEAD = (
 )
 
 
-async def test_a_body_beyond_the_limit_is_refused(tmp_path: Path) -> None:
-    async with served(tmp_path, max_body_bytes=10_000) as client:
+async def test_a_body_beyond_the_limit_is_refused(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, max_body_bytes=10_000, door=door) as client:
         rows = [ping(f"d{ix}", RIVOLI) for ix in range(200)]
         status, told, _ = await client.call("POST", "/v1/pings", rows)
         assert (status, told["type"]) == (413, "urn:geoengine:problem:body_too_large")
         assert (await client.ok("POST", "/v1/pings", rows[:50]))["accepted"] == 50
 
 
-async def test_a_body_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> None:
-    async with served(tmp_path, max_body_bytes=10_000) as client:
+async def test_a_body_without_end_is_cut_off_at_the_limit(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, max_body_bytes=10_000, door=door) as client:
         async with bare(client) as (reader, writer):
             writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
             chunk = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
@@ -38,8 +38,8 @@ async def test_a_body_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "identity, gzip"])
-async def test_an_encoded_body_is_refused_unread(tmp_path: Path, encoding: str) -> None:
-    async with served(tmp_path) as client:
+async def test_an_encoded_body_is_refused_unread(tmp_path: Path, door: str, encoding: str) -> None:
+    async with served(tmp_path, door=door) as client:
         bomb = gzip.compress(b" " * 50_000_000)
         status, told, _ = await client.call(
             "POST", "/v1/pings", bomb, {"Content-Encoding": encoding}
@@ -47,8 +47,8 @@ async def test_an_encoded_body_is_refused_unread(tmp_path: Path, encoding: str) 
         assert (status, told["status"]) == (415, 415)
 
 
-async def test_a_body_that_drips_is_given_up(tmp_path: Path) -> None:
-    async with served(tmp_path, body_timeout_s=0.2) as client:
+async def test_a_body_that_drips_is_given_up(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, body_timeout_s=0.2, door=door) as client:
         async with bare(client) as (reader, writer):
             writer.write(HEAD + b"Content-Length: 100\r\n\r\n[")
             told = await asyncio.wait_for(reader.read(), 5)
@@ -57,7 +57,9 @@ async def test_a_body_that_drips_is_given_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"GET /heal", HEAD])
-async def test_a_header_that_never_ends_is_given_up(tmp_path: Path, start: bytes) -> None:
+async def test_a_header_that_never_ends_is_given_up(
+    tmp_path: Path, door: str, start: bytes
+) -> None:
     async def drip(writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
             writer.write(start)
@@ -66,7 +68,7 @@ async def test_a_header_that_never_ends_is_given_up(tmp_path: Path, start: bytes
                 await asyncio.sleep(0.05)
 
     async with (
-        served(tmp_path, keepalive_s=0.3) as client,
+        served(tmp_path, keepalive_s=0.3, door=door) as client,
         bare(client) as (reader, writer),
     ):
         dripping = asyncio.create_task(drip(writer))
@@ -74,8 +76,8 @@ async def test_a_header_that_never_ends_is_given_up(tmp_path: Path, start: bytes
         dripping.cancel()
 
 
-async def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path) -> None:
-    async with served(tmp_path, max_connections=5) as client:
+async def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, max_connections=5, door=door) as client:
         async with contextlib.AsyncExitStack() as held:
             for _ in range(5):
                 await held.enter_async_context(bare(client))
@@ -103,8 +105,10 @@ async def slow_down(client: Client) -> asyncio.Event:
     return gate
 
 
-async def test_a_full_queue_answers_429_and_what_was_queued_is_served(tmp_path: Path) -> None:
-    async with served(tmp_path, queue_pings=100) as client:
+async def test_a_full_queue_answers_429_and_what_was_queued_is_served(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, queue_pings=100, door=door) as client:
         gate = await slow_down(client)
         bodies = [[ping(f"d{post}-{ix}", RIVOLI) for ix in range(20)] for post in range(12)]
         posting = [asyncio.create_task(client.call("POST", "/v1/pings", body)) for body in bodies]
@@ -126,8 +130,10 @@ async def test_a_full_queue_answers_429_and_what_was_queued_is_served(tmp_path: 
                 assert told["accepted"] == 20
 
 
-async def test_hundreds_of_silent_connections_do_not_disturb_the_others(tmp_path: Path) -> None:
-    async with served(tmp_path) as client, contextlib.AsyncExitStack() as held:
+async def test_hundreds_of_silent_connections_do_not_disturb_the_others(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client, contextlib.AsyncExitStack() as held:
         for ix in range(400):
             _, writer = await held.enter_async_context(bare(client))
             writer.write(HEAD + b"Content-Length: 1000\r\n\r\n[" if ix % 2 else b"")

@@ -62,7 +62,7 @@ def take_pings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswe
     rows = read_pings(body)
     if isinstance(rows, Malformed):
         raise Problem("malformed", rows.reason)
-    _queue(context, Post(on_answer, len(body), context.clock(), rows))
+    _queue(context, Post(on_answer, len(body), context.clock(), len(rows.items), rows))
 
 
 def take_sightings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> None:
@@ -74,11 +74,11 @@ def take_sightings(context: Context, caller: Caller, body: bytes, on_answer: OnA
         raise Problem("malformed", heard.reason)
     sightings, rejects = allowed(heard, caller, _stores(context))
     rows: Rows[Ping] = Rows([], heard.count, None, rejects)
-    _queue(context, Post(on_answer, len(body), recv_ms, rows, sightings))
+    _queue(context, Post(on_answer, len(body), recv_ms, len(sightings), rows, sightings))
 
 
 def _queue(context: Context, post: Post) -> None:
-    if len(post):
+    if post.row_count:
         context.intake.put(post)
     else:  # nothing in it is worth a turn of the worker
         context.metrics.count_rejects(post.resolve())

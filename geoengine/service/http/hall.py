@@ -1,0 +1,165 @@
+"""Behind the lean door: who may come in, how answers are written, who is there and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from functools import partial
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from geoengine.service.auth import demand
+from geoengine.service.clock import elapsed_s
+from geoengine.service.context import JSON, Context
+from geoengine.service.http.listener import BACKLOG, Refusal
+from geoengine.service.http.problems import CONTENT_TYPE, Problem
+from geoengine.service.intake import OnAnswer
+from geoengine.service.routes.ingest import Take
+
+SWEEP_S: Final = 0.25  # how often times are looked at: what is set may be so much longer
+Inside = Callable[[bytes, OnAnswer], None]  # a take that knows who is calling
+Doors = Mapping[str, tuple[Take, frozenset[str]]]  # by path: what takes a body, and from whom
+
+
+class Guest(asyncio.Protocol):
+    """A connection, as the hall sees it."""
+
+    def sweep(self) -> None:
+        """End what has taken too long."""
+        raise NotImplementedError
+
+    def close_if_idle(self) -> None:
+        """Close unless something is owed."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Close."""
+        raise NotImplementedError
+
+
+class Hall:
+    """What all connections of the lean listener share."""
+
+    def __init__(self, context: Context, doors: Doors) -> None:
+        self._context = context
+        self._doors = {path.encode(): door for path, door in doors.items()}
+        self._guests: set[Guest] = set()
+        self._is_empty = asyncio.Event()
+        self._server: asyncio.Server | None = None
+        self._sweeping: asyncio.Task[None] | None = None
+        self.max_body_bytes = context.settings.max_body_bytes
+        self.body_timeout_s = context.settings.body_timeout_s
+        self.keepalive_s = context.settings.keepalive_s
+        self.is_stopping = False
+        self._look_at_clock()
+
+    # --- its life --------------------------------------------------------------------------------
+
+    async def open(self, guest: Callable[[Hall], Guest], host: str, port: int) -> int:
+        """Listen; the port."""
+
+        def welcome() -> asyncio.Protocol:
+            is_full = self._context.connection_count() >= self._context.settings.max_connections
+            return Refusal() if is_full else guest(self)
+
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(welcome, host, port, backlog=BACKLOG)
+        self._sweeping = loop.create_task(self._sweep(), name="sweep")
+        return int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self, timeout_s: float) -> None:
+        """Let nobody in any more, answer who waits, and close."""
+        if self._server is None or self._sweeping is None:
+            return
+        self.is_stopping = True
+        self._server.close()
+        for guest in tuple(self._guests):
+            guest.close_if_idle()
+        self._is_empty.clear()
+        if self._guests:
+            await asyncio.wait([asyncio.ensure_future(self._is_empty.wait())], timeout=timeout_s)
+        for guest in tuple(self._guests):
+            guest.close()
+        self._sweeping.cancel()
+
+    def enter(self, guest: Guest) -> None:
+        """Somebody has come."""
+        self._guests.add(guest)
+
+    def leave(self, guest: Guest) -> None:
+        """Somebody has gone."""
+        self._guests.discard(guest)
+        if not self._guests:
+            self._is_empty.set()
+
+    def guest_count(self) -> int:
+        """How many are there."""
+        return len(self._guests)
+
+    async def _sweep(self) -> None:
+        pause_s = min(SWEEP_S, self.body_timeout_s / 4, self.keepalive_s / 4)
+        while True:
+            await asyncio.sleep(pause_s)
+            self._look_at_clock()
+            for guest in tuple(self._guests):
+                guest.sweep()
+
+    def _look_at_clock(self) -> None:
+        self.now_s = elapsed_s()
+        date = formatdate(self._context.clock() / 1_000, usegmt=True)
+        self._ours = f"Server: geoengine\r\nDate: {date}\r\n".encode()
+        self._ok = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s" % (JSON.encode(), self._ours)
+
+    # --- who may come in -------------------------------------------------------------------------
+
+    def let_in(self, method: bytes, url: bytes, fields: Mapping[bytes, bytes]) -> Inside:
+        """What takes the body of a request with this head; raises `Problem` when nothing does."""
+        door = self._doors.get(url) or self._doors.get(_path(url))
+        if door is None:
+            raise Problem("not_found")
+        if method != b"POST":
+            raise Problem("method_not_allowed", headers={"Allow": "POST"})
+        key = fields.get(b"authorization", b"").decode("utf-8", "surrogateescape")
+        caller = self._context.keys.caller(key)
+        demand(caller, door[1])
+        if fields.get(b"content-encoding", b"identity").lower() != b"identity":
+            raise Problem("encoding_not_supported")
+        body_bytes = int(fields.get(b"content-length", b"0"))
+        if body_bytes > self.max_body_bytes:
+            raise Problem("body_too_large")
+        self._context.intake.admit(body_bytes)
+        return partial(door[0], self._context, caller)
+
+    def hand_over(self, inside: Inside, body: bytes, on_answer: OnAnswer) -> None:
+        """Give a body to whom it is for."""
+        try:
+            inside(body, on_answer)
+        except Exception as error:
+            on_answer(error)
+
+    # --- how answers are written -----------------------------------------------------------------
+
+    def written(self, told: bytes | BaseException, closes: bool) -> bytes:
+        """An answer as it goes over the wire; ``closes`` when it is the connection's last."""
+        last = b"Connection: close\r\n" if closes else b""
+        if isinstance(told, bytes):
+            return b"%s%sContent-Length: %d\r\n\r\n%s" % (self._ok, last, len(told), told)
+        problem = self._context.problem_of(told, "lean")
+        body, status = problem.body(), HTTPStatus(problem.status)
+        lines = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body))}
+        head = f"HTTP/1.1 {status} {status.phrase}\r\n" + "".join(
+            f"{name}: {value}\r\n" for name, value in (lines | problem.all_headers()).items()
+        )
+        return head.encode() + self._ours + last + b"\r\n" + body
+
+
+def _path(url: bytes) -> bytes:
+    """The path of a URL, as the router of the other door reads it."""
+    try:
+        return unquote_to_bytes(httptools.parse_url(url).path or b"")
+    except httptools.HttpParserInvalidURLError:
+        return b""
