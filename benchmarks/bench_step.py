@@ -2,7 +2,7 @@
 
     python benchmarks/bench_step.py [--zones 10000] [--batch 500 4096 16384] [--seconds 8]
 
-takes the seeded workload as columns, lets a fifth of it pass to fill the tables, and times the rest
+takes the seeded workload as columns, lets two fifths pass to fill the tables, and times the rest
 in batches: CPU time of this process, per fix. The yardstick in the same run, in alternation, is
 the match alone. Results go to benchmarks/results/step.md.
 """
@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,7 +36,8 @@ from geoengine.state.loop import advance
 
 RESULTS = Path(__file__).parent / "results" / "step.md"
 DUE_LIMIT = 1_000  # as the service's worker takes along
-LIVE = 0.2  # of the trace pass before anything is timed
+LIVE = 0.4  # of the trace pass before anything is timed
+WARM_BATCH = 16_384
 NO_SIGHTINGS = Sightings.empty()
 
 
@@ -50,6 +51,18 @@ class Run:
     match_s: float = 0.0
     slices_us: list[float] = field(default_factory=list)  # a fix, by tenth of the trace
     counts: Counter[str] = field(default_factory=Counter)
+    _slice: tuple[float, int] = (0.0, 0)
+
+    def note(self, fix_count: int, step_s: float, counts: Counter[str], slice_fixes: int) -> None:
+        """Add a batch; every ``slice_fixes`` or so make a tenth."""
+        self.fixes += fix_count
+        self.step_s += step_s
+        self.counts.update(counts)
+        slice_s, so_far = self._slice[0] + step_s, self._slice[1] + fix_count
+        if so_far >= slice_fixes:
+            self.slices_us.append(1e6 * slice_s / so_far)
+            slice_s, so_far = 0.0, 0
+        self._slice = slice_s, so_far
 
     def row(self) -> str:
         """A line of the results table."""
@@ -62,46 +75,45 @@ class Run:
         )
 
 
-async def passed(book: Book, fixes: Fixes, batch_size: int) -> Run:
-    """Run the trace through a fresh state."""
+async def passed(book: Book, fixes: Fixes, batch_size: int, most: int | None = None) -> Run:
+    """Run the trace through a fresh state; after the warm-up at most so many fixes of it."""
     book.prepare()
-    with rare_collection():  # as the service has it
-        return await _passed(book, fixes, batch_size)
-
-
-async def _passed(book: Book, fixes: Fixes, batch_size: int) -> Run:
-    state = LocalState(None)
-    await state.open()
-    run = Run(batch_size)
     warm = int(LIVE * len(fixes))
-    slice_s, slice_fixes = 0.0, 0
-    for first, batch in batches(fixes, batch_size):
-        began_s = time.process_time()
-        due = tuple(await state.due(batch.now_ms, DUE_LIMIT))
-        outcome = await advance(state, book, Batch(batch.fixes, NO_SIGHTINGS, due, batch.now_ms))
-        took_s = time.process_time() - began_s
-        if first < warm:
-            continue
-        began_s = time.process_time()
-        match(batch.fixes.lon_deg, batch.fixes.lat_deg, book.index)
-        run.match_s += time.process_time() - began_s
-        run.fixes += len(batch.fixes)
-        run.step_s += took_s
-        run.counts.update(outcome.counts)
-        slice_s, slice_fixes = slice_s + took_s, slice_fixes + len(batch.fixes)
-        if slice_fixes >= len(fixes) // 10:
-            run.slices_us.append(1e6 * slice_s / slice_fixes)
-            slice_s, slice_fixes = 0.0, 0
-    await state.close()
+    end = len(fixes) if most is None else min(len(fixes), warm + most)
+    run = Run(batch_size)
+    with rare_collection():  # as the service has it
+        state = LocalState(None)
+        await state.open()
+        for batch in batches(fixes, 0, warm, WARM_BATCH):
+            await stepped(state, book, batch)
+        for batch in batches(fixes, warm, end, batch_size):
+            await timed(state, book, batch, run, (end - warm) // 10)
+        await state.close()
     return run
 
 
-def batches(fixes: Fixes, size: int) -> Iterator[tuple[int, Batch]]:
-    """The trace cut up, each batch with its first row; the clock stands at the batch's last fix."""
-    for first in range(0, len(fixes), size):
-        rows = np.arange(first, min(first + size, len(fixes)))
-        part = fixes.take(rows)
-        yield first, Batch(part, NO_SIGHTINGS, (), int(part.fix_ms[-1]))
+async def stepped(state: LocalState, book: Book, batch: Batch) -> Counter[str]:
+    """One batch, and whoever is due, through the loop; the counts."""
+    due = tuple(await state.due(batch.now_ms, DUE_LIMIT))
+    return (await advance(state, book, replace(batch, due=due))).counts
+
+
+async def timed(state: LocalState, book: Book, batch: Batch, run: Run, slice_fixes: int) -> None:
+    """The same, noted; and beside it the match alone."""
+    began_s = time.process_time()
+    counts = await stepped(state, book, batch)
+    step_s = time.process_time() - began_s
+    began_s = time.process_time()
+    match(batch.fixes.lon_deg, batch.fixes.lat_deg, book.index)
+    run.match_s += time.process_time() - began_s
+    run.note(len(batch.fixes), step_s, counts, slice_fixes)
+
+
+def batches(fixes: Fixes, start: int, end: int, size: int) -> Iterator[Batch]:
+    """Rows of the trace cut up; the clock stands at each batch's last fix."""
+    for first in range(start, end, size):
+        part = fixes.take(np.arange(first, min(first + size, end)))
+        yield Batch(part, NO_SIGHTINGS, (), int(part.fix_ms[-1]))
 
 
 def made(zone_count: int, device_count: int, fix_count: int) -> tuple[Book, Fixes, str]:

@@ -150,5 +150,5 @@ def cut(trace: Trace, batch_rows: int) -> Iterator[tuple[Fixes, Sightings, int]]
 
 def _piece(columns: C, start: int, end: int) -> C:
     """The rows from ``start`` up to ``end``; arrays are views."""
-    names = [column.name for column in fields(columns)]  # type: ignore[arg-type]
-    return replace(columns, **{name: getattr(columns, name)[start:end] for name in names})  # type: ignore[type-var]
+    names = [column.name for column in fields(columns)]
+    return replace(columns, **{name: getattr(columns, name)[start:end] for name in names})
