@@ -1,5 +1,6 @@
 """The crowd's counts beside the service's own: two books of one load that must agree to the ping.
 
+Every row of an answered post is accepted or rejected in the answer.
 Pings, sightings, rejects and refusals are equal. So are entries and crossings, which only a post
 can cause. Stays and departures also come of deadlines, which answer no post: there the service
 may know more than the crowd was told, never less. Rows whose answer got lost may have been taken
@@ -15,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 PREFIX = "geoengine_"
+KINDS = ("pings", "sightings")
 LOCATED = ("accepted", "late", "suspect")  # of a ping that was taken in
 HEARD = ("sightings", "unknown_beacon")  # of a sighting that was taken in
 VERBS = {"enter": "entered", "dwell": "dwelled", "exit": "exited", "crossed": "crossed"}
@@ -69,14 +71,17 @@ def samples(page: str) -> Counter[str]:
 def compare(crowd: Mapping[str, int], service: Mapping[str, int]) -> list[Line]:
     """Every count that both sides keep; of the service, the growth since before the load."""
     told: Counter[str] = Counter(crowd)
-    lost = {kind: told[f"lost:{kind}"] for kind in ("pings", "sightings")}
+    lost = {kind: told[f"lost:{kind}"] for kind in KINDS}
     own = Counter({name.removeprefix(PREFIX): count for name, count in service.items()})
     taken = told["accepted:pings"] + told["accepted:sightings"]
     located = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in LOCATED)
     heard = sum(own[f'fixes_total{{outcome="{fate}"}}'] for fate in HEARD)
     dropped = own['fixes_total{outcome="no_consent"}']
     any_lost = sum(lost.values())
+    rejected = sum(amount for key, amount in told.items() if key.startswith("rejected:"))
+    unheard = sum(told[f"{fate}:{kind}"] for fate in ("refused", "lost") for kind in KINDS)
     return [
+        Line("answered", sum(told[f"sent:{kind}"] for kind in KINDS) - unheard, taken + rejected),
         Line("taken in", taken, own["pings_total"], any_lost),
         Line("pings", told["accepted:pings"], located + dropped, lost["pings"], dropped),
         Line("sightings", told["accepted:sightings"], heard, lost["sightings"], dropped),

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 import gevent
@@ -22,6 +23,7 @@ BROKEN_SHARE = 0.003  # of pings make no sense: every fleet has such phones
 SIGNED_IN_SHARE = 0.6
 HEARS_SHARE = 0.7  # of phones in a shop with beacons have their Bluetooth on
 POST_MAX = 500  # rows of an offline batch
+_NUMBERS = count()
 
 
 class Phone(Sender):
@@ -29,14 +31,14 @@ class Phone(Sender):
 
     def wait_time(self) -> float:
         """Until the next fix."""
-        return random.uniform(*PING_EVERY_S) / self.environment.parsed_options.pace
+        return random.uniform(*PING_EVERY_S) / float(self.environment.parsed_options.pace)
 
     def on_start(self) -> None:
         """Somebody lives near a shop; some were under ground until now."""
         # Locust starts its users once a second, all at once; phones are not in step.
         gevent.sleep(random.random())
         world = self.world
-        name = f"{world.run}-{os.getpid()}-{id(self):x}"
+        name = f"{world.run}-{os.getpid()}-{next(_NUMBERS)}"
         self.shop = random.choice(world.shops)
         self.walk = round_of(self.shop.place, self.shop.setting, random.Random(name))
         self.device_id = f"phone-{name}"

@@ -1,8 +1,9 @@
 """What the crowd sent and what was answered, counted as it happens.
 
-Keys are ``posts:pings``, ``sent:pings``, ``accepted:pings``, ``lost:pings`` and the same for
-sightings; ``rejected:REASON``, ``event:TYPE``, ``problem:KIND``. Lost are rows of a post that no
-answer came to: the service may have taken them or not.
+Keys are ``posts:pings``, ``sent:pings``, ``accepted:pings``, ``refused:pings``, ``lost:pings`` and
+the same for sightings; ``rejected:REASON``, ``event:TYPE``, ``problem:KIND``. Refused are rows of a
+post that was answered with a problem. Lost are rows of a post that no answer came to: the service
+may have taken them or not.
 """
 
 from __future__ import annotations
@@ -39,7 +40,12 @@ class Tally:
         """No answer came."""
         self.counts[f"lost:{kind}"] += row_count
 
-    def refused(self, body: bytes) -> None:
+    def refused(self, kind: str, row_count: int, body: bytes) -> None:
+        """A post was answered with a problem document."""
+        self.counts[f"refused:{kind}"] += row_count
+        self.problem(body)
+
+    def problem(self, body: bytes) -> None:
         """A request was answered with a problem document."""
         try:
             kind = str(json.loads(body)["type"]).removeprefix(PROBLEM_PREFIX)

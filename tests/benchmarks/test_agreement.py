@@ -72,6 +72,7 @@ def test_deadlines_may_tell_more_than_any_answer():
 
 def test_rows_whose_answer_was_lost_may_have_been_taken_and_no_more_than_those():
     tally = crowd()
+    tally.sent("pings", 2)
     tally.lost("pings", 2)
     taken = PAGE.replace("pings_total 3.0", "pings_total 5.0")
     taken = taken.replace('{outcome="accepted"} 2.0', '{outcome="accepted"} 4.0')
@@ -87,9 +88,16 @@ def test_rows_without_consent_blur_which_they_were_but_not_how_many_were_taken()
     }
 
 
+def test_a_row_that_an_answer_does_not_mention_is_a_difference():
+    tally = crowd()
+    tally.sent("pings", 1)
+    assert differing(tally.counts, PAGE) == {"answered"}
+
+
 def test_refusals_are_counted_by_kind():
     tally = crowd()
-    tally.refused(b'{"type": "urn:geoengine:problem:queue_full", "status": 429}')
+    tally.sent("pings", 2)
+    tally.refused("pings", 2, b'{"type": "urn:geoengine:problem:queue_full", "status": 429}')
     page = PAGE + 'geoengine_problems_total{kind="queue_full"} 1.0\n'
     assert differing(tally.counts, page) == set()
     assert differing(tally.counts, PAGE) == {"problem: queue_full"}
