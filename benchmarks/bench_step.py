@@ -26,11 +26,11 @@ import numpy as np
 from workload import shares, trace, write_catalogue, zones
 
 from geoengine.catalog import load
-from geoengine.cli.collector import rare_collection
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch
 from geoengine.core.match import match
+from geoengine.state.collector import rare_collection
 from geoengine.state.local import LocalState
 from geoengine.state.loop import advance
 

@@ -19,7 +19,6 @@ from rich.progress import Progress
 from rich.table import Table
 
 from geoengine.catalog import load
-from geoengine.cli.collector import rare_collection
 from geoengine.core.calendar import time_zone
 from geoengine.core.errors import GeoengineError
 from geoengine.core.events import encode_event
@@ -33,6 +32,7 @@ from geoengine.replay.people import read_people, settle_in
 from geoengine.replay.report import rejects_shown, summary
 from geoengine.replay.run import BATCH_ROWS, replay
 from geoengine.state import LocalState
+from geoengine.state.collector import rare_collection
 
 _WIDE = 160  # columns of a table that goes to a file
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

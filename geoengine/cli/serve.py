@@ -23,6 +23,7 @@ from geoengine.service.sending.senders import SECRET_VARIABLE, unsent
 from geoengine.service.service import Service, assemble
 from geoengine.service.settings import Settings, SettingsError, from_environment, is_loopback
 from geoengine.state import open_state
+from geoengine.state.collector import rare_collection
 
 CONFIGURATION_EXIT = 2  # what is configured cannot be served; a part that failed exits with 1
 
@@ -101,7 +102,8 @@ async def _serve(
     if keys.is_empty:
         logger("serve").warning("no_keys", why="anybody on this machine may do everything")
     _greet(service, reading, keys)
-    return await service.run(stop)
+    with rare_collection():
+        return await service.run(stop)
 
 
 def _greet(service: Service, reading: Reading, keys: Keys) -> None:
