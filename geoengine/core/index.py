@@ -44,6 +44,7 @@ class ZoneIndex:
             zones.lat_deg[self._circle_zones],
             zones.radius_m[self._circle_zones],
         )
+        self._match_circles_one = self.circles.match_one_by
         self.polygons = Polygons([zones.polygons[ix] for ix in self._polygon_zones.tolist()])
 
     def __len__(self) -> int:
@@ -92,7 +93,7 @@ class ZoneIndex:
 
         Cheaper than `match` for up to some two dozen fixes.
         """
-        found = self.circles.match_one(lon_deg, lat_deg)
+        found = self._match_circles_one(lon_deg, lat_deg)
         if self._is_all_circles:
             if len(found) > 1:
                 found.sort()

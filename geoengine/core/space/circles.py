@@ -6,6 +6,7 @@ membership is exactly ``geodesic distance <= radius``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import sqrt
 from typing import Final
 
@@ -101,6 +102,11 @@ class Circles:
         edge_m = self._geodesic(circle_ix, lon[close], lat[close])
         is_in = edge_m <= 0.0
         return fix_ix[is_in], circle_ix[is_in], edge_m[is_in]
+
+    @property
+    def match_one_by(self) -> Callable[[float, float], list[tuple[int, float]]]:
+        """`match_one`, without the detour where all circles are near."""
+        return self.match_one if self._has_far else self.near.match_one
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The circles a position lies in, with ``edge_m``; unordered. Answers as `match` does."""

@@ -67,6 +67,8 @@ def cross(segments: Segments, circles: Circles, polygons: Polygons, min_chord_m:
     by_circle = _near_circles(segments, circles)
     by_polygon = _near_polygons(segments, polygons)
     chords = _cut(segments, by_circle, by_polygon, circles, polygons, min_chord_m)
+    if not len(chords.segment_ix):
+        return NO_CHORDS
     return replace(chords, segment_ix=long[chords.segment_ix])
 
 

@@ -1,9 +1,9 @@
 """Ways and near circles in a plane: which pairs are worth the geodesic; no only where it is sure.
 
 The plane has the scale of the circle's centre and its radius for unit. It moves a position at
-distance p by no more than e p, where e grows with p in degrees: by the change of the scale up to
-80.5 degrees of latitude, 0.11 a degree north, and by the meridians' convergence, 0.02 a degree
-east. The slack, 4 e p2, is more than that does to any of the comparisons.
+distance p by no more than e p, where e grows with p in degrees of longitude: by 0.0175 a degree for
+the change of the scale to the north, and by 0.009 for the meridians' convergence. The slack,
+4 e p2, is more than that does to any of the comparisons.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from geoengine.core.space.near import A0, B0, LAT, LON, NearCircles
 from geoengine.core.space.ways import Segments, Way
 
 PLANE_DEG: Final = 0.5  # ways longer than this are not judged in a plane
-_SLACK, _SLACK_PER_DEG = 0.004, 1.0
+_SLACK, _SLACK_PER_DEG = 0.002, 0.12
 _FAR_AWAY: Final = 3.0  # (1 + length)2 is at most 2 (1 + length2)
 _TOO_FAR_NORTH: Final = 1.3  # a squared difference of latitude that no slack makes up for
 
@@ -44,7 +44,7 @@ def may_cut(segments: Segments, segment_ix: Indices, rows: NDArray[np.float64]) 
     length2 = by_east * dx * dx + by_north * dy * dy
     last2 = first2 + away + away + length2
     far2 = np.maximum(first2, last2)
-    slack = far2 * (_BASE + np.sqrt(far2 / by_north) * _PER_DEG)
+    slack = far2 * (_BASE + np.sqrt(far2 / by_east) * _PER_DEG)
     # Hashes collide: most pairs are from elsewhere altogether.
     is_worth: Bools = first2 <= (length2 + _ONE) * _THREE
     is_worth &= np.minimum(first2, last2) + slack >= _ONE  # both ends outside
@@ -86,7 +86,7 @@ def _may_cut_one(x: float, y: float, dx: float, dy: float, by_east: float, by_no
     away = scaled_x * dx + scaled_y * dy
     last2 = first2 + away + away + length2
     far2 = max(first2, last2)
-    slack = far2 * (_SLACK + sqrt(far2 / by_north) * _SLACK_PER_DEG)
+    slack = far2 * (_SLACK + sqrt(far2 / by_east) * _SLACK_PER_DEG)
     return (
         min(first2, last2) + slack >= 1.0
         and away <= slack

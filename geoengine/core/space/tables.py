@@ -26,8 +26,8 @@ class Part:
     """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
 
     Marked cells are int32 columns and rows of cells of ``bits``. Entries are items with int64
-    columns and rows of cells of the buckets' size; ``is_inner`` says whether such a cell lies wholly
-    inside the item. Without it, a grid forgets the entries' cells.
+    columns and rows of cells of the buckets' size; ``is_inner`` says whether such a cell lies
+    wholly inside the item. Without it, a grid forgets the entries' cells.
     """
 
     bits: int
