@@ -17,17 +17,22 @@ from geoengine.core.record import Decision, Event, Transition
 
 SOURCE = "/geoengine"
 PREFIX = "geoengine."
-# kind of transition -> type of event; at zones, and at beacon places
+# kind of transition -> types of the events it tells; at zones, and at beacon places
 _AT_ZONES = {
-    "enter": "zone.entered", "dwell": "zone.dwelled",
-    "exit": "zone.exited", "crossed": "zone.crossed",
-}  # fmt: skip
-_AT_PLACES = {"enter": "beacon.entered", "dwell": "beacon.dwelled", "exit": "beacon.exited"}
-_CLOSED = "visit.closed"
+    "enter": ("zone.entered",),
+    "dwell": ("zone.dwelled",),
+    "exit": ("zone.exited", "visit.closed"),
+    "crossed": ("zone.crossed",),
+}
+_AT_PLACES = {
+    "enter": ("beacon.entered",),
+    "dwell": ("beacon.dwelled",),
+    "exit": ("beacon.exited",),
+}
 _TRIGGER = "trigger."
 # At one instant people first leave, then come; what follows from it comes after.
 _RANKS = {
-    "zone.exited": 0, "beacon.exited": 0, _CLOSED: 1, "zone.entered": 2,
+    "zone.exited": 0, "beacon.exited": 0, "visit.closed": 1, "zone.entered": 2,
     "beacon.entered": 2, "zone.dwelled": 3, "beacon.dwelled": 3, "zone.crossed": 4,
 }  # fmt: skip
 _RANK_OF_OTHERS = 9
@@ -66,7 +71,7 @@ def _place(event: Event) -> tuple[int, str, int, str, str]:
 
 def transition_events(transition: Transition, book: Book) -> list[Event]:
     """What a transition tells: itself, and for an exit the visit that it closed."""
-    kind, is_beacon = transition.kind, transition.is_beacon
+    kind = transition.kind
     store = book.store_of(transition.zone_ix) if transition.zone_ix >= 0 else None
     data: dict[str, Any] = {
         "person_id": transition.person_id,
@@ -81,22 +86,19 @@ def transition_events(transition: Transition, book: Book) -> list[Event]:
         data["duration_s"] = transition.duration_s
     if kind == "exit":
         data["reason"] = transition.reason
-    told = [_event(_AT_PLACES[kind] if is_beacon else _AT_ZONES[kind], transition, data)]
-    if kind == "exit" and not is_beacon:
-        told.append(_event(_CLOSED, transition, data))
-    return told
-
-
-def _event(type_: str, transition: Transition, data: dict[str, Any]) -> Event:
     at_ms = transition.at_ms
-    return Event(
-        id=_NAMES[type_].of(f"{transition.visit_id}{BETWEEN}{at_ms}"),
-        type=type_,
-        at_ms=at_ms,
-        person_id=transition.person_id,
-        data=data,
-        post_ix=transition.post_ix,
-    )
+    rest = f"{transition.visit_id}{BETWEEN}{at_ms}"
+    return [
+        Event(
+            id=_NAMES[type_].of(rest),
+            type=type_,
+            at_ms=at_ms,
+            person_id=transition.person_id,
+            data=data,
+            post_ix=transition.post_ix,
+        )
+        for type_ in (_AT_PLACES if transition.is_beacon else _AT_ZONES)[kind]
+    ]
 
 
 def decision_event(

@@ -32,20 +32,16 @@ class Names:
     def __init__(self, *first: str) -> None:
         self._begun = _BLANK.copy()
         for part in first:
-            self._begun.update(_bytes(part + BETWEEN))
+            self._begun.update((part + BETWEEN).encode())
 
     def of(self, rest: str) -> str:
         """The digest that goes on with these parts, `BETWEEN` between them."""
         hashed = self._begun.copy()
-        hashed.update(_bytes(rest))
+        try:
+            hashed.update(rest.encode())
+        except UnicodeEncodeError:  # half a surrogate pair, as JSON may carry in a device's id
+            hashed.update(rest.encode("utf-8", "surrogatepass"))
         return hashed.hexdigest()
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair, as JSON may carry in a device's id
-        return text.encode("utf-8", "surrogatepass")
 
 
 _ANY = Names()

@@ -6,7 +6,6 @@ A template is text with ``{name}`` placeholders and nothing more; ``{{`` and ``}
 from __future__ import annotations
 
 import re
-from base64 import b32encode
 from collections.abc import Callable
 from functools import lru_cache
 from hashlib import blake2b
@@ -22,7 +21,9 @@ from geoengine.core.model import Mode, Store
 from geoengine.core.record import Json, Record, Transition
 
 _NAME = re.compile(r"^[a-z_]+$")
-CODE_LENGTH = 10
+CODE_LENGTH = 10  # characters of five bits
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # RFC 4648: no 0, 1, 8 to be misread
+_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 
 
 # --- what a template can ask for ----------------------------------------------------------------
@@ -111,8 +112,12 @@ _TRAVEL_MODES = {None: "", "walk": "&travelmode=walking", "drive": "&travelmode=
 
 def directions_url(store: Store, mode: Mode | None) -> str:
     """A link that opens the way to the store in whatever map the phone has."""
-    place = store.location
-    return f"{_DIRECTIONS}{place.lat:.6f}%2C{place.lon:.6f}{_TRAVEL_MODES[mode]}"
+    return _way_to(store.location.lat, store.location.lon, mode)
+
+
+@lru_cache(maxsize=4_096)  # a megabyte; a message asks twice
+def _way_to(lat: float, lon: float, mode: Mode | None) -> str:
+    return f"{_DIRECTIONS}{lat:.6f}%2C{lon:.6f}{_TRAVEL_MODES[mode]}"
 
 
 _LINKS: dict[str, Callable[[Store, Mode | None], str]] = {
@@ -141,7 +146,17 @@ def coupon_code(plan: CampaignPlan, trigger_id: str, key: bytes) -> str:
     if coupon.kind == "shared":
         return coupon.code or ""
     hashed = blake2b(trigger_id.encode(), key=key[:64], digest_size=8).digest()
-    return b32encode(hashed).decode()[:CODE_LENGTH]
+    return _base32(int.from_bytes(hashed) >> (64 - 5 * CODE_LENGTH))
+
+
+def _base32(number: int) -> str:
+    """The last `CODE_LENGTH` digits of a number, two by two.
+
+    >>> _base32(31)
+    'AAAAAAAAA7'
+    """
+    shifts = range(5 * CODE_LENGTH - 10, -1, -10)
+    return "".join([_PAIRS[number >> shift & 1_023] for shift in shifts])
 
 
 def compose(

@@ -65,6 +65,11 @@ class Question(Struct):
     _lever: str | None = None
 
     @property
+    def store(self) -> Store | None:
+        """The store it is about."""
+        return self._spot.store if self._spot else self.book.store_of(self.transition.zone_ix)
+
+    @property
     def spot(self) -> Spot:
         """Where it happened, as calendars see it."""
         if self._spot is None:
@@ -178,11 +183,12 @@ def _caps(q: Question) -> str:
     record, plan, now_ms = q.record, q.plan, q.transition.now_ms
     if not record.fired and not record.fired_total:
         return ""  # nobody has heard anything: the least cap is one
-    zone = calendar.time_zone(q.spot.person_zone)
+    zone, everyones = calendar.time_zone(q.spot.person_zone), q.book.engine.spec.caps
     return (
-        caps.reached(record, record.caps, now_ms, zone, label="person:")
-        or caps.reached(record, plan.caps, now_ms, zone, campaign_id=plan.spec.id)
-        or caps.reached(record, q.book.engine.spec.caps, now_ms, zone, label="all:")
+        (record.caps and caps.reached(record, record.caps, now_ms, zone, label="person:"))
+        or (plan.caps and caps.reached(record, plan.caps, now_ms, zone, campaign_id=plan.spec.id))
+        or (everyones and caps.reached(record, everyones, now_ms, zone, label="all:"))
+        or ""
     )
 
 

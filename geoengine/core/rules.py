@@ -62,12 +62,11 @@ def judge(
 
     ``record`` takes the reservations of what fired. Verdicts come in the order of arbitration.
     """
-    questions = [
-        Question(plan, transition, record, book, assumed)
-        for transition in moment
-        if transition.zone_ix >= 0 and transition.reason != "consent_withdrawn"
-        for plan in book.plans_on(transition.kind, transition.zone_ix)
-    ]
+    questions = []
+    for transition in moment:
+        if transition.zone_ix >= 0 and transition.reason != "consent_withdrawn":
+            for plan in book.plans_on(transition.kind, transition.zone_ix):
+                questions.append(Question(plan, transition, record, book, assumed))
     if not questions:
         return []
     if len(questions) > 1:
@@ -112,8 +111,7 @@ def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
 def _decision(
     q: Question, outcome: Outcome, reason: str, lever: str = "", trigger_id: str = ""
 ) -> Decision:
-    transition = q.transition
-    store = q.book.store_of(transition.zone_ix)
+    transition, store = q.transition, q.store
     return Decision(
         person_id=q.record.person_id,
         at_ms=transition.at_ms,
