@@ -7,19 +7,23 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
-from geoengine.service.auth import ANYONE, demand
+from geoengine.service.auth import ANYONE, Caller, demand
 from geoengine.service.context import JSON, Answer, Call, Context
-from geoengine.service.http.listener import response_of
+from geoengine.service.http.answers import Stationery
+from geoengine.service.http.listener import Written, response_of
 from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, Problem
 from geoengine.service.routes import ROUTES
+from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.table import Route
+from geoengine.service.settings import Settings
 
 _ENCODER = msgspec.json.Encoder()
 
 HttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LowHandler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]  # before any routing
 
 
 def make_app(context: Context) -> web.Application:
@@ -43,23 +47,55 @@ def _http(route: Route, context: Context) -> HttpHandler:
     """A route as aiohttp calls it."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        caller = ANYONE
-        if not route.is_public:
-            caller = context.keys.caller(request.headers.get("Authorization"))
-            demand(caller, route.who)
-        body = b"" if route.takes is None else await _body(request, context.settings.body_timeout_s)
+        caller = ANYONE if route.is_public else _caller(request, context, route.who)
+        body = b"" if route.takes is None else await _body(request, context.settings)
         call = Call(caller, request.match_info, request.query, body)
         return _response(await route.handler(context, call))
 
     return handle
 
 
-async def _body(request: web.Request, timeout_s: float) -> bytes:
+def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandler:
+    """Pings and sightings ahead of the router; everything else goes ``otherwise``.
+
+    What it does for them is what the application does, without looking for a route, and with an
+    answer that leaves in one piece.
+    """
+    stationery = Stationery(context.clock)
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        door = doors.get(request.raw_path)
+        is_plain = request.version == HttpVersion11 and "Expect" not in request.headers
+        if door is None or request.method != "POST" or not is_plain:
+            return await otherwise(request)
+        take, who = door
+        try:
+            caller = _caller(request, context, who)
+            body = await _body(request, context.settings)
+            told = await settled(take, context, caller, body)
+        except ConnectionError:
+            raise  # the caller hung up: nobody is left to be told
+        except Exception as error:
+            return _refused(context, error, request.raw_path)
+        return Written(stationery.ok(told, not request.keep_alive), request)
+
+    return handle
+
+
+def _caller(request: web.BaseRequest, context: Context, who: frozenset[str]) -> Caller:
+    caller = context.keys.caller(request.headers.get("Authorization"))
+    demand(caller, who)
+    return caller
+
+
+async def _body(request: web.BaseRequest, settings: Settings) -> bytes:
     """The body, if it comes in time, is not too large, and is what it seems."""
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem("encoding_not_supported")
     try:
-        async with asyncio.timeout(timeout_s):
+        if request.content.is_eof():  # all of it is here: nothing to wait for
+            return await request.read()
+        async with asyncio.timeout(settings.body_timeout_s):
             return await request.read()
     except TimeoutError:
         raise Problem("body_too_slow", headers={"Connection": "close"}) from None
@@ -84,16 +120,19 @@ def _problems(context: Context) -> Any:
             return await handler(request)
         except ConnectionError:
             raise  # the caller hung up: nobody is left to be told
-        except web.HTTPException as error:
-            problem = context.problem_of(_problem_of(error), _name(request))
         except Exception as error:
-            problem = context.problem_of(error, _name(request))
-        response = response_of(problem)
-        if problem.headers.get("Connection") == "close":
-            response.force_close()
-        return response
+            return _refused(context, error, _name(request))
 
     return middleware
+
+
+def _refused(context: Context, error: Exception, route: str) -> web.Response:
+    told = _problem_of(error) if isinstance(error, web.HTTPException) else error
+    problem = context.problem_of(told, route)
+    response = response_of(problem)
+    if problem.headers.get("Connection") == "close":
+        response.force_close()
+    return response
 
 
 def _problem_of(error: web.HTTPException) -> Problem:

@@ -26,7 +26,7 @@ from geoengine.core.events import PREFIX
 from geoengine.core.record import Event, Record, Send
 from geoengine.levers.base import Lever
 from geoengine.service import clock
-from geoengine.service.app import make_app
+from geoengine.service.app import in_front, make_app
 from geoengine.service.auth import Keys
 from geoengine.service.context import Context
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
@@ -142,6 +142,8 @@ class Service:
             auto_decompress=False,
             access_log=None,  # paths and queries hold people and positions
         )
+        if (server := self.runner.server) is not None:
+            server.request_handler = in_front(self.context, INGEST, server.request_handler)
         await listener.start()
         hall = self.hall = Hall(self.context, INGEST)
         self.context.connection_count = lambda: listener.connection_count() + hall.guest_count()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from email.utils import formatdate
 from functools import partial
-from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
@@ -14,15 +12,15 @@ import httptools
 
 from geoengine.service.auth import demand
 from geoengine.service.clock import elapsed_s
-from geoengine.service.context import JSON, Context
+from geoengine.service.context import Context
+from geoengine.service.http.answers import Stationery
 from geoengine.service.http.listener import BACKLOG, Refusal
-from geoengine.service.http.problems import CONTENT_TYPE, Problem
+from geoengine.service.http.problems import Problem
 from geoengine.service.intake import OnAnswer
-from geoengine.service.routes.ingest import Take
+from geoengine.service.routes.ingest import Doors
 
 SWEEP_S: Final = 0.25  # how often times are looked at: what is set may be so much longer
 Inside = Callable[[bytes, OnAnswer], None]  # a take that knows who is calling
-Doors = Mapping[str, tuple[Take, frozenset[str]]]  # by path: what takes a body, and from whom
 
 
 class Guest(asyncio.Protocol):
@@ -55,7 +53,8 @@ class Hall:
         self.body_timeout_s = context.settings.body_timeout_s
         self.keepalive_s = context.settings.keepalive_s
         self.is_stopping = False
-        self._look_at_clock()
+        self.now_s = elapsed_s()
+        self._stationery = Stationery(context.clock)
 
     # --- its life --------------------------------------------------------------------------------
 
@@ -104,15 +103,9 @@ class Hall:
         pause_s = min(SWEEP_S, self.body_timeout_s / 4, self.keepalive_s / 4)
         while True:
             await asyncio.sleep(pause_s)
-            self._look_at_clock()
+            self.now_s = elapsed_s()
             for guest in tuple(self._guests):
                 guest.sweep()
-
-    def _look_at_clock(self) -> None:
-        self.now_s = elapsed_s()
-        date = formatdate(self._context.clock() / 1_000, usegmt=True)
-        self._ours = f"Server: geoengine\r\nDate: {date}\r\n".encode()
-        self._ok = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n%s" % (JSON.encode(), self._ours)
 
     # --- who may come in -------------------------------------------------------------------------
 
@@ -141,20 +134,11 @@ class Hall:
         except Exception as error:
             on_answer(error)
 
-    # --- how answers are written -----------------------------------------------------------------
-
     def written(self, told: bytes | BaseException, closes: bool) -> bytes:
         """An answer as it goes over the wire; ``closes`` when it is the connection's last."""
-        last = b"Connection: close\r\n" if closes else b""
         if isinstance(told, bytes):
-            return b"%s%sContent-Length: %d\r\n\r\n%s" % (self._ok, last, len(told), told)
-        problem = self._context.problem_of(told, "lean")
-        body, status = problem.body(), HTTPStatus(problem.status)
-        lines = {"Content-Type": CONTENT_TYPE, "Content-Length": str(len(body))}
-        head = f"HTTP/1.1 {status} {status.phrase}\r\n" + "".join(
-            f"{name}: {value}\r\n" for name, value in (lines | problem.all_headers()).items()
-        )
-        return head.encode() + self._ours + last + b"\r\n" + body
+            return self._stationery.ok(told, closes)
+        return self._stationery.refusal(self._context.problem_of(told, "lean"), closes)
 
 
 def _path(url: bytes) -> bytes:

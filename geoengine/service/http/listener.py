@@ -27,6 +27,25 @@ def response_of(problem: Problem) -> web.Response:
     )
 
 
+class Written(web.StreamResponse):
+    """An answer that is already what goes over the wire, and leaves in one piece."""
+
+    def __init__(self, text: bytes, request: web.BaseRequest) -> None:
+        super().__init__()
+        self._text = text
+        self._keep_alive = request.keep_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Send it all."""
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError("the caller hung up")
+        transport.write(self._text)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing is left to be sent."""
+
+
 class Connection(web.RequestHandler):
     """A connection whose protocol errors are problem documents too."""
 

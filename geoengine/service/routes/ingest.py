@@ -7,7 +7,7 @@ where to the answer goes. aiohttp's handlers wait for it in a future, the lean d
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
@@ -22,6 +22,7 @@ from geoengine.service.http.problems import Problem
 from geoengine.service.intake import OnAnswer, Post
 
 Take = Callable[[Context, Caller, bytes, OnAnswer], None]
+Doors = Mapping[str, tuple[Take, frozenset[str]]]  # by path: what takes a body, and from whom
 
 FORBIDDEN = "gateway_forbidden"  # this key may not speak for that gateway, or for a phone
 _GATEWAYS_OWN = "A gateway's key sends what gateways of its own store heard, and nothing else."
@@ -30,18 +31,19 @@ _APPS_OWN = "What a gateway heard takes a gateway's key."
 
 async def post_pings(context: Context, call: Call) -> Answer:
     """Take location reports in."""
-    return await _waited(take_pings, context, call)
+    return Answer(await settled(take_pings, context, call.caller, call.body))
 
 
 async def post_sightings(context: Context, call: Call) -> Answer:
     """Take beacon sightings in, of phones and of gateways."""
-    return await _waited(take_sightings, context, call)
+    return Answer(await settled(take_sightings, context, call.caller, call.body))
 
 
-async def _waited(take: Take, context: Context, call: Call) -> Answer:
+async def settled(take: Take, context: Context, caller: Caller, body: bytes) -> bytes:
+    """What the sender of a body is told, once it is durable."""
     told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    take(context, call.caller, call.body, partial(_settle, told))
-    return Answer(await told)
+    take(context, caller, body, partial(_settle, told))
+    return await told
 
 
 def _settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
