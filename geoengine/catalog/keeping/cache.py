@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -39,41 +40,46 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "geoengine"
 
 
-def find(folder: Path, directory: Path) -> Reading | None:
-    """What a directory compiled to, if nothing has changed since. Raises `Damaged`."""
-    documents = {str(path): digest_of(path) for path in files_of(directory)}
-    path = folder / _name(directory, documents.items())
-    try:
-        parts = container.read(path)
-    except OSError:
-        return None
-    if not _is_current(columns.origin_of(parts), documents):
-        return None
-    with suppress(OSError):
-        os.utime(path)  # the latest used are kept
-    return columns.unpack(parts)
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A directory of compiled catalogues."""
 
+    folder: Path
+    made_by: bytes = field(default_factory=fingerprint)
 
-def keep(folder: Path, directory: Path, reading: Reading) -> Path:
-    """Put a compiled catalogue down; where it is. Raises `OSError`."""
-    folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
-    documents = ((path, reading.digests[path]) for path in reading.documents)
-    path = folder / _name(directory, documents)
-    container.write(path, columns.pack(reading))
-    _drop_oldest(folder)
-    return path
+    def find(self, directory: Path) -> Reading | None:
+        """What a directory compiled to, if nothing has changed since. Raises `Damaged`."""
+        documents = {str(path): digest_of(path) for path in files_of(directory)}
+        path = self.folder / self._name(directory, documents.items())
+        try:
+            parts = container.read(path)
+        except OSError:
+            return None
+        if not _is_current(columns.origin_of(parts), documents):
+            return None
+        with suppress(OSError):
+            os.utime(path)  # the latest used are kept
+        return columns.unpack(parts)
+
+    def keep(self, directory: Path, reading: Reading) -> Path:
+        """Put a compiled catalogue down; where it is. Raises `OSError`."""
+        self.folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
+        documents = ((path, reading.digests[path]) for path in reading.documents)
+        path = self.folder / self._name(directory, documents)
+        container.write(path, columns.pack(reading))
+        _drop_oldest(self.folder)
+        return path
+
+    def _name(self, directory: Path, documents: Iterable[tuple[str, str]]) -> str:
+        digest = blake2b(self.made_by, digest_size=20)
+        for part in (str(directory), *(f"{path}\0{found}" for path, found in documents)):
+            digest.update(f"{part}\0".encode(errors="surrogateescape"))
+        return digest.hexdigest() + SUFFIX
 
 
 def load(path: Path) -> Reading:
     """A compiled catalogue by its file. Raises `Damaged` and `OSError`."""
     return columns.unpack(container.read(path))
-
-
-def _name(directory: Path, documents: Iterable[tuple[str, str]]) -> str:
-    digest = blake2b(fingerprint(), digest_size=20)
-    for part in (str(directory), *(f"{path}\0{found}" for path, found in documents)):
-        digest.update(f"{part}\0".encode(errors="surrogateescape"))
-    return digest.hexdigest() + SUFFIX
 
 
 def _is_current(origin: Origin, documents: Mapping[str, str]) -> bool:

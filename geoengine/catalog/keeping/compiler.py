@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.catalog.building.compile import Reading, read
-from geoengine.catalog.keeping import cache
+from geoengine.catalog.keeping.cache import Cache, load
 from geoengine.catalog.keeping.container import Damaged
 from geoengine.catalog.reading.gather import files_of
 from geoengine.core.errors import ConfigurationError, Fault, GeoengineError
@@ -66,7 +66,7 @@ async def obtain(directory: Path, folder: Path, *, niceness: int = 0) -> Obtaine
         return Obtained(await asyncio.to_thread(read, directory), is_cached=False)
     remarks = []
     try:
-        found = await asyncio.to_thread(cache.find, folder, directory)
+        found = await asyncio.to_thread(Cache(folder).find, directory)
         if found is not None:
             return Obtained(found, is_cached=True)
     except Damaged as damage:
@@ -95,10 +95,13 @@ def is_small(directory: Path) -> bool:
 async def _ask(directory: Path, folder: Path, niceness: int) -> Outcome:
     """Let another process compile; it is ended if nobody waits for it any more."""
     process = _started(directory, folder, niceness)
+    talk = asyncio.create_task(asyncio.to_thread(process.communicate))
     try:
-        told, complaint = await asyncio.to_thread(process.communicate)
-    finally:
-        process.kill()  # nothing, where it has ended
+        told, complaint = await asyncio.shield(talk)
+    except asyncio.CancelledError:
+        process.kill()
+        await talk
+        raise
     if process.returncode != 0:
         said = complaint.decode(errors="replace").strip()[-_COMPLAINT_MAX:]
         raise CompilerFailed(f"compiling {directory} ended with {process.returncode}: {said}")
@@ -123,7 +126,7 @@ def _take(outcome: Outcome) -> Reading:
     """What was compiled; of what is not kept nothing stays on the disk."""
     path = Path(outcome.path)
     try:
-        return cache.load(path)
+        return load(path)
     finally:
         if outcome.unkept:
             path.unlink()
@@ -144,8 +147,8 @@ def compile_into(directory: Path, folder: Path) -> Outcome:
     except ConfigurationError as error:
         return Outcome(faults=error.faults)
     try:
-        return Outcome(str(cache.keep(folder, directory, reading)))
+        return Outcome(str(Cache(folder).keep(directory, reading)))
     except OSError as error:
         spare = Path(tempfile.mkdtemp(prefix="geoengine-"))
         unkept = f"{folder} cannot be written: {error.strerror or error}"
-        return Outcome(str(cache.keep(spare, directory, reading)), unkept)
+        return Outcome(str(Cache(spare).keep(directory, reading)), unkept)

@@ -1,0 +1,360 @@
+"""Compiled catalogues that are kept: the same answer as compiling, or compiled again."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from geoengine.catalog import Reading, obtain, read
+from geoengine.catalog.keeping import columns, container
+from geoengine.catalog.keeping.cache import KEPT_MAX, Cache
+from geoengine.catalog.keeping.compiler import SMALL_BYTES, is_small
+from geoengine.catalog.keeping.container import Damaged
+from geoengine.catalog.keeping.identity import fingerprint
+from geoengine.catalog.keeping.packed import Structs
+from geoengine.core.book import Book
+from geoengine.core.errors import ConfigurationError
+from tests.catalog.test_compile import DESIGN_EXAMPLE, SQUARE
+from tests.catalog.writing import CAMPAIGN, STORES, write
+from tests.service.serving import until
+
+YARD = '{"type":"Polygon","coordinates":[[[2,48],[2.1,48],[2.1,48.1],[2,48.1],[2,48]]]}'
+FILES = {
+    "a.yaml": "stores:\n  - import: s.csv\nzones:\n  - {id: yard, polygon: yard.geojson}\n"
+    + CAMPAIGN,
+    "s.csv": "id,name,lat,lon,radius_m\na,Été,48.8,2.3,90\nb,B,48.9,2.4,300\nc,C,x,2.4,\n",
+    "yard.geojson": YARD,
+}
+
+
+def as_data(book: Book) -> dict[str, object]:
+    """Everything a Book says, in values that compare."""
+    zones = {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name in book.zones.__dataclass_fields__
+        if (value := getattr(book.zones, name)) is not None
+    }
+    zones["why"] = list(book.zones.why)
+    zones["minutes"] = np.nan_to_num(book.zones.minutes, nan=-1).tolist()
+    zones["polygons"] = {ix: area.wkb for ix, area in book.zones.polygons.items()}
+    types = [
+        value.dtype.str
+        for name in book.zones.__dataclass_fields__
+        if isinstance(value := getattr(book.zones, name), np.ndarray)
+    ]
+    plans = [
+        {
+            name: getattr(plan, name)
+            if name != "audience"
+            else plan.audience and plan.audience.text
+            for name in plan.__dataclass_fields__
+        }
+        for plan in book.campaigns
+    ]
+    return {
+        "version": book.version,
+        "stores": list(book.stores),
+        "zones": zones,
+        "types": types,
+        "policies": book.policies,
+        "plans": plans,
+        "engine": book.engine,
+        "beacons": dict(book.beacons),
+        "gateways": dict(book.gateways),
+        "marks": book.marks.tolist(),
+    }
+
+
+def assert_same(kept: Reading, made: Reading) -> None:
+    """Both say the same, down to the warnings."""
+    assert as_data(kept.book) == as_data(made.book)
+    assert list(kept.book.beacons) == list(made.book.beacons), "in the same order"
+    for name in ("warnings", "skipped_count", "zone_counts", "documents", "digests"):
+        assert getattr(kept, name) == getattr(made, name), name
+
+
+def kept_and_made(folder: Path, directory: Path) -> tuple[Reading, Reading]:
+    made, cache = read(directory), Cache(folder)
+    cache.keep(directory, made)
+    kept = cache.find(directory)
+    assert kept is not None
+    return kept, made
+
+
+IDS = st.integers(0, 999).map("x{}".format)
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=9)
+LATS, LONS = (
+    st.floats(44, 50).map(lambda x: round(x, 5)),
+    st.floats(0, 6).map(lambda x: round(x, 5)),
+)
+HOURS = st.sampled_from(["", "Mo-Fr 09:00-18:00", "24/7"])
+REACHES = st.sampled_from(
+    [
+        "",
+        "    reach: {minutes: 7}\n",
+        "    reach: {radius_m: 80}\n",
+        f"    reach: {{polygon: {SQUARE}}}\n",
+    ]
+)
+EXTRAS = st.sampled_from(
+    [
+        "",
+        "    tags: [a, b]\n",
+        "    presence: {dwell_s: 61}\n",
+        "    setting: city\n    phone: '1'\n",
+    ]
+)
+CAMPAIGNS = st.sampled_from(
+    [
+        "    audience: status == 'premium' and points >= 3\n",
+        "    window: {days: Mo-Fr, hours: '17:30-18:00', except_dates: ['2026-12-24']}\n",
+        "    caps: [{max: 1, per: day}, {max: 3, per: 24h}]\n    cooldown: 2h\n    hold_out: 12%\n",
+        "    coupon: {kind: unique, valid: 2h}\n",
+        "    live_from: 2026-11-21\n    zones: {tags: [a]}\n",
+    ]
+)
+
+
+@st.composite
+def catalogues(draw: st.DrawFn) -> dict[str, str]:
+    """A YAML file, and rows beside it."""
+    ids = draw(st.lists(IDS, min_size=2, max_size=6, unique=True))
+    text = "stores:\n"
+    for ix, store_id in enumerate(ids):
+        text += f"  - id: {store_id}\n    name: 'S{ix}'\n"
+        text += f"    location: {{lat: {draw(LATS)}, lon: {draw(LONS)}}}\n"
+        text += draw(REACHES) + draw(EXTRAS)
+        if hours := draw(HOURS):
+            text += f"    hours: {hours}\n"
+        if draw(st.booleans()):
+            uuid = "f7826da6-4fa2-4e98-8024-bc5b71e0893e"
+            text += "    beacons:\n"
+            text += f"      - {{id: one, uuid: {uuid}, major: 1, minor: {ix}, place: door}}\n"
+    text += "  - import: rows.csv\n"
+    text += "zones:\n  - {id: drawn, center: {lat: 48, lon: 2}, radius_m: 99.5, tags: [a]}\n"
+    text += f"  - {{id: yard, store: {ids[0]}, name: The yard, polygon: {SQUARE}}}\n"
+    text += "campaigns:\n"
+    for ix, lines in enumerate(draw(st.lists(CAMPAIGNS, max_size=4))):
+        text += f"  - id: c{ix}\n    on: enter\n    levers: [log]\n    message: {{en: Hi}}\n{lines}"
+    rows = io.StringIO()
+    writer = csv.writer(rows)
+    writer.writerow(["name", "lat", "lon", "tags"])
+    for _ in range(draw(st.integers(0, 4))):
+        writer.writerow([draw(NAMES), draw(LATS), draw(LONS), draw(st.sampled_from(["", "a|b"]))])
+    return {"a.yaml": text, "rows.csv": rows.getvalue()}
+
+
+@settings(max_examples=25, deadline=None)
+@given(catalogues())
+def test_what_was_kept_is_what_compiling_makes(files: dict[str, str]):
+    with TemporaryDirectory() as name:
+        directory = write(Path(name) / "config", files)
+        assert_same(*kept_and_made(Path(name) / "cache", directory))
+
+
+@pytest.mark.parametrize("files", [FILES, {"a.yaml": DESIGN_EXAMPLE}, {"a.yaml": STORES}])
+def test_a_catalogue_with_everything_is_kept_whole(tmp_path: Path, files: dict[str, str]):
+    write(tmp_path / "config", {"zones/rivoli.geojson": YARD, **files})
+    kept, made = kept_and_made(tmp_path / "cache", tmp_path / "config")
+    assert_same(kept, made)
+
+
+def test_warnings_and_left_out_rows_are_kept(tmp_path: Path):
+    kept, _made = kept_and_made(tmp_path / "cache", write(tmp_path / "config", FILES))
+    assert kept.skipped_count == 1
+    assert any("phones miss circles" in fault.what for fault in kept.warnings)
+
+
+def test_stores_of_a_kept_catalogue_are_objects_only_when_asked_for(tmp_path: Path):
+    kept, made = kept_and_made(tmp_path / "cache", write(tmp_path / "config", FILES))
+    stores = kept.book.stores
+    assert isinstance(stores, Structs)
+    assert (stores[-1], stores[:1]) == (made.book.stores[-1], list(made.book.stores[:1]))
+    assert stores[0] is stores[0], "what was asked for of late is not made again"
+    with pytest.raises(IndexError):
+        stores[2]
+    assert kept.book.store_of(0) == made.book.store_of(0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
+def test_a_changed_byte_of_any_file_is_noticed(name: str, where: float, change: int):
+    with TemporaryDirectory() as folder:
+        directory, cache = write(Path(folder) / "config", FILES), Cache(Path(folder) / "cache")
+        cache.keep(directory, read(directory))
+        content = bytearray((directory / name).read_bytes())
+        content[int(where * len(content))] ^= change
+        (directory / name).write_bytes(content)
+        assert cache.find(directory) is None
+
+
+@pytest.mark.parametrize("name", ["b.yaml", "deep/c.yml"])
+def test_a_yaml_file_that_came_or_went_is_noticed(tmp_path: Path, name: str):
+    directory, cache = write(tmp_path / "config", FILES), Cache(tmp_path / "cache")
+    cache.keep(directory, read(directory))
+    write(directory, {name: "# nothing\n"})
+    assert cache.find(directory) is None
+    cache.keep(directory, read(directory))
+    (directory / name).unlink()
+    assert cache.find(directory) is not None, "as it was at first"
+
+
+def test_a_polygon_that_was_missing_is_noticed_when_it_comes(tmp_path: Path):
+    rows = '{"id":"z","polygon":"later.geojson"}\n'
+    files = {"a.yaml": STORES + "zones:\n  - import: z.ndjson\n", "z.ndjson": rows}
+    directory, cache = write(tmp_path / "config", files), Cache(tmp_path / "cache")
+    cache.keep(directory, read(directory))
+    found = cache.find(directory)
+    assert found is not None and found.skipped_count == 1
+    write(directory, {"later.geojson": YARD})
+    assert cache.find(directory) is None
+
+
+def test_another_version_of_the_code_or_its_data_is_another_catalogue(tmp_path: Path):
+    directory = write(tmp_path / "config", FILES)
+    Cache(tmp_path / "cache").keep(directory, read(directory))
+    assert Cache(tmp_path / "cache", fingerprint()).find(directory) is not None
+    assert Cache(tmp_path / "cache", b"another").find(directory) is None
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.booleans())
+def test_a_file_that_is_not_as_it_was_written_is_found_out(where: float, change: int, is_cut: bool):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "x.book"
+        parts = {"numbers": np.arange(5), "bytes": np.arange(9, dtype=np.uint8)}
+        container.write(path, parts)
+        content = bytearray(path.read_bytes())
+        at = int(where * len(content))
+        if is_cut:
+            del content[at:]
+        else:
+            content[at] ^= change
+        path.write_bytes(content)
+        with pytest.raises(Damaged):
+            container.read(path)
+
+
+def test_a_column_that_is_missing_is_damage_and_not_a_crash(tmp_path: Path):
+    directory = write(tmp_path / "config", FILES)
+    parts = columns.pack(read(directory))
+    for name in parts:
+        with pytest.raises(Damaged):
+            columns.unpack({other: part for other, part in parts.items() if other != name})
+
+
+def test_so_many_are_kept_and_the_latest_used_stay(tmp_path: Path):
+    directory, cache = tmp_path / "config", Cache(tmp_path / "cache")
+    for turn in range(KEPT_MAX + 3):
+        write(directory, {"a.yaml": f"# {turn}\n{STORES}"})
+        path = cache.keep(directory, read(directory))
+        os.utime(path, ns=(turn, turn))
+    assert len(list(cache.folder.iterdir())) <= KEPT_MAX + 1
+    assert cache.find(directory) is not None
+    write(directory, {"a.yaml": f"# 0\n{STORES}"})
+    assert cache.find(directory) is None
+
+
+async def test_what_another_process_compiled_is_what_this_one_would(tmp_path: Path):
+    directory, folder = write(tmp_path / "config", FILES), tmp_path / "cache"
+    first = await obtain(directory, folder)
+    again = await obtain(directory, folder)
+    assert (first.is_cached, again.is_cached) == (False, True)
+    assert (first.remarks, again.remarks) == ((), ())
+    assert_same(first.reading, read(directory))
+    assert_same(again.reading, read(directory))
+
+
+async def test_all_faults_come_from_the_other_process(tmp_path: Path):
+    directory = write(tmp_path / "config", FILES | {"b.yaml": "stores:\n  - {id: one, nam: x}\n"})
+    with pytest.raises(ConfigurationError) as here:
+        read(directory)
+    with pytest.raises(ConfigurationError) as there:
+        await obtain(directory, tmp_path / "cache")
+    assert there.value.faults == here.value.faults
+    assert len(there.value.faults) > 1
+
+
+async def test_a_damaged_one_is_compiled_again_and_told_of(tmp_path: Path):
+    directory, folder = write(tmp_path / "config", FILES), tmp_path / "cache"
+    await obtain(directory, folder)
+    (path,) = folder.glob("*.book")
+    path.write_bytes(path.read_bytes()[:-1])
+    mended = await obtain(directory, folder)
+    assert not mended.is_cached
+    assert "compiled again" in mended.remarks[0]
+    assert_same(mended.reading, read(directory))
+    assert (await obtain(directory, folder)).is_cached
+
+
+async def test_a_folder_that_cannot_be_written_is_told_of_and_does_without(tmp_path: Path):
+    directory = write(tmp_path / "config", FILES)
+    (tmp_path / "file").write_text("in the way")
+    found = await obtain(directory, tmp_path / "file" / "cache")
+    assert "cannot be written" in found.remarks[0]
+    assert_same(found.reading, read(directory))
+
+
+async def test_two_at_once_leave_one_whole_file(tmp_path: Path):
+    directory, folder = write(tmp_path / "config", FILES), tmp_path / "cache"
+    one, two = await asyncio.gather(obtain(directory, folder), obtain(directory, folder))
+    assert_same(one.reading, two.reading)
+    (path,) = folder.iterdir()
+    assert path.suffix == ".book"
+    assert (await obtain(directory, folder)).is_cached
+
+
+async def test_a_little_yaml_is_compiled_here_and_not_kept(tmp_path: Path):
+    directory, folder = write(tmp_path / "config", {"a.yaml": STORES}), tmp_path / "cache"
+    found = await obtain(directory, folder)
+    assert_same(found.reading, read(directory))
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"a.yaml": STORES}, True),
+        (FILES, False),
+        ({"a.yaml": STORES + "    reach: {polygon: yard.geojson}\n", "yard.geojson": YARD}, False),
+        ({"a.yaml": STORES + "#" * SMALL_BYTES}, False),
+    ],
+)
+def test_small_is_a_little_yaml_that_names_no_file(
+    tmp_path: Path, files: dict[str, str], expected: bool
+):
+    assert is_small(write(tmp_path, files)) is expected
+
+
+async def test_a_compiler_ends_when_nobody_waits_for_it_any_more(tmp_path: Path):
+    rows = "".join(f"s{ix},S,{44 + ix % 100 * 0.05},{ix // 100 * 0.05}\n" for ix in range(20_000))
+    files = {"a.yaml": "stores:\n  - import: s.csv\n", "s.csv": "id,name,lat,lon\n" + rows}
+    asking = asyncio.create_task(obtain(write(tmp_path / "config", files), tmp_path / "cache"))
+    await until(has_children, 30)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await until(has_no_children, 30)
+    assert not list((tmp_path / "cache").glob("*.book"))
+
+
+async def has_no_children() -> bool:
+    return not await has_children()
+
+
+async def has_children() -> bool:
+    """Whether a process that this one started has not been waited for."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # noqa: ASYNC222 - no wait
+    except ChildProcessError:
+        return False
+    return True
