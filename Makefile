@@ -9,6 +9,7 @@ GATEWAYS ?= 20
 CRMS ?= 5
 TILLS ?= 5
 PACE ?= 1
+LOAD ?=
 
 .PHONY: run test check bench load rival powercuts kills clean
 
@@ -41,7 +42,7 @@ bench: $(VENV)/.tested
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded
 	$(BIN)/python benchmarks/load.py --seconds $(RUN_S) --pace $(PACE) \
-		--phones $(PHONES) --gateways $(GATEWAYS) --crms $(CRMS) --tills $(TILLS)
+		--phones $(PHONES) --gateways $(GATEWAYS) --crms $(CRMS) --tills $(TILLS) $(LOAD)
 
 # The same workload through us and through the tile38-server on the PATH, in alternation.
 rival: $(VENV)/.installed

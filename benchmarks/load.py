@@ -89,7 +89,7 @@ def drive(
     tally, log = directory / "tally.json", directory / "locust.log"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            command(options, service.url, config, tally),
+            command(options, service, config, tally),
             stdout=output,
             stderr=subprocess.STDOUT,
         )
@@ -109,14 +109,15 @@ def drive(
     return found
 
 
-def command(options: argparse.Namespace, url: str, config: Path, tally: Path) -> list[str]:
+def command(options: argparse.Namespace, service: Served, config: Path, tally: Path) -> list[str]:
     """How locust is run."""
     weights = {name: getattr(options, name) for name in COUNTS}
     users = sum(weights.values())
     ramp_s = min(RAMP_S, RAMP_SHARE * options.seconds)
     return [
         sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--only-summary",
-        "--host", url, "--catalogue", str(config), "--tally", str(tally),
+        "--host", service.url, "--ingest", service.ingest_url if options.lean else "",
+        "--catalogue", str(config), "--tally", str(tally),
         "--users", str(users), "--spawn-rate", str(max(users / ramp_s, 1)),
         "--run-time", f"{options.seconds}s", "--stop-timeout", str(STOP_S),
         "--pace", str(options.pace),
@@ -180,8 +181,8 @@ def heading(options: argparse.Namespace) -> str:
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores shared with "
         f"locust and others, Python {platform.python_version()}, commit {commit or 'unknown'}; "
         f"`python benchmarks/load.py --seconds {options.seconds} --pace {options.pace:g} {crowd} "
-        f"--stores {options.stores} --seed {options.seed}`. Above what locust saw, below what both "
-        "sides counted.\n"
+        f"--stores {options.stores} --seed {options.seed}{' --lean' * options.lean}`. Above what "
+        "locust saw, below what both sides counted.\n"
     )
 
 
@@ -199,6 +200,7 @@ def main() -> None:
     parser.add_argument("--pace", type=float, default=1.0)
     for name, count in zip(COUNTS, (2_000, 20, 5, 5), strict=True):
         parser.add_argument(f"--{name}", type=int, default=count)
+    parser.add_argument("--lean", action="store_true", help="Ping through the ingest port.")
     parser.add_argument("--out", type=Path, help="Write the tables here as well.")
     options = parser.parse_args()
     try:

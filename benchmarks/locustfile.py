@@ -40,6 +40,7 @@ def add_arguments(parser: Any) -> None:
         parser.add_argument(f"--{option}", type=int, default=default, help=f"Weight of {option}")
     parser.add_argument("--pace", type=float, default=1.0, help="So many times as often per phone")
     parser.add_argument("--catalogue", default="", help="Where beacons and gateways are read from")
+    parser.add_argument("--ingest", default="", help="URL of the ingest port, to ping through it")
     parser.add_argument(
         "--tally", default="", help="Write the counts here", include_in_web_ui=False
     )
@@ -64,7 +65,9 @@ def look_around(environment: Any, **_: Any) -> None:
     Sender.tally.counts.clear()
     _reports.clear()
     try:
-        Sender.world = discover(environment.host, os.environ, options.catalogue, options.gateways)
+        Sender.world = discover(
+            environment.host, os.environ, options.catalogue, options.gateways, options.ingest
+        )
     except WorldError as error:
         raise SystemExit(f"load: {error}") from None
     if not options.worker:  # it is told whom to send

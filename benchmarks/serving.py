@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 SERVE = "from geoengine.cli import main; main()"
@@ -29,7 +30,8 @@ class Served:
     """A service that listens on loopback."""
 
     child: subprocess.Popen[bytes]
-    url: str
+    port: int
+    ingest_port: int  # of the leaner door for pings and sightings
 
     def page(self, path: str) -> str:
         """What it answers there."""
@@ -37,9 +39,14 @@ class Served:
             return str(answer.read(), "utf-8")
 
     @property
-    def port(self) -> int:
-        """Where it listens on loopback."""
-        return int(self.url.rpartition(":")[2])
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def ingest_url(self) -> str:
+        """Where it takes pings and sightings as well, for less."""
+        return f"http://127.0.0.1:{self.ingest_port}"
 
     def cpu_s(self) -> float:
         """Processor seconds used so far, of all threads."""
@@ -68,16 +75,17 @@ def served(config: Path, state: Path, environ: Mapping[str, str] | None = None) 
     child = subprocess.Popen(
         [
             sys.executable, "-c", SERVE, "serve",
-            "--config", str(config), "--state", f"local:{state}", "--port", "0",
+            "--config", str(config), "--state", f"local:{state}",
+            "--cache", str(state.with_suffix(".cache")), "--port", "0", "--ingest-port", "0",
         ],
         stderr=subprocess.PIPE,
         env=plain | dict(environ or {}),
     )  # fmt: skip
     said: deque[bytes] = deque(maxlen=SAID_MAX)
     try:
-        port = _port(child, said)
+        serving = _serving(child, said)
         threading.Thread(target=_drain, args=(child, said), daemon=True).start()
-        yield Served(child, f"http://127.0.0.1:{port}")
+        yield Served(child, serving["port"], serving["ingest_port"])
         _stop(child, said)
     finally:
         if child.poll() is None:
@@ -85,12 +93,14 @@ def served(config: Path, state: Path, environ: Mapping[str, str] | None = None) 
         child.wait()
 
 
-def _port(child: subprocess.Popen[bytes], said: deque[bytes]) -> int:
+def _serving(child: subprocess.Popen[bytes], said: deque[bytes]) -> dict[str, Any]:
+    """What it says when it listens."""
     assert child.stderr is not None
     for line in child.stderr:
         said.append(line)
         if b'"serving"' in line:
-            return int(json.loads(line)["port"])
+            told: dict[str, Any] = json.loads(line)
+            return told
     raise ServiceFailed(f"the service did not start:\n{_text(said)}")
 
 

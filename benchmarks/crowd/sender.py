@@ -28,10 +28,10 @@ class Sender(FastHttpUser):
         # Locust kills who waits when a run ends; who woke at that moment dies here, not halfway.
         gevent.sleep(0)
         self.tally.sent(kind, len(rows))
-        body = self.encoded(rows)
+        path, body = f"/v1/{kind}", self.encoded(rows)
         try:
             with self.client.post(
-                f"/v1/{kind}", data=body, headers=headers, catch_response=True
+                self.world.ingest + path, name=path, data=body, headers=headers, catch_response=True
             ) as answer:
                 return self._heard(kind, len(rows), answer)
         except gevent.GreenletExit:

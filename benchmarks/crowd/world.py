@@ -53,6 +53,7 @@ class World:
     shops: list[Shop]
     boxes: list[Box]
     has_redemptions: bool
+    ingest: str  # where pings and sightings go, if not to the host of everything else
     keys: Mapping[str, str]  # app, server, gateway and `gateway STORE` -> key
     run: str = field(default_factory=lambda: secrets.token_hex(4))  # no run meets another's devices
     newcomers: deque[str] = field(default_factory=lambda: deque(maxlen=MEMBERS_MAX))
@@ -90,7 +91,9 @@ def keys_of(environ: Mapping[str, str]) -> dict[str, str]:
     return keys
 
 
-def discover(host: str, environ: Mapping[str, str], catalogue: str, box_count: int) -> World:
+def discover(
+    host: str, environ: Mapping[str, str], catalogue: str, box_count: int, ingest: str = ""
+) -> World:
     """Ask the service for its stores and its contract; beacons and gateways stand in a catalogue.
 
     Raises `WorldError` where the service does not answer, wants another key, or has no store.
@@ -103,7 +106,7 @@ def discover(host: str, environ: Mapping[str, str], catalogue: str, box_count: i
         raise WorldError(f"{host} has no store to walk to")
     strangers = [Box(f"box-{number}", "") for number in range(max(box_count, 1))]
     has_redemptions = REDEMPTIONS in _get(host, "/openapi.json", keys)["paths"]
-    return World(shops, boxes or strangers, has_redemptions, keys)
+    return World(shops, boxes or strangers, has_redemptions, ingest, keys)
 
 
 def _shop(feature: Mapping[str, Any], beacons: Mapping[str, tuple[Beacon, ...]]) -> Shop:

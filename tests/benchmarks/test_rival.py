@@ -96,7 +96,7 @@ def against_the_double(tmp_path: Path, **environ: str) -> dict[str, tuple[int, i
 
 def test_both_engines_are_driven_every_way_and_tell_what_is_true(tmp_path: Path):
     ways = against_the_double(tmp_path)
-    assert len(ways) == 6
+    assert len(ways) == 8
     assert all(events > 10 for events, _ in ways.values())
     assert all(wrong_count == 0 for _, wrong_count in ways.values())
 
