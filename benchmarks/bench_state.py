@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import os
 import platform
 import random
@@ -18,6 +19,7 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ import numpy as np
 
 from geoengine.core.columns import Fixes, LastFixes
 from geoengine.core.record import Consent, Decision, Presence, Record, Send
-from geoengine.state.base import Change, Commit
+from geoengine.state.base import Change, Commit, Settlement
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.people import People, flags_of, pack
 from geoengine.state.embedded.writes import PersonRow
@@ -34,6 +36,10 @@ from geoengine.state.local import LocalState
 
 SEED = 20_261_121
 IN_FLIGHT = (1, 32, 256)
+BATCHES_IN_FLIGHT = (1, 8, 64)
+BATCH_RECORDS, BATCH_SENDS = 15, 5  # what 500 pings change, or thereabouts
+BATCH_PEOPLE = 50_000
+BATCH_ROWS = 200_000  # enough for the tables to be brought up to date a few times
 DEVICES = (100_000, 1_000_000)
 BATCHES = (256, 1_024, 4_096)
 PEOPLE = 200_000
@@ -98,6 +104,73 @@ def _entry(record: Record, op_id: str) -> Commit:
         sends=(Send(op_id, "trigger", person_id, "push", 0, 1, 0, event),),
         decisions=(Decision(person_id, 0, "afterwork", "rivoli", "rivoli", "v", "fired", ""),),
     )
+
+
+def batch_commit(changed: list[Record], turn: int) -> Commit:
+    """What a batch writes: its records, and for the first of them a send and a decision each."""
+    ids = [f"{SEED:016x}{turn:012x}{ix:04x}" for ix in range(len(changed))]
+    entries = list(map(_entry, changed, ids))
+    return Commit(
+        f"batch-{turn}",
+        changes=tuple(change for entry in entries for change in entry.changes),
+        sends=tuple(send for entry in entries[:BATCH_SENDS] for send in entry.sends),
+        decisions=tuple(made for entry in entries[:BATCH_SENDS] for made in entry.decisions),
+    )
+
+
+class Spent:
+    """CPU time of the event loop's thread, and of all other threads, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self.loop_ns = self.others_ns = 0
+
+    @contextmanager
+    def counted(self) -> Iterator[None]:
+        """Add what is spent meanwhile."""
+        loop_ns, all_ns = time.thread_time_ns(), time.process_time_ns()
+        yield
+        loop_ns = time.thread_time_ns() - loop_ns
+        self.loop_ns += loop_ns
+        self.others_ns += time.process_time_ns() - all_ns - loop_ns
+
+
+async def batches(path: Path, in_flight: int) -> tuple[Spent, Spent]:
+    """What `BATCH_ROWS` rows cost, so many batches committing at a time; and their sends' ends."""
+    state, rng = LocalState(path), random.Random(SEED)
+    people = [sample(f"person-{number:06}", number) for number in range(BATCH_PEOPLE)]
+    committing, settling = Spent(), Spent()
+    gc.freeze()  # the bench's own people are not the state's burden
+    await state.open()
+    for turn in range(0, BATCH_ROWS // (BATCH_RECORDS + 2 * BATCH_SENDS), in_flight):
+        crowd = rng.sample(people, BATCH_RECORDS * in_flight)
+        changed = [crowd[ix::in_flight] for ix in range(in_flight)]
+        commits = [batch_commit(records, turn + ix) for ix, records in enumerate(changed)]
+        with committing.counted():
+            await asyncio.gather(*map(state.commit, commits))
+        for record in crowd:
+            record.version += 1
+        with settling.counted():
+            leased = await state.lease(1 << 40, BATCH_SENDS * in_flight, "bench", 1 << 30)
+            ends = [Settlement(row.send.send_id, "delivered") for row in leased]
+            await state.settle(ends, "bench", turn)
+    with committing.counted():
+        await state.close()
+    return committing, settling
+
+
+def batch_lines(in_flight: int, committing: Spent, settling: Spent) -> Iterator[str]:
+    """A row of the batches' table; above the first the headings."""
+    if in_flight == BATCHES_IN_FLIGHT[0]:
+        yield f"\nBatches: {BATCH_RECORDS} records, {BATCH_SENDS} sends and as many decisions in a "
+        yield f"commit, amid {BATCH_PEOPLE:,} people, {BATCH_ROWS:,} rows in all; then the sends "
+        yield "are leased and settled. Microseconds of CPU, everything included: the sync, the "
+        yield "tables brought up to date, the log copied, the state closed.\n\n"
+        yield "| batches in flight | a row: event loop | writer | a send's end: event loop "
+        yield "| writer |\n" + "|--:" * 5 + "|\n"
+    sends = BATCH_ROWS * BATCH_SENDS // (BATCH_RECORDS + 2 * BATCH_SENDS)
+    spent = [committing.loop_ns / BATCH_ROWS, committing.others_ns / BATCH_ROWS]
+    spent += [settling.loop_ns / sends, settling.others_ns / sends]
+    yield f"| {in_flight} | {' | '.join(f'{ns / 1e3:.1f}' for ns in spent)} |\n"
 
 
 def last_fixes(device_ids: list[str]) -> LastFixes:
@@ -198,6 +271,9 @@ def lines(seconds: float) -> Iterator[str]:
         for count in IN_FLIGHT:
             rate, p50, p99 = asyncio.run(commits(Path(name) / f"{count}.db", count, seconds))
             yield f"| {count} | {rate:,.0f} | {rate / floor:.2f} | {p50:.2f} | {p99:.2f} |\n"
+        for count in BATCHES_IN_FLIGHT:
+            spent = asyncio.run(batches(Path(name) / f"batch-{count}.db", count))
+            yield from batch_lines(count, *spent)
     yield "\nLast fixes, ids of 16 characters; time is that of the thread, as other work shares "
     yield "the machine.\n\n"
     yield "| devices | bytes each | batch | known ns | with aliases ns | update ns | "
