@@ -41,8 +41,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     body_timeout_s: Duration = 10.0  # 408; a phone on a bad line needs seconds, an attacker more
     keepalive_s: Duration = 15.0  # idle connections and unfinished headers are closed after it
     max_connections: Count = 4_000  # 503; a connection costs about 20 kB and a descriptor
-    queue_bytes: Count = 32 << 20  # 429; bodies waiting for the worker
-    queue_pings: Count = 100_000  # 429; well under a second of work
+    queue_bytes: Count = 16 << 20  # 429; bodies waiting for the worker
+    queue_pings: Count = 50_000  # 429; a fraction of a second of work
     batch_pings: Count = 8_192  # one batch is at most this long, so no post waits behind a giant
 
     tick_s: Duration = 1.0  # how often deadlines are looked at when nothing arrives
