@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shapely.geometry import MultiPolygon, box
 
@@ -121,6 +121,13 @@ def test_a_device_that_stands_still_crosses_nothing() -> None:
     assert len(crossings(index, [(2.35, 48.86, 2.35, 48.86)], 0.0)) == 0
 
 
+def test_a_step_at_the_antipodes_of_a_zone_does_not_cross_it() -> None:
+    index = ZoneIndex(zones_of([(0.0, 0.0, 10.0), (0.0, -90.0, 10.0)]))
+    ways = [(180.0, 0.0, 180.0, 0.00001), (0.0, 90.0, 0.0, 89.99999)]
+    assert len(crossings(index, ways, 0.0)) == 0
+    assert len(crossings(index, ways * 6, 0.0)) == 0
+
+
 def test_the_way_goes_the_short_way_round_the_antimeridian() -> None:
     index = ZoneIndex(zones_of([(180.0, -17.0, 400.0), (0.0, -17.0, 400.0)]))
     found = crossings(index, [(179.99, -17.0, -179.99, -17.0), (-179.99, -17.0, 179.99, -17.0)])
@@ -190,6 +197,8 @@ STEPS_M = st.tuples(st.floats(0, 360), st.floats(0, 40_000))
 
 
 @settings(max_examples=150, deadline=None)
+@example([((180.0, 0.0), 10.0), ((0.0, 0.0), 10.0)], [(0, (0.0, 0.0), (0.0, 1.0))], 0.0)
+@example([((0.0, 90.0), 10.0), ((0.0, -90.0), 10.0)], [(0, (0.0, 0.0), (0.0, 1.0))], 0.0)
 @given(
     st.lists(st.tuples(PLACES, st.floats(10, 20_000)), min_size=1, max_size=8),
     st.lists(st.tuples(st.integers(0, 7), STEPS_M, STEPS_M), min_size=1, max_size=15),

@@ -20,6 +20,8 @@ from geoengine.core.space.plane import circles_near_one, may_cut
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.ways import Indices, Pairs, Segments, Way, near_pairs
 
+# In the plane that keeps distances from a centre, a step around the antipodes is a way through it.
+_THIS_SIDE_M: Final = 10_000_000.0
 _LINE: Final = 1  # GEOS's number for a line string
 # Nowhere is a degree longer than this, so a way that is short by it is short.
 _DEGREE_MAX_M: Final = 111_700.0
@@ -132,7 +134,8 @@ def circle_chords(
     dx, dy = x1 - x0, y1 - y0
     length2, toward = dx * dx + dy * dy, -(x0 * dx + y0 * dy)
     power = toward * toward - length2 * (distance0 * distance0 - radius_m * radius_m)
-    is_cut = (distance0 > radius_m) & (distance1 > radius_m) & (power > 0)
+    is_cut = distance0 < _THIS_SIDE_M
+    is_cut &= (distance0 > radius_m) & (distance1 > radius_m) & (power > 0)
     is_cut &= (toward > 0) & (toward < length2)  # the nearest point lies between the ends
     cut = np.flatnonzero(is_cut)
     half, length2 = np.sqrt(power[cut]), length2[cut]
