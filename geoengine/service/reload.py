@@ -70,8 +70,10 @@ class Reloader:
         self._asked = asyncio.create_task(self.reload())
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Watch no longer, and wait for no compiler."""
         self._stop.set()
+        if self._asked is not None:
+            self._asked.cancel()
 
     async def reload(self) -> bool:
         """Read the directory again; whether what it says is in force now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from geoengine.catalog.keeping.packed import Structs
 from tests.service.serving import (
     CATALOGUE,
     RIVOLI,
@@ -165,3 +166,42 @@ async def test_asking_by_signal_reads_the_catalogue_again(tmp_path: Path) -> Non
             return not client.service.context.reload_error
 
         assert await until(read_again)
+
+
+ROWS = CATALOGUE.replace("stores:\n", "stores:\n  - import: more.csv\n", 1)
+HEADER = "id,name,lat,lon,setting,radius_m\n"
+
+
+def with_rows(directory: Path, *rows: str) -> Path:
+    """A catalogue directory whose YAML imports these rows."""
+    directory.mkdir(exist_ok=True)
+    (directory / "more.csv").write_text(HEADER + "".join(f"{row}\n" for row in rows), "utf-8")
+    return directory
+
+
+async def test_rows_are_read_by_another_process_and_arrive_as_columns(tmp_path: Path) -> None:
+    with_rows(tmp_path / "config", "one,One,48.1,2.1,city,300")
+    async with served(tmp_path, ROWS, cache=str(tmp_path / "cache")) as client:
+        before = await version(client)
+        with_rows(tmp_path / "config", "one,One,48.1,2.1,city,300", "two,Two,48.2,2.2,city,300")
+        await changed(client, before)
+        book = client.service.context.book
+        assert isinstance(book.stores, Structs), "not an object per store"
+        assert [store.id for store in book.stores][:2] == ["one", "two"]
+        told = await client.ok("POST", "/v1/pings", walk_in("phone"))
+        assert types(told) == ["zone.entered", "trigger.fired"]
+        with_rows(tmp_path / "config", "one,One,48.1,2.1,city,300")
+        assert await client.service.reloader.reload()
+        assert await version(client) == before, "a change back is the same catalogue again"
+        assert len(list((tmp_path / "cache").glob("*.book"))) == 1, "the YAML is the same"
+
+
+async def test_a_fault_that_another_process_finds_keeps_the_good_one(tmp_path: Path) -> None:
+    with_rows(tmp_path / "config", "one,One,48.1,2.1,city,300")
+    async with served(tmp_path, ROWS, cache=str(tmp_path / "cache")) as client:
+        before = await version(client)
+        (tmp_path / "config" / "more.csv").write_text("id,name\nx,X\n", "utf-8")
+        assert not await client.service.reloader.reload()
+        told = await client.ok("GET", "/healthz")
+        assert "catalogue.yaml:3:" in told["reload_error"]
+        assert told["book_version"] == before

@@ -37,7 +37,11 @@ def default_folder(environ: Mapping[str, str]) -> Path:
     '/var/cache/geoengine'
     """
     base = environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "geoengine"
+    if not os.path.isabs(base):
+        home = os.path.expanduser("~")
+        # Who has no home keeps nothing: a shared folder of a known name could be somebody else's.
+        base = os.path.join(home, ".cache") if os.path.isabs(home) else os.devnull
+    return Path(base) / "geoengine"
 
 
 @dataclass(frozen=True, slots=True)
