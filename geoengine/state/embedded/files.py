@@ -6,7 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-_SIZE_BYTES = 4 * 1024 * 1024  # enough log for thousands of withdrawals and a round of trimming
+# Enough log for thousands of withdrawals, a round of trimming, and to bring into the tables what
+# still stands in the journal (`Tuning.backlog_bytes`), which an erasure needs first.
+_SIZE_BYTES = 16 * 1024 * 1024
 
 
 class Ballast:
