@@ -7,6 +7,7 @@ from geoengine.catalog.building.compile import load as load
 from geoengine.catalog.building.compile import read as read
 from geoengine.catalog.geojson import stores_geojson as stores_geojson
 from geoengine.catalog.geojson import zones_geojson as zones_geojson
+from geoengine.catalog.keeping.cache import KEPT_PATTERNS as KEPT_PATTERNS
 from geoengine.catalog.keeping.cache import default_folder as default_folder
 from geoengine.catalog.keeping.compiler import GENTLE as GENTLE
 from geoengine.catalog.keeping.compiler import Obtained as Obtained

@@ -12,6 +12,7 @@ from geoengine.core.model import SYSTEM_LEVERS
 
 METRES_PER_DEGREE = 111_320.0  # of latitude; a demonstration needs no ellipsoid
 AWAY_M = 5_000.0
+STORES_TRIED = 1_000  # the service is waiting; who has more stores needs no demonstration
 STEPS_S = (240, 20, 10)  # seconds ago: away, inside, still inside
 EVIDENCE = '{"source":"demo","text_version":"1"}'
 
@@ -46,7 +47,7 @@ def _easiest(book: Book) -> tuple[int, CampaignPlan] | None:
     for plan in sorted(book.campaigns, key=_conditions):
         if plan.spec.on != "enter":
             continue
-        for store_ix in range(len(book.stores)):
+        for store_ix in range(min(len(book.stores), STORES_TRIED)):
             for zone_ix in book.areas_of_store(store_ix):
                 if plan in book.plans(zone_ix):
                     return zone_ix, plan

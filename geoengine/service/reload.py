@@ -15,9 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from watchfiles import awatch
+from watchfiles import DefaultFilter, awatch
 
-from geoengine.catalog import GENTLE, Obtained, Reading, default_folder, obtain
+from geoengine.catalog import GENTLE, KEPT_PATTERNS, Obtained, Reading, default_folder, obtain
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.service.context import Context
@@ -47,6 +47,12 @@ def _tell(obtained: Obtained) -> None:
         _LOG.warning("catalogue_cache", why=remark)
 
 
+class Written(DefaultFilter):
+    """What somebody wrote: not what we keep, should it be kept in the catalogue's own directory."""
+
+    ignore_entity_patterns = (*DefaultFilter.ignore_entity_patterns, *KEPT_PATTERNS)
+
+
 class Reloader:
     """Keeps the Book in force that of the directory."""
 
@@ -61,7 +67,11 @@ class Reloader:
     async def run(self) -> None:
         """Watch until stopped."""
         async for _changes in awatch(
-            self._directory, stop_event=self._stop, step=QUIET_MS // 4, debounce=QUIET_MS
+            self._directory,
+            stop_event=self._stop,
+            watch_filter=Written(),
+            step=QUIET_MS // 4,
+            debounce=QUIET_MS,
         ):
             await self.reload()
 

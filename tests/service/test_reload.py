@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+from watchfiles import Change
+
 from geoengine.catalog.keeping.packed import Structs
+from geoengine.service.reload import Written
 from tests.service.serving import (
     CATALOGUE,
     RIVOLI,
@@ -194,6 +198,16 @@ async def test_rows_are_read_by_another_process_and_arrive_as_columns(tmp_path: 
         assert await client.service.reloader.reload()
         assert await version(client) == before, "a change back is the same catalogue again"
         assert len(list((tmp_path / "cache").glob("*.book"))) == 1, "the YAML is the same"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("a.yaml", True), ("s.csv", True), ("0a1b.book", False), (".0a1b.new", False)],
+)
+def test_what_is_kept_in_the_catalogues_own_directory_is_no_change_of_it(
+    name: str, expected: bool
+) -> None:
+    assert Written()(Change.modified, f"/config/cache/{name}") is expected
 
 
 async def test_a_fault_that_another_process_finds_keeps_the_good_one(tmp_path: Path) -> None:

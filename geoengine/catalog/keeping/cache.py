@@ -10,6 +10,7 @@ again; nothing here is needed, everything may be deleted at any time.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from geoengine.catalog.reading.gather import files_of
 from geoengine.catalog.reading.sources import digest_of
 
 SUFFIX: Final = ".book"
+KEPT_PATTERNS: Final = tuple(re.escape(end) + "$" for end in (SUFFIX, container.UNFINISHED))
 KEPT_MAX: Final = 8  # files; a million zones take 220 MB
 _ABANDONED_NS: Final = 3_600_000_000_000  # an hour; writing takes seconds
 _OWNER_ONLY: Final = 0o700  # what is in force in a shop is nobody else's business
