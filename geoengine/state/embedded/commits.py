@@ -114,18 +114,19 @@ class Memory:
 
     def _tell_devices(self, commit: Commit) -> None:
         """Note beside the devices' last fixes what is on record of their people now."""
-        names: dict[str, None] = dict.fromkeys(commit.aliases)
+        names_of = self.people.names_of
+        names = [*commit.aliases]
         for person_id in commit.drop_people:
-            names.update(dict.fromkeys(self.people.names_of(person_id)))
+            names += names_of(person_id)
         standing = []
         for change in commit.changes:
             record = change.record
-            names.update(dict.fromkeys(self.people.names_of(record.person_id)))
-            names.update(record.devices)  # type: ignore[arg-type]  # only its keys matter
+            names += names_of(record.person_id)
+            names += record.devices
             if (stay := settled(record)) is not None:
                 standing.append((record.person_id, stay, record.devices[stay.device_id]))
         if names:
-            device_ids = list(names)
+            device_ids = list(dict.fromkeys(names))
             flags = [self.flags_of_device(device_id) for device_id in device_ids]
             self.last.on_record(device_ids, flags, standing)
 
