@@ -143,7 +143,10 @@ class _Life:
         """Run the person's time through the reports up to now, and note the record."""
         record, batch = self.record, self.batch
         if not record.agrees("location", self.assumed):
-            self.outcome.counts["no_consent"] += sum(isinstance(r, Sighting) for r in reports)
+            # Fixes of people who did not agree have been dropped and counted with the columns.
+            heard = sum(isinstance(report, Sighting) for report in reports)
+            self.outcome.counts["sightings"] -= heard
+            self.outcome.counts["no_consent"] += heard
             reports = []
         if record.presences:
             for closed in close_strange(record, self.book, batch.now_ms):
