@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
@@ -20,7 +19,7 @@ from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_dea
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
-from geoengine.core.record import Decision, Event, Record, Send, Transition
+from geoengine.core.record import Change, Decision, Event, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
@@ -53,24 +52,11 @@ class Batch:
         return self.assumed
 
 
-class Touched(Struct, frozen=True):
-    """A person's record after the step."""
-
-    record: Record
-    due_ms: int | None
-    is_durable: bool
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether there was a record and nothing is left in it."""
-        return self.record.version > 0 and self.record.is_empty
-
-
 @dataclass(slots=True)
 class Outcome:
     """Everything a step decided, for the loop to commit and the caller to tell."""
 
-    changes: list[Touched] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)  # by time, exit before enter
     decisions: list[Decision] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
@@ -227,12 +213,11 @@ class _Life:
     def _keep(self, due: Deadline | None, is_heard: bool) -> None:
         """Note the record for writing, unless there is nothing to remember and never was."""
         record = self.record
-        if not (self.is_durable or is_heard or record.version) or (
-            record.version == 0 and record.is_empty
-        ):
+        is_new, is_empty = record.version == 0, record.is_empty
+        if is_new and (is_empty or not (self.is_durable or is_heard)):
             return
         due_ms = None if due is None else due[0] + record.lag_ms
-        self.outcome.changes.append(Touched(record, due_ms, self.is_durable))
+        self.outcome.changes.append(Change(record, due_ms, self.is_durable, is_empty))
 
     def silenced_still(self) -> dict[str, int]:
         """The silenced devices of which nothing was heard since."""

@@ -121,6 +121,15 @@ _WORTH_KEEPING = tuple(
 )
 
 
+class Change(Struct, frozen=True):
+    """A record to be written, at the version it was loaded with; 0 for a new one."""
+
+    record: Record
+    due_ms: int | None  # when its next deadline passes, on our clock; None for none
+    is_durable: bool = True
+    is_gone: bool = False  # nothing is left to remember: compare the version, then drop the record
+
+
 Kind = Literal["enter", "dwell", "exit", "crossed"]
 Outcome = Literal["fired", "suppressed"]
 

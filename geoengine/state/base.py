@@ -43,16 +43,8 @@ from typing import Protocol
 from msgspec import Struct
 
 from geoengine.core.columns import Fixes, Known, LastFixes, Rests
+from geoengine.core.record import Change as Change
 from geoengine.core.record import Decision, Record, Send
-
-
-class Change(Struct, frozen=True):
-    """A record to be written, at the version it was loaded with; 0 for a new one."""
-
-    record: Record
-    due_ms: int | None  # when its next deadline passes, on our clock; None for none
-    is_durable: bool = True
-    is_gone: bool = False  # nothing is left to remember: compare the version, then drop the record
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from uuid import uuid4
 from geoengine.core import people
 from geoengine.core.book import Book
 from geoengine.core.deadlines import next_due_ms
-from geoengine.core.engine import Batch, Outcome, Touched, event_send, step
+from geoengine.core.engine import Batch, Outcome, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
 from geoengine.core.ranging import Sighting
@@ -62,10 +62,7 @@ async def advance(state: State, book: Book, batch: Batch) -> Outcome:
 async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
     commit = Commit(
         op_id=uuid4().hex,
-        changes=tuple(
-            Change(touched.record, touched.due_ms, touched.is_durable, touched.is_gone)
-            for touched in outcome.changes
-        ),
+        changes=tuple(outcome.changes),
         last=outcome.last,
         rests=outcome.rests,
         sends=tuple(outcome.sends),
@@ -145,14 +142,14 @@ async def amend(
         record = (await state.load([person_id])).get(person_id) or Record(person_id)
         amended = change(record) or Amended()
         outcome = Outcome(
-            changes=[Touched(record, next_due_ms(record, book), True)],
+            changes=[Change(record, next_due_ms(record, book))],
             events=amended.events,
             sends=_subscribed(amended.events, record, book),
         )
         await state.commit(
             Commit(
                 op_id=uuid4().hex,
-                changes=(Change(record, next_due_ms(record, book)),),
+                changes=tuple(outcome.changes),
                 sends=tuple(outcome.sends),
                 forget_devices=amended.forget_devices,
                 cancel_sends_of=tuple((person_id, lever) for lever in amended.cancel_sends),
@@ -212,16 +209,17 @@ async def identify(
         if nameless is not None:
             people.merge(record, nameless)
         record.devices.setdefault(device_id, -1)
+        changed = Change(record, next_due_ms(record, book))
         await state.commit(
             Commit(
                 op_id=uuid4().hex,
-                changes=(Change(record, next_due_ms(record, book)),),
+                changes=(changed,),
                 aliases={device_id: person_id},
                 drop_people=(device_id,) if nameless is not None else (),
                 now_ms=now_ms,
             )
         )
-        return Outcome(changes=[Touched(record, next_due_ms(record, book), True)])
+        return Outcome(changes=[changed])
 
     return await _until_agreed(once)
 

@@ -34,8 +34,11 @@ class Memory:
     def conflicts(self, commit: Commit) -> list[str]:
         """Whose record has another version than the one loaded; "" for people at rest."""
         version = self.people.version
-        records = (change.record for change in commit.changes)
-        found = [r.person_id for r in records if version(r.person_id) != r.version]
+        found = [
+            record.person_id
+            for change in commit.changes
+            if version((record := change.record).person_id) != record.version
+        ]
         if commit.last is not None and commit.rests is not None:
             found += [] if self.last.are_current(commit.last, commit.rests) else [""]
         return found

@@ -22,6 +22,7 @@ HAS_REFUSED = 4  # consent to being located is on record as withdrawn
 # the memory small and out of the garbage collector's sight.
 _HEAD = Layout("<QB")
 _FLAGS_AT = _HEAD.size - 1
+_VERSION_BYTES = 8
 
 pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Record).decode
@@ -52,7 +53,7 @@ class People:
     def version(self, person_id: str) -> int:
         """The version of a person's record; 0 if there is none."""
         row = self._rows.get(person_id)
-        return 0 if row is None else int(_HEAD.unpack_from(row)[0])
+        return 0 if row is None else int.from_bytes(row[:_VERSION_BYTES], "little")
 
     def flags(self, person_id: str) -> int:
         """`IS_LOCATED`, `IS_OBSERVED` and `HAS_REFUSED` of a person, added up."""
@@ -65,7 +66,7 @@ class People:
         if row is None:
             return None
         record = _unpack(memoryview(row)[_HEAD.size :])
-        record.version = int(_HEAD.unpack_from(row)[0])
+        record.version = int.from_bytes(row[:_VERSION_BYTES], "little")
         return record
 
     def row(self, person_id: str) -> PersonRow:
