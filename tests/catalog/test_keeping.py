@@ -21,6 +21,7 @@ from geoengine.catalog.keeping.compiler import SMALL_BYTES, is_small
 from geoengine.catalog.keeping.container import Damaged
 from geoengine.catalog.keeping.identity import fingerprint
 from geoengine.catalog.keeping.packed import Structs
+from geoengine.core.births import marks
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
 from tests.catalog.test_compile import DESIGN_EXAMPLE, SQUARE
@@ -70,13 +71,14 @@ def as_data(book: Book) -> dict[str, object]:
         "engine": book.engine,
         "beacons": dict(book.beacons),
         "gateways": dict(book.gateways),
-        "marks": book.marks.tolist(),
+        "marks": marks(book.zones.ids, book.zones.prints).tolist(),
     }
 
 
 def assert_same(kept: Reading, made: Reading) -> None:
     """Both say the same, down to the warnings."""
     assert as_data(kept.book) == as_data(made.book)
+    assert kept.book.marks.tolist() == made.book.marks.tolist()
     assert list(kept.book.beacons) == list(made.book.beacons), "in the same order"
     for name in ("warnings", "skipped_count", "zone_counts", "documents", "digests"):
         assert getattr(kept, name) == getattr(made, name), name

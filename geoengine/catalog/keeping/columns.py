@@ -91,6 +91,7 @@ def pack(reading: Reading) -> dict[str, Any]:
     parts["few"] = np.frombuffer(msgspec.msgpack.encode(few, enc_hook=_text_of), np.uint8)
     parts["origin"] = np.frombuffer(msgspec.msgpack.encode(origin), np.uint8)
     parts["why"] = why_ix
+    parts["marks"] = book.marks
     parts |= _pair("stores", pack_structs(book.stores))
     parts |= _pair("ids", pack_texts(zones.ids))
     parts |= _pair("polygons", pack_blobs(map(shapely.to_wkb, zones.polygons.values())))
@@ -126,7 +127,7 @@ def unpack(parts: Parts) -> Reading:
             engine=few.engine,
             beacons=_beacons(parts),
             gateways=few.gateways,
-        )
+        ).marked(parts["marks"])
     except (KeyError, ValueError) as error:
         raise Damaged(f"the compiled catalogue does not read: {error!r}") from error
     return Reading(
