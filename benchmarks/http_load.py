@@ -125,7 +125,7 @@ class _Load:
         self._width = len(job.requests)
         self._until_s = 0.0
         self._second = [0, 0]
-        self._waiting: deque[tuple[int, float]] = deque()  # lane, when it was due
+        self._due: list[deque[float]] = [deque() for _ in job.requests]  # of each lane, when
 
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
@@ -153,7 +153,7 @@ class _Load:
         found.seconds = time.perf_counter() - began_s
         found.cpu_s = time.process_time() - began_cpu_s
         keeping_time.cancel()
-        found.unsent = len(self._waiting)
+        found.unsent = sum(map(len, self._due))
         found.latencies_ms = np.array(self._latencies_s) * 1e3
         return found
 
@@ -169,7 +169,9 @@ class _Load:
         self._send(ix, time.perf_counter())
 
     def _open(self, lane: Lane, status: int, body: bytes) -> None:
-        self._note(lane, status, body)
+        ix = self._note(lane, status, body)
+        if self._due[ix]:
+            self._send(ix, self._due[ix].popleft())
 
     def _note(self, lane: Lane, status: int, body: bytes) -> int:
         found = self._found
@@ -188,14 +190,12 @@ class _Load:
         sent, rate = 0, self._job.rate
         while (now_s := time.perf_counter()) < self._until_s:
             for turn in range(sent, int((now_s - began_s) * rate)):
-                self._waiting.append((turn % self._width, began_s + turn / rate))
-            sent = max(sent, int((now_s - began_s) * rate))
-            for _ in range(len(self._waiting)):
-                ix, due_s = self._waiting.popleft()
-                if self._lanes[ix].number >= 0:
-                    self._waiting.append((ix, due_s))
+                ix, due_s = turn % self._width, began_s + turn / rate
+                if self._due[ix] or self._lanes[ix].number >= 0:
+                    self._due[ix].append(due_s)
                 else:
                     self._send(ix, due_s)
+            sent = max(sent, int((now_s - began_s) * rate))
             await asyncio.sleep(0.0005)
         await self._quiet()
 

@@ -71,6 +71,7 @@ def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandle
         take, who = door
         try:
             caller = _caller(request, context, who)
+            context.intake.admit(request.content_length or 0)
             body = await _body(request, context.settings)
             told = await settled(take, context, caller, body)
         except ConnectionError:

@@ -28,6 +28,7 @@ from geoengine.service.http.problems import Problem
 OnAnswer = Callable[[bytes | BaseException], None]
 NO_SIGHTINGS = Sightings.empty()
 _ROW_MIN_BYTES = 3  # of a body that holds a row: `{},`
+_ROW_BYTES = 128  # of a row, as apps write them, roughly: what is told before a body is there
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +77,7 @@ class Intake:
         A body that is not there yet is judged by its length. Raises `Problem`.
         """
         if self._posts or self.is_closed:
-            self._admit(1, body_bytes)
+            self._admit(1 if body else 1 + body_bytes // _ROW_BYTES, body_bytes)
             # A body has no more rows than braces; counting them costs a twentieth of reading them.
             if self.ping_count + len(body) // _ROW_MIN_BYTES > self._max_pings:
                 self._admit(body.count(b"{"), body_bytes)
