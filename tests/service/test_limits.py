@@ -139,3 +139,24 @@ async def test_hundreds_of_silent_connections_do_not_disturb_the_others(
             writer.write(HEAD + b"Content-Length: 1000\r\n\r\n[" if ix % 2 else b"")
         told = await client.ok("POST", "/v1/pings", walk_in("phone"))
         assert told["accepted"] == 3
+
+
+async def test_where_nothing_more_fits_a_post_is_refused_at_its_head(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, queue_pings=10, door=door) as client:
+        gate = await slow_down(client)
+        rows = [ping(f"d{ix}", RIVOLI) for ix in range(10)]
+        posting = asyncio.create_task(client.ok("POST", "/v1/pings", rows))
+
+        async def is_full() -> bool:
+            return client.service.context.intake.ping_count == 10
+
+        await until(is_full)
+        async with bare(client) as (reader, writer):
+            writer.write(HEAD + b"Content-Length: 2000\r\n\r\n")
+            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert told.startswith(b"HTTP/1.1 429")
+        assert b"Retry-After: 1" in told
+        gate.set()
+        assert (await posting)["accepted"] == 10

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -20,6 +20,11 @@ from geoengine.service.intake import OnAnswer
 from geoengine.service.routes.ingest import Doors
 
 SWEEP_S: Final = 0.25  # how often times are looked at: what is set may be so much longer
+FIELD_MAX_BYTES: Final = 8_190  # of a header, and of the path, as aiohttp has it
+FIELDS_MAX: Final = 128
+# Two of these would be two opinions on where a request ends or what it holds.
+ONCE: Final = (b"host", b"content-length", b"transfer-encoding", b"content-type",
+               b"content-encoding", b"authorization")  # fmt: skip
 Inside = Callable[[bytes, OnAnswer], None]  # a take that knows who is calling
 
 
@@ -139,6 +144,16 @@ class Hall:
         if isinstance(told, bytes):
             return self._stationery.ok(told, closes)
         return self._stationery.refusal(self._context.problem_of(told, "lean"), closes)
+
+
+def check_form(url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> None:
+    """Whether a head is one that everybody on its way reads alike; raises `Problem`."""
+    names = [name for name, _ in fields]
+    if len(set(names)) < len(names) and any(names.count(name) > 1 for name in ONCE):
+        raise Problem("bad_request", "A header came twice.")
+    longest = max((len(value) for _, value in fields), default=0)
+    if max(longest, len(url)) > FIELD_MAX_BYTES or len(fields) > FIELDS_MAX:
+        raise Problem("bad_request", "The head is too long.")
 
 
 def _path(url: bytes) -> bytes:

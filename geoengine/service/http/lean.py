@@ -14,25 +14,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
 from typing import Final, cast
 
 import httptools
 
-from geoengine.service.http.hall import Guest, Hall, Inside
+from geoengine.service.http.hall import Guest, Hall, Inside, check_form
 from geoengine.service.http.problems import Problem
 
 HEAD_MAX_BYTES: Final = 32_768  # of a head, beside the first piece in which it comes
-FIELD_MAX_BYTES: Final = 8_190  # of a header, and of the path, as aiohttp has it
-FIELDS_MAX: Final = 128
 FRAMING_MAX: Final = 8  # times the longest body: so much may come in chunks of a byte or two
 PIPELINE_MAX: Final = 16  # replies owed beyond which a connection is not read
 HEADS_MAX: Final = 16  # remembered by a connection: what a client sends differs in length
 NO_HEAD: Final = (0, None)
 LINGER_S: Final = 2.0  # a refused body is read this long, so that its sender hears why
-# Two of these would be two opinions on where a request ends or what it holds.
-ONCE: Final = (b"host", b"content-length", b"transfer-encoding", b"content-type",
-               b"content-encoding", b"authorization")  # fmt: skip
 FATAL: Final = frozenset({"bad_request", "body_too_large", "body_too_slow"})
 HEAD, BODY, REFUSED = "head", "body", "refused"  # what is being read
 
@@ -179,7 +173,7 @@ class Connection(Guest):
         self._reading, self._since_s = BODY, self._hall.now_s
         self._body_bytes, self._piece_bytes = 0, -self._chunk_bytes
         try:
-            self._check_form(fields)
+            check_form(url, self._fields)
             self._take = self._hall.let_in(method, url, fields)
             if b"expect" in fields:
                 self._go_on(fields[b"expect"])
@@ -189,16 +183,6 @@ class Connection(Guest):
             reply.closes |= b"expect" in fields  # whether the body still comes, nobody can know
             self._refuse(problem)
         self._url, self._fields = b"", []
-
-    def _check_form(self, fields: Mapping[bytes, bytes]) -> None:
-        """Whether the head is one that everybody on its way reads alike."""
-        if len(fields) < len(self._fields):
-            names = [name for name, _ in self._fields]
-            if any(names.count(name) > 1 for name in ONCE):
-                raise Problem("bad_request", "A header came twice.")
-        longest = max(map(len, fields.values()), default=0)
-        if max(longest, len(self._url)) > FIELD_MAX_BYTES or len(self._fields) > FIELDS_MAX:
-            raise Problem("bad_request", "The head is too long.")
 
     def _go_on(self, expected: bytes) -> None:
         if expected.lower() != b"100-continue":
