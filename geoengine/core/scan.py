@@ -26,10 +26,10 @@ from geoengine.core.columns import (
     rows_where,
 )
 from geoengine.core.match import match
-from geoengine.core.stays import Pairs, resting
+from geoengine.core.stays import Look, resting
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
 from geoengine.core.visits import Fix
-from geoengine.core.weigh import are_coarse, hold, sigmas_m, z_of
+from geoengine.core.weigh import are_coarse, sigmas_m, z_of
 from geoengine.core.zones import CIRCLE
 
 DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need not be asked about
@@ -103,7 +103,9 @@ class _Look:
             )
             is_news |= is_coarse & ~was_coarse
         crossings = _crossings(track, book)
-        is_resting, rests = _at_rest(track, found, is_news, crossings, book, now_ms, busy)
+        is_resting, rests = resting(
+            Look(track, found, is_news, crossings.segment_ix, now_ms, busy), book
+        )
         is_wanted = known.has_record & is_asked & ~is_resting
         matters = rows_where(is_news & ~is_resting[rows] | is_wanted[rows])
         evidence = found.take(matters)
@@ -189,33 +191,6 @@ def _lets_in(found: Evidence, accuracy_m: Floats, book: Book) -> tuple[Bools, Bo
     least_z = book.limits.confirm_enter_z[zones.policy_ix[zone_ix]]
     z = z_of(found.edge_m, radius_m, sigmas_m(accuracy_m), zones.kind[zone_ix] == CIRCLE)
     return ~is_coarse & (z >= least_z), is_coarse
-
-
-def _at_rest(
-    track: Track, found: Evidence, is_news: Bools, crossings: Crossings, book: Book, now_ms: int,
-    busy: Set[str],
-) -> tuple[Bools, Rests | None]:  # fmt: skip
-    """Who only stays where they were: `stays.resting`."""
-    known, zones = track.known, book.zones
-    is_settled = known.stay_ix >= 0
-    if not is_settled.any():
-        return np.zeros(len(known), bool), None
-    own = rows_where(is_settled[found.fix_ix])
-    pairs = found.take(own)
-    zone_ix = pairs.zone_ix
-    is_held = hold(
-        pairs.edge_m,
-        zones.radius_m[zone_ix],
-        track.fixes.accuracy_m[pairs.fix_ix],
-        zones.kind[zone_ix] == CIRCLE,
-        zones.policy_ix[zone_ix],
-        book.limits,
-    )
-    # Of somebody with several devices only one stands here; what the others say is for the record.
-    others = rows_where(known.has_record & ~is_settled).tolist()
-    busy = busy | {known.person_ids[row] for row in others}
-    said = Pairs(pairs.fix_ix, zones.prints[zone_ix], is_held, is_news[own])
-    return resting(track, said, crossings.segment_ix, book.limits, now_ms, busy)
 
 
 def _crossings(track: Track, book: Book) -> Crossings:

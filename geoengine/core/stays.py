@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from geoengine.core.book import Book
 from geoengine.core.columns import (
     NEVER_MS,
     STAYS_MAX,
     Bools,
+    Evidence,
     Ints,
-    Known,
     Longs,
     Rests,
     rows_where,
@@ -28,6 +29,10 @@ from geoengine.core.columns import (
 from geoengine.core.policy import Limits
 from geoengine.core.record import Record
 from geoengine.core.track import ACCEPTED, Track
+from geoengine.core.weigh import Sign, hold, weigh
+from geoengine.core.zones import CIRCLE
+
+FEW = 16  # so many people are asked about one by one
 
 
 class Settled(NamedTuple):
@@ -66,31 +71,19 @@ def heard_again(record: Record, fix_ms: int, lag_ms: int) -> None:
         record.devices[presence.device_id] = fix_ms
 
 
-class Pairs(NamedTuple):
-    """What the fixes of a batch say of zones, M rows; ``row_ix`` is a row of the track."""
+class Look(NamedTuple):
+    """What a batch's fixes say of zones, as far as it has been looked at."""
 
-    row_ix: Ints
-    zone_prints: Longs
-    is_held: Bools  # does not throw anybody out who is inside
-    is_news: Bools  # would let somebody in who is outside, or is too coarse to where that is new
+    track: Track  # P rows
+    found: Evidence  # all pairs of a fix that is not suspect and a zone it lies in, M rows
+    is_news: Bools  # of a pair: lets in who is outside, or is too coarse to where that is new
+    crossing_ix: Ints  # rows of the track whose way cuts through a zone
+    now_ms: int  # our clock: what falls due by then is not for the columns
+    busy: Set[str]  # people who will be looked at anyway
 
 
-def resting(
-    track: Track, pairs: Pairs, crossing_ix: Ints, limits: Limits, now_ms: int, busy: Set[str]
-) -> tuple[Bools, Rests | None]:
+def resting(look: Look, book: Book) -> tuple[Bools, Rests | None]:
     """Whose fixes change nothing but when they were last heard of.
-
-    Parameters
-    ----------
-    track : P rows
-    pairs : M rows
-        All pairs of a fix that is not suspect and a zone it lies in.
-    crossing_ix : int32, shape (K,)
-        Rows of the track whose way cuts through a zone.
-    now_ms
-        Our clock: what falls due by then is not for the columns.
-    busy
-        People who will be looked at anyway.
 
     Returns
     -------
@@ -98,22 +91,103 @@ def resting(
         All rows of such a device.
     rests : Rests or None
         What there is to note.
+
+    Notes
+    -----
+    Few people are asked about one by one, by `_stays`, the definition; numpy's fixed cost is that
+    of a dozen of them. Both say the same: tests/core/test_stays.py.
     """
+    track = look.track
     known = track.known
-    rows = rows_where(known.stay_ix >= 0)
+    is_settled = known.stay_ix >= 0
+    rows = rows_where(is_settled)
     if not len(rows):
         return np.zeros(len(known), bool), None
+    # Of somebody with several devices only one stands here; what the others say is for the record.
+    others = rows_where(known.has_record & ~is_settled).tolist()
+    busy = look.busy | {known.person_ids[row] for row in others}
+    if len(rows) <= FEW and len(track.last) == len(known):
+        return _noted(track, rows, _few(look, rows, busy, book))
     stay_ix = known.stay_ix[rows]
-    fits = _fits(track, rows, stay_ix, limits, now_ms)
-    fits &= _same_zones(known, rows, stay_ix, pairs)
-    if len(crossing_ix):
+    fits = _fits(track, rows, stay_ix, book.limits, look.now_ms)
+    fits &= _same_zones(look, rows, stay_ix, book)
+    if len(look.crossing_ix):
         is_crossing = np.zeros(len(known), bool)
-        is_crossing[crossing_ix] = True
+        is_crossing[look.crossing_ix] = True
         fits &= ~is_crossing[rows]
     if busy:
         person_ids = known.person_ids
         fits &= np.array([person_ids[row] not in busy for row in rows.tolist()], bool)
     return _noted(track, rows, fits)
+
+
+# --- one by one ---------------------------------------------------------------------------------
+
+
+def _few(look: Look, rows: Longs, busy: Set[str], book: Book) -> Bools:
+    """Which of these rows, each the only one of its device, are of somebody at rest."""
+    found = look.found
+    pairs: dict[int, list[tuple[int, float, bool]]] = {}
+    columns = (found.fix_ix, found.zone_ix, found.edge_m, look.is_news)
+    for row, *pair in zip(*(column.tolist() for column in columns), strict=True):
+        pairs.setdefault(row, []).append(tuple(pair))
+    crossing, person_ids = set(look.crossing_ix.tolist()), look.track.known.person_ids
+    return np.array(
+        [
+            row not in crossing
+            and person_ids[row] not in busy
+            and _stays(look, row, pairs.get(row, []), book)
+            for row in rows.tolist()
+        ],
+        bool,
+    )
+
+
+def _stays(look: Look, row: int, pairs: list[tuple[int, float, bool]], book: Book) -> bool:
+    """Whether the fix in this row finds the person where they stood, before any deadline."""
+    track, fixes, known = look.track, look.track.fixes, look.track.known
+    stays, stay = known.stays, int(known.stay_ix[row])
+    if track.fate[row] != ACCEPTED or track.is_strange[row]:
+        return False
+    at_ms, recv_ms, before_ms = (
+        int(column[row]) for column in (fixes.fix_ms, fixes.recv_ms, track.previous_ms)
+    )
+    dwell_ms, lag_before_ms = int(stays.dwell_ms[stay]), int(stays.lag_ms[stay])
+    lag_ms = max(recv_ms - at_ms, 0)
+    # As `engine` lets deadlines pass: up to the fix, or to when it reached us, before it; and up
+    # to now after it.
+    until_ms = max(at_ms, recv_ms - lag_before_ms, look.now_ms - lag_ms + 1)
+    if dwell_ms < until_ms or before_ms + book.limits.silence_min_ms < until_ms:
+        return False
+    # A deadline must not come nearer on our clock than it is known to be: nobody would wake us.
+    if dwell_ms != NEVER_MS and lag_ms < lag_before_ms:
+        return False
+    if at_ms + lag_ms < before_ms + lag_before_ms:
+        return False
+    stood_in: list[int] = stays.zone_prints[stay].tolist()
+    held_count, stood_count = 0, sum(zone_print != 0 for zone_print in stood_in)
+    for zone_ix, edge_m, is_news in pairs:
+        if int(book.zones.prints[zone_ix]) in stood_in:
+            held_count += _is_held(zone_ix, edge_m, float(fixes.accuracy_m[row]), book)
+        elif is_news:
+            return False
+    return held_count == stood_count
+
+
+def _is_held(zone_ix: int, edge_m: float, accuracy_m: float, book: Book) -> bool:
+    """Whether a fix does not count towards throwing out of the zone who is inside."""
+    sign = weigh(
+        edge_m,
+        book.radius_m(zone_ix),
+        accuracy_m,
+        book.policy(zone_ix),
+        is_circle=book.is_circle(zone_ix),
+        is_inside=True,
+    )
+    return sign is Sign.EDGE
+
+
+# --- in columns ---------------------------------------------------------------------------------
 
 
 def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int) -> Bools:
@@ -138,15 +212,25 @@ def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int)
     return fits
 
 
-def _same_zones(known: Known, rows: Longs, stay_ix: Ints, pairs: Pairs) -> Bools:
+def _same_zones(look: Look, rows: Longs, stay_ix: Ints, book: Book) -> Bools:
     """Which of these rows lie in just the zones that the person stands in, held by each."""
-    of_pair = known.stay_ix[pairs.row_ix]
+    known, zones = look.track.known, book.zones
+    of_pair = known.stay_ix[look.found.fix_ix]
     asked = rows_where(of_pair >= 0)
-    row_ix = pairs.row_ix[asked]
+    pairs = look.found.take(asked)
+    row_ix, zone_ix = pairs.fix_ix, pairs.zone_ix
+    is_held = hold(
+        pairs.edge_m,
+        zones.radius_m[zone_ix],
+        look.track.fixes.accuracy_m[row_ix],
+        zones.kind[zone_ix] == CIRCLE,
+        zones.policy_ix[zone_ix],
+        book.limits,
+    )
     stood_in = known.stays.zone_prints[of_pair[asked]]
-    is_own = (stood_in == pairs.zone_prints[asked, None]).any(axis=1)
-    found = np.bincount(row_ix[is_own & pairs.is_held[asked]], minlength=len(known))
-    found[row_ix[~is_own & pairs.is_news[asked]]] = -1
+    is_own = (stood_in == zones.prints[zone_ix, None]).any(axis=1)
+    found = np.bincount(row_ix[is_own & is_held], minlength=len(known))
+    found[row_ix[~is_own & look.is_news[asked]]] = -1
     wanted = (known.stays.zone_prints != 0).sum(axis=1)
     same: Bools = found[rows] == wanted[stay_ix]
     return same
