@@ -24,6 +24,7 @@ from geoengine.service.context import Context
 from geoengine.service.heritage import bequeath, heir
 from geoengine.service.logs import logger
 from geoengine.service.settings import Settings
+from geoengine.state.collector import keep
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
 FAULTS_TOLD: Final = 100
@@ -113,6 +114,7 @@ class Reloader:
         book, now_ms = reading.book.keyed(before.coupon_key), context.clock()
         found = await asyncio.to_thread(lambda: heir(book, before.births(), now_ms))
         context.worker.adopt(found.book, is_sweep=found.has_lost)
+        keep()
         context.metrics.shows_book(book.version)
         self.on_book(found.book)
         with suppress(StateUnavailable):  # only a later start misses it, and then plays safe
