@@ -22,7 +22,7 @@ CORE_MAY_USE = {
     "numpy", "shapely", "h3", "rtree", "pyproj", "msgspec", "opening_hours", "rule_engine",
 }  # fmt: skip
 ONLY_IN = {
-    "apsw": {"state/embedded/sqlite.py"},
+    "apsw": {"state/embedded/connection.py"},
     "sqlite3": set(),
     "redis": set(),
     "h3": {"core/space/cells.py"},

@@ -1,8 +1,4 @@
-"""The shelf on disk: SQLite through apsw, one connection, used by one thread.
-
-Nothing else imports apsw. It brings its own SQLite. The one of Debian 12 (3.40.1) has the WAL-reset
-bug, which can corrupt a database that two connections write; here there is one connection, and it
-holds the file exclusively, so a second engine on it is refused.
+"""The shelf on disk: what is kept where, and when it goes there.
 
 A group of writes goes to the journal and is durable with it; the tables get it later, together with
 others (`backlog`). Whoever asks the tables has all of it filed before, but for decisions, which are
@@ -11,17 +7,14 @@ looked up in both.
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import apsw
-
-from geoengine.core.errors import StateError, StateLocked, StateUnavailable
+from geoengine.core.errors import StateError, StateUnavailable
 from geoengine.state.embedded import schema
 from geoengine.state.embedded.backlog import (
     Backlog,
@@ -32,6 +25,7 @@ from geoengine.state.embedded.backlog import (
     unpack_entry,
     unpack_ops,
 )
+from geoengine.state.embedded.connection import Connection, as_table
 from geoengine.state.embedded.files import Ballast, make_file, sync_directory
 from geoengine.state.embedded.scrub import scrub
 from geoengine.state.embedded.writes import (
@@ -68,8 +62,8 @@ class SqliteShelf:
         self._path = path
         self._tuning = tuning
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
-        self._is_broken = False
-        self._log_pages = 0
+        limit_bytes = tuning.log_limit_bytes
+        self._db = Connection(path, tuning.vfs, tuning.synchronous, limit_bytes)
         self._owed_rows = 0
         self._entry_seq = 0
         self._decision_seq = 0
@@ -84,49 +78,19 @@ class SqliteShelf:
             make_file(self._path)
         except OSError as error:
             raise StateUnavailable(f"cannot write {self._path}: {error.strerror}") from error
-        self._connect()
+        self._db.open()
         try:
-            with self._translated():
-                self._check_format()
-                self._replay_journal()
+            self._check_format()
+            self._replay_journal()
         except BaseException:
-            self._abandon()
+            self._db.abandon()
             raise
         sync_directory(self._path.parent)
         self._ballast.restore()
 
-    def _connect(self) -> None:
-        with self._translated():
-            self._db = apsw.Connection(str(self._path), vfs=self._tuning.vfs or None)
-        try:
-            with self._translated():
-                self._take_hold()
-        except BaseException:
-            self._abandon()
-            raise
-
-    def _abandon(self) -> None:
-        """Close a file that could not be opened properly; why it could not is told already."""
-        with suppress(apsw.Error):
-            self._db.close()
-
-    def _take_hold(self) -> None:
-        run = self._db.execute
-        run("PRAGMA locking_mode = EXCLUSIVE")
-        run("PRAGMA journal_mode = WAL")
-        run(f"PRAGMA synchronous = {self._tuning.synchronous}")
-        run(f"PRAGMA journal_size_limit = {self._tuning.log_limit_bytes}")
-        run("PRAGMA secure_delete = ON")
-        run("PRAGMA mmap_size = 0")
-        run("PRAGMA temp_store = MEMORY")
-        # Checkpoints are run by `copy_log`, after the commits are answered: the built-in ones
-        # make a commit wait and swallow their errors.
-        self._db.wal_autocheckpoint(0)
-        run("BEGIN IMMEDIATE; COMMIT")
-
     def _check_format(self) -> None:
-        application_id = self._db.pragma("application_id")
-        found = self._db.pragma("user_version")
+        application_id = self._db.value("PRAGMA application_id")
+        found = self._db.value("PRAGMA user_version")
         if application_id == schema.APPLICATION_ID:
             if found > schema.FORMAT:
                 raise StateUnavailable(
@@ -139,82 +103,79 @@ class SqliteShelf:
                     f"this one reads format {schema.FORMAT} only: give it a new file"
                 )
             return
-        if self._db.execute("SELECT count(*) FROM sqlite_schema").get:
+        if self._db.value("SELECT count(*) FROM sqlite_schema"):
             raise StateUnavailable(f"{self._path} is a database of some other program")
-        with self._transaction():
-            self._db.execute(schema.TABLES)
-            self._db.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            self._db.execute(f"PRAGMA user_version = {schema.FORMAT}")
+        with self._db.transaction():
+            self._db.run(schema.TABLES)
+            self._db.run(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+            self._db.run(f"PRAGMA user_version = {schema.FORMAT}")
 
     def _replay_journal(self) -> None:
         """File what was committed before the last stop or crash and was not yet on file."""
-        for entry_seq, packed in self._db.execute(schema.ENTRIES):
+        for entry_seq, packed in self._db.rows(_as_found, schema.ENTRIES):
             entry = unpack_entry(packed)
             self._fresh.note(entry_seq, entry, self._news_of(entry.writes), len(packed))
         try:
             self._file_all()
-        except apsw.FullError:
+        except DiskFull:
             if not self.relieve():
                 raise
             self._file_all()
         self._read_counts()
 
     def _read_counts(self) -> None:
-        self._decision_count, self._decision_seq = next(iter(self._db.execute(schema.COUNTS)))
-        self._entry_seq = self._db.execute("SELECT coalesce(max(seq), 0) FROM ops").get
-        self._dead_count = self._db.execute(schema.DEAD).get
+        self._decision_count, self._decision_seq = next(self._db.rows(_as_found, schema.COUNTS))
+        self._entry_seq = self._db.value("SELECT coalesce(max(seq), 0) FROM ops")
+        self._dead_count = self._db.value(schema.DEAD)
 
     def read_people(self) -> Iterator[PersonRow]:
         """Every record, by id."""
         query = "SELECT person_id, version, due_ms, flags, packed FROM people ORDER BY person_id"
-        return self._rows(PersonRow, query)
+        return self._db.rows(PersonRow, query)
 
     def read_aliases(self) -> Iterator[tuple[str, str]]:
         """Every device or beacon that belongs to somebody."""
-        return self._rows(lambda *row: row, "SELECT name, person_id FROM aliases")
+        return self._db.rows(_as_found, "SELECT name, person_id FROM aliases")
 
     def read_pending(self) -> Iterator[SendRow]:
         """Every send that has not ended, oldest first."""
         where = "WHERE status = 'pending' ORDER BY seq"
-        return self._rows(SendRow, f"SELECT {schema.SEND_COLUMNS} FROM sends {where}")  # noqa: S608
+        return self._db.rows(SendRow, f"SELECT {schema.SEND_COLUMNS} FROM sends {where}")  # noqa: S608
 
     def read_ops(self) -> Iterator[tuple[bytes, int]]:
         """The operation ids remembered, oldest first."""
-        for ops in self._rows(unpack_ops, "SELECT packed FROM ops ORDER BY seq"):
+        for ops in self._db.rows(unpack_ops, "SELECT packed FROM ops ORDER BY seq"):
             yield from ops
 
     def take_last_fixes(self) -> list[bytes]:
         """The times that a graceful stop left behind; they are gone afterwards."""
-        found = self._rows(lambda packed: packed, "SELECT packed FROM last_fixes ORDER BY chunk")
+        found = self._db.rows(lambda packed: packed, "SELECT packed FROM last_fixes ORDER BY chunk")
         chunks = list(found)
         if chunks:
-            self._alter("DELETE FROM last_fixes")
+            self._db.alter("DELETE FROM last_fixes")
         return chunks
 
     def leave_last_fixes(self, chunks: Iterable[bytes]) -> None:
         """Leave times for the next start."""
-        with self._translated(), self._transaction():
-            self._db.executemany(
-                "INSERT INTO last_fixes (packed) VALUES (?)", ((c,) for c in chunks)
-            )
+        with self._db.transaction():
+            self._db.run_many("INSERT INTO last_fixes (packed) VALUES (?)", ((c,) for c in chunks))
 
     def read_note(self, name: str) -> bytes | None:
         """What was left under a name."""
         query = "SELECT value FROM notes WHERE name = ?"
-        return next(self._rows(lambda value: value, query, (name,)), None)
+        return next(self._db.rows(lambda value: value, query, (name,)), None)
 
     def leave_note(self, name: str, value: bytes) -> None:
         """Leave something under a name, in place of what was there."""
-        self._alter(schema.PUT_NOTE, (name, value))
+        self._db.alter(schema.PUT_NOTE, (name, value))
 
     def write(self, writes: list[Write]) -> list[set[str]]:
         """One row of the journal for all of them; returns once it is on the disk."""
-        with self._translated():
-            new = self._news_of(writes)
-            entry = Entry(self._decision_seq + 1, writes)
-            packed = pack_entry(entry)
-            # A single statement is a transaction of its own: one call, one sync.
-            self._db.execute(schema.ADD_ENTRY, (self._entry_seq + 1, packed))
+        new = self._news_of(writes)
+        entry = Entry(self._decision_seq + 1, writes)
+        packed = pack_entry(entry)
+        # A single statement is a transaction of its own: one call, one sync.
+        self._db.run(schema.ADD_ENTRY, (self._entry_seq + 1, packed))
         self._entry_seq += 1
         self._fresh.note(self._entry_seq, entry, new, len(packed))
         for write in writes:
@@ -229,8 +190,8 @@ class SqliteShelf:
         send_ids = {row.send_id for write in writes for row in write.sends}
         if not send_ids:
             return [send_ids for _ in writes]
-        keys = apsw.carray(array("q", map(key_of, send_ids)))
-        known = {send_id for (send_id,) in self._db.execute(schema.KNOWN_SENDS, (keys,))}
+        keys = as_table(map(key_of, send_ids))
+        known = set(self._db.rows(str, schema.KNOWN_SENDS, (keys,)))
         for backlog in (self._filing.backlog, self._fresh):
             known.update(backlog.sends.keys() & send_ids)
         return news_of(writes, known)
@@ -242,12 +203,12 @@ class SqliteShelf:
         before as much again waits. On a full disk journal and log go on growing instead, until
         commits fail.
         """
-        with suppress(DiskFull), self._translated():
+        with suppress(DiskFull):
             if self._filing.is_done and self._fresh.size_bytes >= self._tuning.backlog_bytes:
                 self._begin_filing()
             if self._owed_rows >= self._tuning.filed_at_once and not self._filing.is_done:
                 self._file(self._owed_rows)
-            self._checkpoint()
+            self._db.checkpoint(self._tuning.checkpoint_pages)
 
     def _begin_filing(self) -> None:
         self._filing, self._fresh, self._owed_rows = Filing(self._fresh), Backlog(), 0
@@ -255,11 +216,11 @@ class SqliteShelf:
     def _file(self, row_count: int) -> None:
         """Bring some of the backlog into the tables; with the last of it goes its journal."""
         shares = self._filing.next(row_count)
-        with self._transaction():
+        with self._db.transaction():
             for statement, values in chain.from_iterable(share.calls for share in shares):
-                self._db.execute(statement, values)
+                self._db.run(statement, values)
             if len(shares) == len(self._filing):
-                self._db.execute(schema.DROP_ENTRIES, (self._filing.backlog.entry_seq,))
+                self._db.run(schema.DROP_ENTRIES, (self._filing.backlog.entry_seq,))
         self._filing.filed(shares)
         self._owed_rows = 0
 
@@ -268,46 +229,37 @@ class SqliteShelf:
         for _ in ("what is being filed", "what is fresh"):
             while not self._filing.is_done:
                 self._file(self._tuning.filed_at_once)
-                self._checkpoint()
+                self._db.checkpoint(self._tuning.checkpoint_pages)
             self._begin_filing()
-
-    def _checkpoint(self) -> None:
-        written, _ = self._db.status(apsw.SQLITE_DBSTATUS_CACHE_WRITE, True)
-        self._log_pages += written
-        if self._log_pages >= self._tuning.checkpoint_pages:
-            self._log_pages = 0
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def decisions(self, person_id: str, limit: int) -> list[bytes]:
         """The packed decisions about a person, newest first."""
         values = (key_of(person_id), person_id, limit)
-        found = dict(self._rows(_by_age, schema.DECISIONS_OF, values))
+        found = dict(self._db.rows(_by_age, schema.DECISIONS_OF, values))
         for backlog in (self._filing.backlog, self._fresh):
             found.update(backlog.decisions_of(person_id))
         return [found[age] for age in sorted(found, reverse=True)[:limit]]
 
     def sends(self, status: str, limit: int) -> list[SendRow]:
         """Rows of the outbox, newest first."""
-        with self._translated():
-            self._file_all()
+        self._file_all()
         query = f"SELECT {schema.SEND_COLUMNS} FROM sends "  # noqa: S608 our own constant
         if not status:
-            return list(self._rows(SendRow, query + "ORDER BY seq DESC LIMIT ?", (limit,)))
+            return list(self._db.rows(SendRow, query + "ORDER BY seq DESC LIMIT ?", (limit,)))
         where = "WHERE status = ? ORDER BY seq DESC LIMIT ?"
-        return list(self._rows(SendRow, query + where, (status, limit)))
+        return list(self._db.rows(SendRow, query + where, (status, limit)))
 
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
         revived = []
-        with self._translated():
-            self._file_all()
-            with self._transaction():
-                for send_id in send_ids:
-                    key = key_of(send_id)
-                    for row in self._rows(SendRow, schema.DEAD_SEND, (key, send_id)):
-                        row = row.revived(now_ms, expires_ms)
-                        self._db.execute(schema.REVIVE, (now_ms, row.packed, key, send_id))
-                        revived.append(row)
+        self._file_all()
+        with self._db.transaction():
+            for send_id in send_ids:
+                key = key_of(send_id)
+                for row in self._db.rows(SendRow, schema.DEAD_SEND, (key, send_id)):
+                    row = row.revived(now_ms, expires_ms)
+                    self._db.run(schema.REVIVE, (now_ms, row.packed, key, send_id))
+                    revived.append(row)
         self._dead_count -= len(revived)
         return revived
 
@@ -316,39 +268,38 @@ class SqliteShelf:
         SQLite leaves in between is blanked.
         """
         values = {"person_id": person_id, "person_key": key_of(person_id)}
-        with self._translated():
-            self._file_all()
-            with self._transaction():
-                counts = [self._run(statement, values) for statement in schema.ERASE]
-            self._decision_count -= counts[-1]
-            self._dead_count = self._db.execute(schema.DEAD).get
-            self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-            self._db.close()
+        self._file_all()
+        with self._db.transaction():
+            counts = [self._db.run(statement, values) for statement in schema.ERASE]
+        self._decision_count -= counts[-1]
+        self._dead_count = self._db.value(schema.DEAD)
+        self._db.empty_log()
+        self._db.close()
         self._reopen_scrubbed()
         return sum(counts)
 
     def _reopen_scrubbed(self) -> None:
         try:
             scrub(self._path)
-            self._connect()
+            self._db.open()
         except (OSError, StateError) as error:
-            self._is_broken = True
+            self._db.is_broken = True
             raise Broken(f"{self._path} was lost during an erasure: {error}") from error
 
     def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
         """Drop up to ``limit`` rows of each kind that are older than they are kept."""
         # On a full disk trimming makes the room that filing needs.
-        with suppress(DiskFull), self._translated():
+        with suppress(DiskFull):
             self._file_all()
-        self._alter(schema.TRIM_OPS, (now_ms - OPS_KEPT_MS,))
-        self._alter(schema.TRIM_OPS_COUNT, (OPS_KEPT_COUNT,))
-        dropped = self._alter(schema.TRIM_SENDS, (now_ms - SETTLED_KEPT_MS, limit))
-        aged = self._alter(schema.TRIM_DECISIONS, (decisions_before_ms, limit))
+        self._db.alter(schema.TRIM_OPS, (now_ms - OPS_KEPT_MS,))
+        self._db.alter(schema.TRIM_OPS_COUNT, (OPS_KEPT_COUNT,))
+        dropped = self._db.alter(schema.TRIM_SENDS, (now_ms - SETTLED_KEPT_MS, limit))
+        aged = self._db.alter(schema.TRIM_DECISIONS, (decisions_before_ms, limit))
         excess = min(limit, self._decision_count - aged - DECISIONS_KEPT_COUNT)
         if excess > 0:
-            aged += self._alter(schema.TRIM_DECISIONS, (1 << 62, excess))
+            aged += self._db.alter(schema.TRIM_DECISIONS, (1 << 62, excess))
         self._decision_count -= aged
-        self._dead_count = self._db.execute(schema.DEAD).get
+        self._dead_count = self._db.value(schema.DEAD)
         return dropped + aged
 
     def counts(self) -> Counts:
@@ -368,66 +319,17 @@ class SqliteShelf:
         self._ballast.restore()
 
     def close(self) -> None:
-        """File what is left and let go; the log is copied into the file and removed, unless the
-        disk has failed us.
-        """
+        """File what is left and let go; not where the disk has failed us."""
         try:
-            if not self._is_broken:
-                with suppress(DiskFull), self._translated():
+            if not self._db.is_broken:
+                with suppress(DiskFull):
                     self._file_all()
         finally:
-            with self._translated():
-                if self._is_broken:
-                    self._db.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
-                self._db.close()
+            self._db.close()
 
-    def _rows(self, make: Any, query: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
-        with self._translated():
-            for columns in self._db.execute(query, values):
-                yield make(*columns)
 
-    def _alter(self, statement: str, values: tuple[Any, ...] = ()) -> int:
-        """One statement in a transaction of its own; how many rows it changed."""
-        with self._translated(), self._transaction():
-            return self._run(statement, values)
-
-    def _run(self, statement: str, values: Any) -> int:
-        self._db.execute(statement, values)
-        return int(self._db.changes())
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk has rolled back already; rolling back twice is an error.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """SQLite's errors as ours."""
-        try:
-            yield
-        except apsw.BusyError as error:
-            raise StateLocked(
-                f"{self._path} is held by another engine; "
-                "stop it, or give this one a state of its own"
-            ) from error
-        except apsw.FullError as error:
-            raise DiskFull(f"no room left for {self._path}") from error
-        except apsw.NotADBError as error:
-            raise StateUnavailable(f"{self._path} is not a geoengine database") from error
-        except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.PermissionsError) as error:
-            raise StateUnavailable(f"cannot write {self._path}: {error}") from error
-        except apsw.NoMemError as error:
-            raise StateUnavailable(f"no memory to write {self._path}") from error
-        except apsw.Error as error:
-            self._is_broken = True
-            raise Broken(f"{self._path} can no longer be trusted: {error}") from error
+def _as_found(*columns: Any) -> Any:
+    return columns
 
 
 def _by_age(at_ms: int, seq: int, packed: bytes) -> tuple[tuple[int, int], bytes]:
