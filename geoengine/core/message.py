@@ -29,7 +29,7 @@ _PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 # --- what a template can ask for ----------------------------------------------------------------
 
 
-class Scene(Struct, frozen=True):
+class Scene(Struct, frozen=True, gc=False):
     """Where a message speaks, to whom, with which code."""
 
     store: Store | None

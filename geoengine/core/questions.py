@@ -19,7 +19,7 @@ from geoengine.core.units import MINUTE_MS
 UTC_NAME = "UTC"
 
 
-class Spot(Struct, frozen=True):
+class Spot(Struct, frozen=True, gc=False):
     """A place and a person as calendars see them: store, time zones, whose holidays."""
 
     store: Store | None
@@ -49,7 +49,7 @@ class Spot(Struct, frozen=True):
         return calendar.hours(window, self.place_zone, self.country).is_open(now_ms)
 
 
-class Question(Struct):
+class Question(Struct, gc=False):
     """One campaign about one transition of one person: what the questions look at.
 
     The cheap questions come first and stop most: what the later ones need is worked out when the

@@ -15,7 +15,7 @@ from geoengine.core.model import Cap
 Json = dict[str, Any]
 
 
-class Packed(Struct, array_like=True, omit_defaults=True):
+class Packed(Struct, array_like=True, omit_defaults=True, gc=False):
     """Packed by position."""
 
 
@@ -121,7 +121,7 @@ _WORTH_KEEPING = tuple(
 )
 
 
-class Change(Struct, frozen=True):
+class Change(Struct, frozen=True, gc=False):
     """A record to be written, at the version it was loaded with; 0 for a new one."""
 
     record: Record
@@ -134,7 +134,7 @@ Kind = Literal["enter", "dwell", "exit", "crossed"]
 Outcome = Literal["fired", "suppressed"]
 
 
-class Transition(Struct, frozen=True):
+class Transition(Struct, frozen=True, gc=False):
     """A person came into a zone, lingered, left it, or passed through."""
 
     kind: Kind
@@ -154,7 +154,7 @@ class Transition(Struct, frozen=True):
     post_ix: int = -1  # the post that caused it; -1 for a deadline
 
 
-class Decision(Struct, frozen=True, omit_defaults=False):
+class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
     """A campaign that fired for a person, or why it did not. Times are milliseconds."""
 
     person_id: str
@@ -169,7 +169,7 @@ class Decision(Struct, frozen=True, omit_defaults=False):
     trigger_id: str = ""
 
 
-class Event(Struct, frozen=True):
+class Event(Struct, frozen=True, gc=False):
     """Something outsiders may hear of, before it is dressed as a CloudEvent."""
 
     id: str  # the same whenever the same thing is worked out again
@@ -180,7 +180,7 @@ class Event(Struct, frozen=True):
     post_ix: int = -1  # the post whose fix caused it; -1 for a deadline
 
 
-class Send(Struct, omit_defaults=True):
+class Send(Struct, omit_defaults=True, gc=False):
     """A row of the outbox: one message on its way to one lever."""
 
     send_id: str  # deterministic; receivers see it as webhook-id, and never another

@@ -47,7 +47,7 @@ _TRIGGERS = Names("trigger")
 # --- the judgement ------------------------------------------------------------------------------
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """A decision, the event that tells it, and the message if it fired."""
 
     decision: Decision

@@ -12,7 +12,7 @@ from geoengine.core.record import Group, Kind, Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
 
 
-class When(Struct, frozen=True):
+class When(Struct, frozen=True, gc=False):
     """When something happened: by the fixes' time, by our clock, and in which post."""
 
     at_ms: int
@@ -20,7 +20,7 @@ class When(Struct, frozen=True):
     post_ix: int = -1  # -1 for a deadline
 
 
-class Fix(Struct, frozen=True):
+class Fix(Struct, frozen=True, gc=False):
     """One accepted fix of somebody worth a closer look, and what the index says of it."""
 
     device_id: str
