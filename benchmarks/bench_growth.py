@@ -32,6 +32,12 @@ FIXES_LEAST = 400_000
 SMALL_BATCH_FIXES = 5_000  # batches of so few are so dear that a part of the trace will do
 
 
+NOTES = """\
+Why the curves bend:
+
+"""
+
+
 @dataclass
 class Point:
     """One setting, and what a fix cost there in microseconds."""
@@ -139,10 +145,7 @@ def main() -> None:
         print(point.row(), flush=True)
         text += point.row() + "\n"
     plot(done, RESULTS / "growth.svg")
-    words = RESULTS / "growth.words.md"
-    text += "\n![cost per fix](growth.svg)\n\n" + (
-        words.read_text("utf-8") if words.exists() else ""
-    )
+    text += "\n![cost per fix](growth.svg)\n\n" + NOTES
     (RESULTS / "growth.md").write_text(text, "utf-8")
 
 

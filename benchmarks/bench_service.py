@@ -216,9 +216,9 @@ def page(table: Table, options: argparse.Namespace) -> str:
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {os.cpu_count()} cores "
         f"shared with others (load average {os.getloadavg()[0]:.1f} at the end), Python "
-        f"{platform.python_version()}, commit {commit}; `python benchmarks/bench_service.py --zones "
-        f"{options.zones} --devices {options.devices} --seconds {options.seconds:g} --rounds "
-        f"{options.rounds}`. Processor time is the service's, all threads.",
+        f"{platform.python_version()}, commit {commit}; `python benchmarks/bench_service.py "
+        f"--zones {options.zones} --devices {options.devices} --seconds {options.seconds:g} "
+        f"--rounds {options.rounds}`. Processor time is the service's, all threads.",
         "",
         "| load | pings for a second of processor: best | median | µs a request "
         "| pings/s on the clock | p50 ms | p99 ms | refused |",
