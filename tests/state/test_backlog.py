@@ -58,9 +58,7 @@ WRITES = st.builds(
     people=few(st.builds(PersonRow, NAMES, TIMES, st.none() | TIMES, TIMES, PACKED)),
     dropped=few(NAMES),
     aliases=few(st.tuples(st.sampled_from(("phone", "ann")), NAMES)),
-    sends=st.lists(
-        st.builds(send_row, SEND_IDS, NAMES, TIMES), max_size=3, unique_by=lambda row: row.send_id
-    ),
+    sends=few(st.builds(send_row, SEND_IDS, NAMES, TIMES)),
     postponements=few(st.builds(postponement, SEND_IDS, TIMES)),
     ends=few(st.builds(end, SEND_IDS, st.sampled_from(("dead", "delivered", "refused")), TIMES)),
     decisions=few(st.builds(DecisionRow, NAMES, TIMES, PACKED)),

@@ -9,9 +9,7 @@ from geoengine.state.embedded.writes import (
     SETTLED_KEPT_MS,
     Counts,
     DecisionRow,
-    End,
     PersonRow,
-    Postponement,
     SendRow,
     Write,
 )
@@ -66,31 +64,17 @@ class MemoryShelf:
         return [self._keep(write) for write in writes]
 
     def _keep(self, write: Write) -> set[str]:
-        new = {row.send_id: row for row in write.sends if row.send_id not in self._sends}
-        self._sends |= new
+        new = {row.send_id for row in write.sends if row.send_id not in self._sends}
+        for row in write.sends:
+            self._sends.setdefault(row.send_id, row)
         for again in write.postponements:
-            self._postpone(again)
+            if (row := self._sends.get(again.send_id)) is not None:
+                self._sends[again.send_id] = row.postponed(again)
         for end in write.ends:
-            self._end(end)
+            if (row := self._sends.get(end.send_id)) is not None:
+                self._sends[end.send_id] = row.ended(end)
         self._decisions.extend(write.decisions)
-        return set(new)
-
-    def _postpone(self, again: Postponement) -> None:
-        row = self._sends.get(again.send_id)
-        if row is not None and row.status == "pending":
-            renewed = row._replace(due_ms=again.due_ms, packed=again.packed)
-            self._sends[row.send_id] = renewed
-
-    def _end(self, end: End) -> None:
-        row = self._sends.get(end.send_id)
-        if row is None or (end.is_cancellation and row.status != "pending"):
-            return
-        self._sends[row.send_id] = row._replace(
-            status=end.status,
-            reason=end.reason,
-            settled_ms=end.settled_ms,
-            packed=end.packed or row.packed,
-        )
+        return new
 
     def copy_log(self) -> None:
         """There is no log."""

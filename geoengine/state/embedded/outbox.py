@@ -72,7 +72,9 @@ class PendingSends:
         return send_id in self._leases
 
     def add(self, row: SendRow) -> None:
-        """A new row, due at its ``due_ms``."""
+        """A new row, due at its ``due_ms``; of two with one id the first counts."""
+        if row.send_id in self._rows:
+            return
         self._rows[row.send_id] = row
         self._of_person.setdefault(row.person_id, {})[row.send_id] = None
         self.agenda.set(row.send_id, row.due_ms)
