@@ -26,8 +26,9 @@ from geoengine.core.zones import Zones
 CITY_M, COUNTRY_M = 400.0, 4_000.0
 CITY_SHARE = 0.8
 DEGREE_M = 111_195.0  # of latitude, mean
-# Europe holds so many at a shop's density; more zones go to copies of it elsewhere on the globe.
-ZONES_PER_CONTINENT = 100_000
+# More zones than these go to copies of Europe elsewhere on the globe: were they crowded into one, a
+# fix would lie in more of them and enter more, and what grows would not be the zones alone.
+ZONES_PER_CONTINENT = 10_000
 WEST, EAST, SOUTH, NORTH = -5.0, 20.0, 42.0, 54.0  # the countryside
 START_MS = 1_780_041_600_000  # Friday 29 May 2026, 08:00 UTC
 STEP_MS = 60_000

@@ -117,7 +117,8 @@ def directions_url(store: Store, mode: Mode | None) -> str:
 
 @lru_cache(maxsize=4_096)  # a megabyte; a message asks twice
 def _way_to(lat: float, lon: float, mode: Mode | None) -> str:
-    return f"{_DIRECTIONS}{lat:.6f}%2C{lon:.6f}{_TRAVEL_MODES[mode]}"
+    # Adding nothing turns minus zero, which equals zero and is remembered as it, into zero.
+    return f"{_DIRECTIONS}{lat + 0.0:.6f}%2C{lon + 0.0:.6f}{_TRAVEL_MODES[mode]}"
 
 
 _LINKS: dict[str, Callable[[Store, Mode | None], str]] = {

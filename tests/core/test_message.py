@@ -72,7 +72,7 @@ def test_a_language_is_the_locales_then_its_own_then_the_first(texts: dict, loca
 
 @given(st.floats(-90, 90), st.floats(-180, 180), st.sampled_from([None, "walk", "drive"]))
 def test_the_way_there_is_a_well_formed_link(lat: float, lon: float, mode: str | None):
-    query = {"api": "1", "destination": f"{lat:.6f},{lon:.6f}"}
+    query = {"api": "1", "destination": f"{lat + 0.0:.6f},{lon + 0.0:.6f}"}
     if mode:
         query["travelmode"] = {"walk": "walking", "drive": "driving"}[mode]
     shop = Store(id="shop", name="Shop", location=Location(lat=lat, lon=lon))
