@@ -18,6 +18,7 @@ from geoengine.state.embedded.memory import MemoryShelf
 from geoengine.state.embedded.schema import ROWS_AT_ONCE
 from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
 from geoengine.state.embedded.writes import (
+    Broken,
     DecisionRow,
     End,
     PersonRow,
@@ -26,6 +27,7 @@ from geoengine.state.embedded.writes import (
     Write,
     pack_send,
 )
+from tests.faults.disks import Disk, FailingSync
 from tests.state.samples import send
 
 NAMES = st.sampled_from(("ann", "bob", "cleo", "dora"))
@@ -218,3 +220,82 @@ def test_names_that_share_a_key_are_told_apart(tmp_path: Path) -> None:
     assert [row.send_id for row in shelf.sends("", 10)] == [twins[1]]
     assert shelf.decisions(twins[1], 10) == [b"buckeroo"]
     shelf.close()
+
+
+def crashed(shelf_path: Path, copy: Path) -> SqliteShelf:
+    """A shelf on the files as they are, as a crash would leave them."""
+    shutil.copytree(shelf_path.parent, copy, ignore=shutil.ignore_patterns("*.ballast"))
+    shelf = SqliteShelf(copy / shelf_path.name, Tuning())
+    shelf.open()
+    return shelf
+
+
+def test_after_a_crash_a_journal_that_changes_no_row_is_no_obstacle(tmp_path: Path) -> None:
+    path = tmp_path / "before" / "state.db"
+    shelf = SqliteShelf(path, Tuning())
+    shelf.open()
+    known = send_row("s1", "ann", 0)
+    shelf.write([Write(sends=[known])])
+    shelf.sends("", 1)  # has all of it filed
+    shelf.write([Write(sends=[known])])
+    again = crashed(path, tmp_path / "after")
+    for number in range(3):
+        again.write([Write(people=[PersonRow("bob", number, None, 0, b"x")])])
+    shelf.close()
+    again.close()
+
+
+def test_a_person_is_erased_from_a_journal_that_changes_no_row_too(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    shelf = SqliteShelf(path, Tuning())
+    shelf.open()
+    known = send_row("s1", "canary", 0)
+    shelf.write([Write(sends=[known])])
+    shelf.sends("", 1)
+    shelf.write([Write(sends=[known])])
+    shelf.erase("canary")
+    assert [file.name for file in tmp_path.iterdir() if b"canary" in file.read_bytes()] == []
+    shelf.close()
+
+
+@pytest.mark.parametrize("kind", ["ends", "postponements", "people", "ops"])
+def test_what_is_filed_keeps_pace_with_what_comes(tmp_path: Path, kind: str) -> None:
+    tuning = Tuning(backlog_bytes=20_000, filed_at_once=128)
+    shelf = SqliteShelf(tmp_path / "state.db", tuning)
+    shelf.open()
+    names = [f"s{number:04}" for number in range(3_000)]
+    shelf.write([Write(sends=[send_row(name, "ann", 0) for name in names])])
+    shelf.sends("", 1)
+    for number, name in enumerate(names):
+        write = {
+            "ends": Write(ends=[End(name, "delivered", "", 1)]),
+            "postponements": Write(postponements=[Postponement(name, 9, b"again")]),
+            "people": Write(people=[PersonRow(name, 1, None, 0, b"x")]),
+            "ops": Write(op=number.to_bytes(16), now_ms=number),
+        }[kind]
+        shelf.write([write])
+        shelf.copy_log()
+        waiting = [shelf._filing.backlog.size_bytes, shelf._fresh.size_bytes]
+        assert max(waiting) <= tuning.backlog_bytes + 200
+    shelf.close()
+
+
+def test_a_state_that_has_failed_writes_nothing_more(tmp_path: Path) -> None:
+    failing = FailingSync()
+    disk = Disk("fails-for-good", failing)
+    shelf = SqliteShelf(tmp_path / "state.db", Tuning(vfs=disk.name))
+    shelf.open()
+    failing.is_armed = True
+    with pytest.raises(Broken):
+        shelf.write([Write(people=[PersonRow("ann", 1, None, 0, b"x")])])
+    for errand in (
+        lambda: shelf.write([Write(people=[PersonRow("bob", 1, None, 0, b"x")])]),
+        lambda: shelf.leave_note("zones", b"x"),
+        lambda: shelf.erase("ann"),
+        lambda: shelf.trim(0, 0, 10),
+        lambda: shelf.leave_last_fixes([b"x"]),
+    ):
+        with pytest.raises(Broken):
+            errand()
+    shelf.close()
+    disk.unregister()

@@ -12,8 +12,10 @@ from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.core.record import Record
 from geoengine.state import open_state
 from geoengine.state.embedded.schema import APPLICATION_ID, FORMAT
+from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
-from tests.state.samples import change, commit_of, one, write
+from tests.faults.disks import Disk, Quota
+from tests.state.samples import change, commit_of, fixes, last, one, write
 
 
 async def test_a_url_names_a_state(tmp_path: Path) -> None:
@@ -163,3 +165,19 @@ async def test_a_note_is_there_again_after_a_restart(tmp_path: Path) -> None:
     await again.open()
     assert await again.noted("zones") == b"second"
     await again.close()
+
+
+async def test_on_a_full_disk_a_state_that_was_closed_properly_still_opens(tmp_path: Path) -> None:
+    quota = Quota(tmp_path, 1 << 40)
+    disk = Disk("full-at-the-start", quota)
+    path, tuning = tmp_path / "state.db", Tuning(vfs=disk.name)
+    state = LocalState(path, tuning=tuning)
+    await state.open()
+    await write(state, Record("ann"), last=last(10, "phone"))
+    await state.close()
+    quota.limit_bytes = sum(size for size, _ in _sizes(tmp_path).values())
+    again = LocalState(path, tuning=tuning)
+    await again.open()
+    assert (await again.known(fixes("phone"))).fix_ms.tolist() == [10]
+    await again.close()
+    disk.unregister()

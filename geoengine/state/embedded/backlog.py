@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from itertools import chain, count, islice
+from itertools import accumulate, chain, count, takewhile
+from math import ceil
 from operator import itemgetter
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -150,26 +151,36 @@ class Filing:
 
     def __init__(self, backlog: Backlog | None = None) -> None:
         self.backlog = backlog or Backlog()
+        # Entries may change no row at all: their journal is dropped all the same.
+        self.is_done = self.backlog.entry_seq == 0
         self._shares = deque(self.backlog.shares())
+        self._row_count = self.rows_left = sum(len(share.rows) for share in self._shares)
 
     def __len__(self) -> int:
         """How many shares are left."""
         return len(self._shares)
 
-    @property
-    def is_done(self) -> bool:
-        """Whether all of it is on file."""
-        return not self._shares
+    def owed(self, came_bytes: int) -> int:
+        """How many rows should be on file by now and are not, once so much of the journal has come
+        since: with half of what is being filed, all.
+
+        The bytes set the pace: rows would not, where those that come are of another kind.
+        """
+        share = min(1.0, 2 * came_bytes / self.backlog.size_bytes)
+        return ceil(share * self._row_count) - (self._row_count - self.rows_left)
 
     def next(self, row_count: int) -> list[Share]:
-        """What to file next: about so many rows. They stay until they are `filed`."""
-        share_count = -(-row_count // ROWS_AT_ONCE)
-        return list(islice(self._shares, share_count))
+        """What to file next: so many rows, or a few more. They stay until they are `filed`."""
+        before = accumulate((len(share.rows) for share in self._shares), initial=0)
+        pairs = zip(self._shares, before, strict=False)
+        return [share for share, _ in takewhile(lambda pair: pair[1] < row_count, pairs)]
 
     def filed(self, shares: list[Share]) -> None:
-        """These are in the tables."""
-        for _ in shares:
+        """These are in the tables; with the last of them all is done."""
+        for share in shares:
             self._shares.popleft()
+            self.rows_left -= len(share.rows)
+        self.is_done = not self._shares
 
 
 def _numbered(row: DecisionRow, seq: int) -> tuple[int, int, str, int, bytes]:

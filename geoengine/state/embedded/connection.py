@@ -80,6 +80,7 @@ class Connection:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of what follows or none of it, on the disk at the end."""
+        self._refuse_if_broken()
         with self._translated():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -93,6 +94,7 @@ class Connection:
 
     def run(self, statement: str, values: Values = ()) -> int:
         """A statement without an answer; how many rows it changed."""
+        self._refuse_if_broken()
         with self._translated():
             self._db.execute(statement, values)
             return int(self._db.changes())
@@ -131,6 +133,11 @@ class Connection:
         """Copy all of the log into the file and cut it to nothing."""
         with self._translated():
             self._db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+
+    def _refuse_if_broken(self) -> None:
+        """After a failed sync a later one may succeed and yet keep nothing."""
+        if self.is_broken:
+            raise Broken(f"{self._path} can no longer be trusted")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

@@ -65,8 +65,8 @@ class MemoryShelf:
 
     def _keep(self, write: Write) -> set[str]:
         new = {row.send_id for row in write.sends if row.send_id not in self._sends}
-        for row in write.sends:
-            self._sends.setdefault(row.send_id, row)
+        for send in write.sends:
+            self._sends.setdefault(send.send_id, send)
         for again in write.postponements:
             if (row := self._sends.get(again.send_id)) is not None:
                 self._sends[again.send_id] = row.postponed(again)

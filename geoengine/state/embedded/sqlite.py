@@ -7,7 +7,7 @@ looked up in both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
@@ -64,7 +64,6 @@ class SqliteShelf:
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
         limit_bytes = tuning.log_limit_bytes
         self._db = Connection(path, tuning.vfs, tuning.synchronous, limit_bytes)
-        self._owed_rows = 0
         self._entry_seq = 0
         self._decision_seq = 0
         self._decision_count = 0
@@ -115,13 +114,17 @@ class SqliteShelf:
         for entry_seq, packed in self._db.rows(_as_found, schema.ENTRIES):
             entry = unpack_entry(packed)
             self._fresh.note(entry_seq, entry, self._news_of(entry.writes), len(packed))
+        self._with_reserve(self._file_all)
+        self._read_counts()
+
+    def _with_reserve(self, function: Callable[..., Any], *values: Any) -> None:
+        """Do what a start needs, on a full disk too."""
         try:
-            self._file_all()
+            function(*values)
         except DiskFull:
             if not self.relieve():
                 raise
-            self._file_all()
-        self._read_counts()
+            function(*values)
 
     def _read_counts(self) -> None:
         self._decision_count, self._decision_seq = next(self._db.rows(_as_found, schema.COUNTS))
@@ -152,7 +155,7 @@ class SqliteShelf:
         found = self._db.rows(lambda packed: packed, "SELECT packed FROM last_fixes ORDER BY chunk")
         chunks = list(found)
         if chunks:
-            self._db.alter("DELETE FROM last_fixes")
+            self._with_reserve(self._db.alter, "DELETE FROM last_fixes")
         return chunks
 
     def leave_last_fixes(self, chunks: Iterable[bytes]) -> None:
@@ -182,7 +185,6 @@ class SqliteShelf:
             self._decision_seq += len(write.decisions)
             self._decision_count += len(write.decisions)
             self._dead_count += sum(end.status == "dead" for end in write.ends)
-            self._owed_rows += 2 * write.row_count
         return new
 
     def _news_of(self, writes: list[Write]) -> list[set[str]]:
@@ -199,19 +201,23 @@ class SqliteShelf:
     def copy_log(self) -> None:
         """File part of the journal, and checkpoint, once there is enough to be worth it.
 
-        Twice as many rows are filed as came since the last time: what is being filed has ended
-        before as much again waits. On a full disk journal and log go on growing instead, until
-        commits fail.
+        What is being filed has ended before as much again waits. On a full disk journal and log go
+        on growing instead, until commits fail.
         """
         with suppress(DiskFull):
             if self._filing.is_done and self._fresh.size_bytes >= self._tuning.backlog_bytes:
                 self._begin_filing()
-            if self._owed_rows >= self._tuning.filed_at_once and not self._filing.is_done:
-                self._file(self._owed_rows)
+            if not self._filing.is_done:
+                self._file_owed()
             self._db.checkpoint(self._tuning.checkpoint_pages)
 
     def _begin_filing(self) -> None:
-        self._filing, self._fresh, self._owed_rows = Filing(self._fresh), Backlog(), 0
+        self._filing, self._fresh = Filing(self._fresh), Backlog()
+
+    def _file_owed(self) -> None:
+        owed = self._filing.owed(self._fresh.size_bytes)
+        if owed >= min(self._tuning.filed_at_once, self._filing.rows_left):
+            self._file(owed)
 
     def _file(self, row_count: int) -> None:
         """Bring some of the backlog into the tables; with the last of it goes its journal."""
@@ -222,7 +228,6 @@ class SqliteShelf:
             if len(shares) == len(self._filing):
                 self._db.run(schema.DROP_ENTRIES, (self._filing.backlog.entry_seq,))
         self._filing.filed(shares)
-        self._owed_rows = 0
 
     def _file_all(self) -> None:
         """Bring all of the backlog into the tables; the log is kept short meanwhile."""

@@ -120,11 +120,6 @@ class Write(msgspec.Struct, array_like=True, omit_defaults=True):
     decisions: list[DecisionRow] = []
     is_relief: bool = False  # must get through on a full disk: it withdraws, ends or frees
 
-    @property
-    def row_count(self) -> int:
-        """How many rows of tables it changes, or thereabouts."""
-        return len(self.people) + len(self.sends) + len(self.ends) + len(self.decisions)
-
 
 def news_of(writes: list[Write], known: set[str]) -> list[set[str]]:
     """Which send_ids each write brings that are not ``known``; of two alike, the first is new."""
