@@ -1,20 +1,22 @@
 """What a fix costs as things grow: zones, batches, the share of fixes inside, devices.
 
-    python benchmarks/bench_growth.py [--rounds 2] [--zones 1000 10000 100000 1000000]
+    python benchmarks/bench_growth.py [--rounds 3] [--zones 1000 10000 100000 1000000]
 
 One thing grows at a time, the others stay at 10,000 zones, batches of 4,096, a tenth inside and
-50,000 devices. Each point is a pass of the seeded workload through the whole step, as
-`bench_step` times it, with the match alone beside it on the same batches: CPU time, the best of
-the tenths of all rounds. The table and the plot go to benchmarks/results/growth.md and growth.svg;
-the plot needs matplotlib (the extra `bench`).
+50,000 devices: the yardstick. Each point is a pass of the seeded workload through the whole step,
+as `bench_step` times it in CPU time, with the match alone on the same batches; and right before
+it, every time, a pass of the yardstick, because the machine's speed drifts by more than the curves
+do. What is shown is the median of the ratios, times the yardstick at its best. The table and the
+plot go to benchmarks/results/growth.md and growth.svg; the plot needs matplotlib (extra `bench`).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import workload
@@ -22,14 +24,17 @@ from bench_step import Run, machine, made, passed
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes
+from geoengine.state.collector import rare_collection
 
 RESULTS = Path(__file__).parent / "results"
 ZONES = [1_000, 10_000, 100_000, 1_000_000]
 BATCHES = [1, 4, 16, 64, 256, 1_024, 4_096, 16_384]
 INSIDE_STEPS = [2.0, 8.0, 17.5, 40.0, 80.0]  # of a device's round of 200
-DEVICES = [2_000, 10_000, 50_000, 200_000, 1_000_000]
+DEVICES = [2_000, 10_000, 50_000, 250_000]
 FIXES_LEAST = 400_000
-SMALL_BATCH_FIXES = 5_000  # batches of so few are so dear that a part of the trace will do
+FIXES_EACH = 10  # of a device at least: the first say that it is there, and little else
+SMALL_BATCH_FIXES = 5_000  # batches below 256 are so dear that a part of the trace will do
+PART_FIXES = 80_000  # of the trace are enough for the yardstick
 
 
 NOTES = """\
@@ -40,7 +45,7 @@ Why the curves bend:
 
 @dataclass
 class Point:
-    """One setting, and what a fix cost there in microseconds."""
+    """One setting, and what a fix cost there, as multiples of what it cost at the yardstick."""
 
     panel: str
     label: str
@@ -49,31 +54,52 @@ class Point:
     device_count: int = 50_000
     batch_size: int = 4_096
     inside_steps: float = workload.INSIDE_STEPS
-    runs: list[Run] = field(default_factory=list)
+    step_ratios: list[float] = field(default_factory=list)
+    match_ratios: list[float] = field(default_factory=list)
+    changes: float = 0.0  # transitions a fix
 
-    @property
-    def step_us(self) -> float:
-        """The whole step, the best tenth."""
-        return min(us for run in self.runs for us in run.slices_us)
-
-    @property
-    def match_us(self) -> float:
-        """The match alone, the best round."""
-        return min(1e6 * run.match_s / run.fixes for run in self.runs)
-
-    @property
-    def changes(self) -> float:
-        """Transitions a fix."""
-        run = self.runs[0]
+    def note(self, run: Run, yardstick: Run) -> None:
+        """Add a pass, and the one before it at the yardstick."""
+        self.step_ratios.append(step_us(run) / step_us(yardstick))
+        self.match_ratios.append(match_us(run) / match_us(yardstick))
         kinds = ("enter", "dwell", "exit", "crossed")
-        return sum(run.counts[kind] for kind in kinds) / run.fixes
+        self.changes = sum(run.counts[kind] for kind in kinds) / run.fixes
 
-    def row(self) -> str:
-        """A line of the table."""
-        return (
-            f"| {self.panel} | {self.label} | {self.match_us:.3f} | {self.step_us:.2f} "
-            f"| {self.changes:.2%} |"
-        )
+
+def step_us(run: Run) -> float:
+    """The whole step, microseconds a fix; the median of the tenths."""
+    return statistics.median(run.slices_us)
+
+
+def match_us(run: Run) -> float:
+    """The match alone, microseconds a fix."""
+    return 1e6 * run.match_s / run.fixes
+
+
+@dataclass
+class Growth:
+    """All points, and the yardstick at its best."""
+
+    points: list[Point]
+    step_us: float = float("inf")
+    match_us: float = float("inf")
+
+    def step_of(self, point: Point) -> float:
+        """What a fix cost in the whole step, microseconds."""
+        return self.step_us * statistics.median(point.step_ratios)
+
+    def match_of(self, point: Point) -> float:
+        """What a fix cost in the match alone, microseconds."""
+        return self.match_us * statistics.median(point.match_ratios)
+
+    def rows(self) -> Iterator[str]:
+        """Lines of the table."""
+        for point in self.points:
+            low, high = min(point.step_ratios), max(point.step_ratios)
+            yield (
+                f"| {point.panel} | {point.label} | {self.match_of(point):.3f} "
+                f"| {self.step_of(point):.2f} | {low:.2f} to {high:.2f} | {point.changes:.2%} |\n"
+            )
 
 
 def points(zone_counts: list[int]) -> Iterator[Point]:
@@ -88,33 +114,70 @@ def points(zone_counts: list[int]) -> Iterator[Point]:
         yield Point("devices", f"{count:,}", count, device_count=count)
 
 
-def measured(point: Point, rounds: int, world: tuple[Book, Fixes, str]) -> None:
-    """Run a point; what its share of fixes inside came out as is its place on that axis."""
-    book, fixes, told = world
+World = tuple[Book, Fixes, str]
+Worlds = dict[tuple[int, int, float], World]  # by zones, devices and steps inside
+
+
+def worlds(points: list[Point]) -> Worlds:
+    """The catalogue and the trace of each point; those that are alike are made once."""
+    found: Worlds = {}
+    for point in points:
+        key = point.zone_count, point.device_count, point.inside_steps
+        if key not in found:
+            workload.INSIDE_STEPS = point.inside_steps
+            fix_count = max(FIXES_LEAST, FIXES_EACH * point.device_count)
+            found[key] = made(point.zone_count, point.device_count, fix_count)
+            print(found[key][2], flush=True)
+    return found
+
+
+def measure(growth: Growth, rounds: int) -> None:
+    """Every point, round after round, each behind the yardstick."""
+    usual = Point("", "", 0.0)
+    made_of = worlds([usual, *growth.points])
+    with rare_collection():  # as the service has it
+        measure_of(growth, made_of, usual, rounds)
+
+
+def measure_of(growth: Growth, made_of: Worlds, usual: Point, rounds: int) -> None:
+    """The rounds."""
+    for number in range(rounds):
+        for point in growth.points:
+            yardstick = passed_at(usual, made_of, PART_FIXES)
+            most = SMALL_BATCH_FIXES if point.batch_size < 256 else None
+            point.note(passed_at(point, made_of, most), yardstick)
+            growth.step_us = min(growth.step_us, step_us(yardstick))
+            growth.match_us = min(growth.match_us, match_us(yardstick))
+        print(f"round {number + 1} of {rounds}", flush=True)
+
+
+def passed_at(point: Point, made_of: Worlds, most: int | None) -> Run:
+    """A pass at one setting; where its share inside came out is its place on that axis."""
+    book, fixes, told = made_of[point.zone_count, point.device_count, point.inside_steps]
     if point.panel == "share inside":
         point.label = told.split("; ")[1].split(" ")[0]
         point.at = float(point.label.rstrip("%"))
-    most = SMALL_BATCH_FIXES if point.batch_size < 256 else None
-    for _ in range(rounds):
-        point.runs.append(asyncio.run(passed(book, fixes, point.batch_size, most)))
+    return asyncio.run(passed(book, fixes, point.batch_size, most))
 
 
-def plot(done: list[Point], path: Path) -> None:
+def plot(growth: Growth, path: Path) -> None:
     """Four panels: microseconds a fix against what grows."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot
 
-    panels = list(dict.fromkeys(point.panel for point in done))
+    panels = list(dict.fromkeys(point.panel for point in growth.points))
     figure, axes = pyplot.subplots(1, len(panels), figsize=(4 * len(panels), 3.4))
     for axis, panel in zip(axes, panels, strict=True):
-        own = [point for point in done if point.panel == panel]
+        own = [point for point in growth.points if point.panel == panel]
         places = [point.at for point in own]
-        axis.plot(places, [point.step_us for point in own], "o-", label="whole step")
-        axis.plot(places, [point.match_us for point in own], "s--", label="match alone")
+        axis.plot(places, [growth.step_of(point) for point in own], "o-", label="whole step")
+        axis.plot(places, [growth.match_of(point) for point in own], "s--", label="match alone")
         axis.set_xscale("linear" if panel == "share inside" else "log")
         axis.set_yscale("log" if panel == "batch" else "linear")
+        if panel != "batch":
+            axis.set_ylim(bottom=0)
         axis.set_xlabel(f"{panel}, %" if panel == "share inside" else panel)
         axis.set_ylabel("microseconds a fix")
         axis.grid(visible=True, alpha=0.3)
@@ -123,28 +186,24 @@ def plot(done: list[Point], path: Path) -> None:
     figure.savefig(path, metadata={"Date": None})
 
 
+HEADER = """\
+| grows | to | match, us | step, us | of the yardstick | transitions |
+|---|---|---|---|---|---|
+"""
+
+
 def main() -> None:
     """Measure, tabulate, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--zones", type=int, nargs="+", default=ZONES)
     asked = parser.parse_args()
-    text = f"# Growth\n\n{machine()}\n\n| grows | to | match, us | step, us | transitions |\n"
-    text += "|---|---|---|---|---|\n"
-    print(text, end="")
-    done: list[Point] = []
-    key, world = None, None
-    for point in points(asked.zones):
-        wanted = (point.zone_count, point.device_count, point.inside_steps)
-        if world is None or key != wanted:
-            workload.INSIDE_STEPS = point.inside_steps
-            fix_count = max(FIXES_LEAST, 3 * point.device_count)
-            key, world = wanted, made(point.zone_count, point.device_count, fix_count)
-        measured(point, asked.rounds, world)
-        done.append(replace(point))
-        print(point.row(), flush=True)
-        text += point.row() + "\n"
-    plot(done, RESULTS / "growth.svg")
+    began = machine()
+    growth = Growth(list(points(asked.zones)))
+    measure(growth, asked.rounds)
+    text = f"# Growth\n\n{began}; {asked.rounds} rounds\n\n" + HEADER + "".join(growth.rows())
+    print(text)
+    plot(growth, RESULTS / "growth.svg")
     text += "\n![cost per fix](growth.svg)\n\n" + NOTES
     (RESULTS / "growth.md").write_text(text, "utf-8")
 
