@@ -14,7 +14,7 @@ from geoengine.service.context import JSON, Answer, Call, Context
 from geoengine.service.http.answers import Stationery
 from geoengine.service.http.listener import Written, response_of
 from geoengine.service.http.openapi import document
-from geoengine.service.http.problems import KIND_OF_STATUS, Problem
+from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.table import Route
@@ -77,10 +77,24 @@ def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandle
         except ConnectionError:
             raise  # the caller hung up: nobody is left to be told
         except Exception as error:
-            return _refused(context, error, request.raw_path)
+            response = _refused(context, error, request.raw_path)
+            if isinstance(error, Problem) and error.kind == "queue_full":
+                await _rest(request, response)
+            return response
         return Written(stationery.ok(told, not request.keep_alive), request)
 
     return handle
+
+
+async def _rest(request: web.BaseRequest, response: web.Response) -> None:
+    """Tell that there is no room, and take nothing from this client for as long as it is to wait.
+
+    To read a body only to refuse it costs as much as a tenth of serving it, and who does not wait
+    would have us do little else.
+    """
+    await response.prepare(request)
+    await response.write_eof()
+    await asyncio.sleep(RETRY_AFTER_S["queue_full"])
 
 
 def _caller(request: web.BaseRequest, context: Context, who: frozenset[str]) -> Caller:

@@ -43,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_connections: Count = 4_000  # 503; a connection costs about 20 kB and a descriptor
     queue_bytes: Count = 16 << 20  # 429; bodies waiting for the worker
     queue_pings: Count = 50_000  # 429; a fraction of a second of work
-    batch_pings: Count = 4_096  # one batch is at most this long: twice costs a ping the same, later
+    batch_pings: Count = 16_384  # one batch is at most this long: what comes meanwhile waits for it
 
     tick_s: Duration = 1.0  # how often deadlines are looked at when nothing arrives
     checkpoint_s: Duration = 3.0  # how old a change that needs no disk may get before it is on it

@@ -19,7 +19,7 @@ from typing import Final, cast
 import httptools
 
 from geoengine.service.http.hall import Guest, Hall, Inside, check_form
-from geoengine.service.http.problems import Problem
+from geoengine.service.http.problems import RETRY_AFTER_S, Problem
 
 HEAD_MAX_BYTES: Final = 32_768  # of a head, beside the first piece in which it comes
 FRAMING_MAX: Final = 8  # times the longest body: so much may come in chunks of a byte or two
@@ -66,6 +66,7 @@ class Connection(Guest):
         self._piece_bytes = 0  # of a head or a body, beside the first piece
         self._chunk_bytes = 0  # of the piece at hand
         self._is_paused = False
+        self._rests_until_s = 0.0  # there was no room for its last post: it is not read until then
         self._is_deaf = False  # whatever else comes is not read
         self._reading = HEAD
         self._since_s = hall.now_s  # when it opened, was answered last, or its body began
@@ -97,9 +98,20 @@ class Connection(Guest):
 
     def resume_writing(self) -> None:
         """It has caught up."""
-        if self._transport is not None and self._is_paused and not self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._is_paused and not self._rests_until_s:
             self._is_paused = False
             self._transport.resume_reading()
+
+    def _rest(self) -> None:
+        """Read nothing for as long as it has been told to wait.
+
+        To read a body only to refuse it costs as much as a tenth of serving it, and who does not
+        wait would have us do little else.
+        """
+        self.pause_writing()
+        self._rests_until_s = self._hall.now_s + RETRY_AFTER_S["queue_full"]
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
@@ -229,6 +241,8 @@ class Connection(Guest):
         """Put an answer in its place, and send what is ready."""
         reply.closes |= self._hall.is_stopping
         reply.text = self._hall.written(told, reply.closes)
+        if isinstance(told, Problem) and told.kind == "queue_full" and not reply.closes:
+            self._rest()
         if self._replies and self._replies[0] is reply:
             self._send()
 
@@ -279,7 +293,13 @@ class Connection(Guest):
 
     def sweep(self) -> None:
         """End what has taken too long."""
-        hall, age_s = self._hall, self._hall.now_s - self._since_s
+        hall = self._hall
+        if self._rests_until_s:
+            if hall.now_s < self._rests_until_s:
+                return
+            self._rests_until_s, self._since_s = 0.0, hall.now_s
+            self.resume_writing()
+        age_s = hall.now_s - self._since_s
         if self._reading == BODY:
             if age_s > hall.body_timeout_s:
                 self._refuse(Problem("body_too_slow"))
@@ -301,4 +321,5 @@ class Connection(Guest):
     def close(self) -> None:
         """Drop the connection; a peer that reads nothing is not waited for."""
         if self._transport is not None:
-            self._transport.abort() if self._is_paused else self._transport.close()
+            is_slow = self._is_paused and not self._rests_until_s
+            self._transport.abort() if is_slow else self._transport.close()
