@@ -32,6 +32,7 @@ from geoengine.core.track import ACCEPTED, Track
 from geoengine.core.weigh import Sign, hold, weigh
 from geoengine.core.zones import CIRCLE
 
+LAG_MAX_MS = (1 << 31) - 1  # 24 days: what reached us later than that is for the record
 FEW = 16  # so many people are asked about one by one
 
 
@@ -47,7 +48,7 @@ class Settled(NamedTuple):
 def settled(record: Record) -> Settled | None:
     """What the columns need to know of a person who only stands in zones; None for all others."""
     presences = record.presences
-    if not 0 < len(presences) <= STAYS_MAX or record.heard:
+    if not 0 < len(presences) <= STAYS_MAX or record.heard or record.lag_ms > LAG_MAX_MS:
         return None
     device_id, dwell_ms, prints = "", NEVER_MS, []
     for zone_id, presence in presences.items():
@@ -159,6 +160,8 @@ def _stays(look: Look, row: int, pairs: list[tuple[int, float, bool]], book: Boo
     until_ms = max(at_ms, recv_ms - lag_before_ms, look.now_ms - lag_ms + 1)
     if dwell_ms < until_ms or before_ms + book.limits.silence_min_ms < until_ms:
         return False
+    if lag_ms > LAG_MAX_MS:
+        return False
     # A deadline must not come nearer on our clock than it is known to be: nobody would wake us.
     if dwell_ms != NEVER_MS and lag_ms < lag_before_ms:
         return False
@@ -208,7 +211,7 @@ def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int)
     fits &= (dwell_ms >= until_ms) & (before_ms + limits.silence_min_ms >= until_ms)
     # A deadline must not come nearer on our clock than it is known to be: nobody would wake us.
     fits &= (dwell_ms == NEVER_MS) | (lag_ms >= lag_before_ms)
-    fits &= at_ms + lag_ms >= before_ms + lag_before_ms
+    fits &= (at_ms + lag_ms >= before_ms + lag_before_ms) & (lag_ms <= LAG_MAX_MS)
     return fits
 
 

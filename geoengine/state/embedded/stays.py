@@ -26,7 +26,7 @@ class StayTable:
         self._turn = 0  # the latest; a slot has that of when it was written
         self._zone_prints = np.zeros((_FIRST_SLOTS, STAYS_MAX), np.int64)
         self._dwell_ms = np.zeros(_FIRST_SLOTS, np.int64)
-        self._lag_ms = np.zeros(_FIRST_SLOTS, np.int64)
+        self._lag_ms = np.zeros(_FIRST_SLOTS, np.int32)
         self._kept_ms = np.zeros(_FIRST_SLOTS, np.int64)  # the last fix that the record knows of
         self._turns = np.zeros(_FIRST_SLOTS, np.uint32)
         self.rows = np.zeros(_FIRST_SLOTS, np.int32)  # of the last-fix table
@@ -39,7 +39,7 @@ class StayTable:
         return Stays(
             zone_prints=self._zone_prints[slots],
             dwell_ms=self._dwell_ms[slots],
-            lag_ms=self._lag_ms[slots],
+            lag_ms=self._lag_ms[slots].astype(np.int64),
             turn=self._turns[slots].astype(np.int64),
         )
 
@@ -98,7 +98,7 @@ class StayTable:
             return self._free.pop()
         self.person_ids.append(None)
         if len(self.person_ids) > len(self._turns):
-            self._grow(2 * len(self._turns))
+            self._grow(len(self._turns) * 9 // 8)  # little to spare: there are millions
         return len(self.person_ids) - 1
 
     def _grow(self, count: int) -> None:
