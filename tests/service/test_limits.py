@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import gzip
 import json
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from geoengine.service.clock import elapsed_s
 from tests.service.serving import KEYS, RIVOLI, Client, bare, ping, served, until, walk_in
 
+Serve = Callable[[], Awaitable[None]]
 HEAD = (
     b"POST /v1/pings HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEYS["app"].encode() + b"\r\n"
 )
@@ -143,53 +146,59 @@ async def test_hundreds_of_silent_connections_do_not_disturb_the_others(
         assert told["accepted"] == 3
 
 
+@contextlib.asynccontextmanager
+async def without_room(client: Client) -> AsyncIterator[tuple[list[dict[str, Any]], Serve]]:
+    """A queue of ten pings that is full: what it holds, and what empties it."""
+    gate = await slow_down(client)
+    rows = [ping(f"d{ix}", RIVOLI) for ix in range(10)]
+    posting = asyncio.create_task(client.ok("POST", "/v1/pings", rows))
+
+    async def is_full() -> bool:
+        return client.service.context.intake.ping_count == 10
+
+    async def serve() -> None:
+        gate.set()
+        assert (await posting)["accepted"] == 10
+
+    await until(is_full)
+    yield rows, serve
+
+
 async def test_where_nothing_more_fits_a_post_is_refused_at_its_head(
     tmp_path: Path, door: str
 ) -> None:
-    async with served(tmp_path, queue_pings=10, door=door) as client:
-        gate = await slow_down(client)
-        rows = [ping(f"d{ix}", RIVOLI) for ix in range(10)]
-        posting = asyncio.create_task(client.ok("POST", "/v1/pings", rows))
-
-        async def is_full() -> bool:
-            return client.service.context.intake.ping_count == 10
-
-        await until(is_full)
+    async with (
+        served(tmp_path, queue_pings=10, door=door) as client,
+        without_room(client) as (_, serve),
+    ):
         async with bare(client) as (reader, writer):
             writer.write(HEAD + b"Content-Length: 2000\r\n\r\n")
             told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
         assert told.startswith(b"HTTP/1.1 429")
         assert b"Retry-After: 1" in told
-        gate.set()
-        assert (await posting)["accepted"] == 10
+        await serve()
 
 
 async def test_who_found_no_room_is_served_again_after_the_wait_it_was_told(
     tmp_path: Path, door: str
 ) -> None:
-    async with served(tmp_path, queue_pings=10, door=door) as client:
-        gate = await slow_down(client)
-        rows = [ping(f"d{ix}", RIVOLI) for ix in range(10)]
-        posting = asyncio.create_task(client.ok("POST", "/v1/pings", rows))
-
-        async def is_full() -> bool:
-            return client.service.context.intake.ping_count == 10
-
-        await until(is_full)
+    async with (
+        served(tmp_path, queue_pings=10, door=door) as client,
+        without_room(client) as (rows, serve),
+        bare(client) as (reader, writer),
+    ):
         body = json.dumps(rows).encode()
         request = HEAD + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-        async with bare(client) as (reader, writer):
-            writer.write(request)
-            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-            assert told.startswith(b"HTTP/1.1 429")
-            length = int(told.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
-            await reader.readexactly(length)
-            gate.set()
-            assert (await posting)["accepted"] == 10
-            # The same connection, at once: it is not read before the second is over.
-            asked_s = elapsed_s()
-            writer.write(request)
-            assert (await client.ok("POST", "/v1/pings", rows[:1]))["accepted"] == 1
-            told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
-            assert told.startswith(b"HTTP/1.1 200")
-            assert elapsed_s() - asked_s > 0.5
+        writer.write(request)
+        told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert told.startswith(b"HTTP/1.1 429")
+        length = int(told.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        await serve()
+        # The same connection, at once: it is not read before the second is over.
+        asked_s = elapsed_s()
+        writer.write(request)
+        assert (await client.ok("POST", "/v1/pings", rows[:1]))["accepted"] == 1
+        told = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+        assert told.startswith(b"HTTP/1.1 200")
+        assert elapsed_s() - asked_s > 0.5
