@@ -10,7 +10,9 @@ import pytest
 from geoengine.core.columns import LastFixes, Rests
 from geoengine.core.errors import StateConflict
 from geoengine.core.record import Presence, Record
+from geoengine.core.stays import Settled
 from geoengine.state.base import Commit, State
+from geoengine.state.embedded.stays import StayTable
 from geoengine.state.local import LocalState
 from tests.state.backends import World
 from tests.state.samples import change, commit_of, fixes, last, located, one, op, write
@@ -135,3 +137,13 @@ async def test_an_erased_person_has_no_stay(busy_world: World) -> None:
     await settle(state, standing("ann", 600, 9))
     known = await state.known(fixes("ann"))
     assert known.stays.zone_prints[0].tolist() == [9, 0, 0]
+
+
+def test_no_slot_is_never_current_however_full_the_table_is() -> None:
+    table = StayTable()
+    count = 256  # as many as there is room for at first
+    settled = [(f"p{ix}", Settled("d", (7,), 9, 3)) for ix in range(count)]
+    slots = table.place(settled, np.zeros(count, np.int64), np.arange(count))
+    turns = table.take(slots).turn
+    assert table.are_current(slots, turns).all()
+    assert not table.are_current(np.array([-1]), turns[-1:]).any()

@@ -120,7 +120,7 @@ class LastFixTable:
         """Remember these fixes; ``flags_of`` tells the flags of a device new to the table."""
         keys = last.device_keys
         self._turn = (self._turn + 1) & 0xFFFF_FFFF
-        rows = self._rows_of(last)
+        rows = self._rows_of(last.slot_ix, keys).copy()  # new devices get theirs below
         self._seen[rows] = self._turn  # before making room: these must not be what leaves
         new = rows_where(rows == UNKNOWN)
         if len(new):
@@ -134,12 +134,12 @@ class LastFixTable:
         self._note_suspects(rows, last)
         self._clear_unknown()
 
-    def _rows_of(self, last: LastFixes) -> Rows:
-        """Where these devices are now; they may have come, left or moved since they were known."""
-        rows = last.slot_ix.copy()
-        moved = rows_where(~self._index.holds(rows, last.device_keys))
+    def _rows_of(self, rows: Longs, keys: Longs) -> Rows:
+        """Where devices are now that were in these rows: they may have come, left or moved."""
+        moved = rows_where(~self._index.holds(rows, keys))
         if len(moved):
-            rows[moved] = self._index.find(last.device_keys[moved])
+            rows = rows.copy()
+            rows[moved] = self._index.find(keys[moved])
         return rows
 
     # --- stays ----------------------------------------------------------------------------------
@@ -155,7 +155,8 @@ class LastFixTable:
         self._stays.note(slots[current], rests.lag_ms[current])
 
     def _slots_of(self, last: LastFixes, rests: Rests) -> tuple[Longs, Longs]:
-        rows = self._rows_of(last.take(rests.last_ix))
+        asked = rests.last_ix
+        rows = self._rows_of(last.slot_ix[asked], last.device_keys[asked])
         return self._stay.take(rows).astype(np.int64), rests.turn
 
     def on_record(

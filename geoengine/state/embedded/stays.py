@@ -66,8 +66,8 @@ class StayTable:
         self._free += slots
 
     def are_current(self, slots: Longs, turns: Longs) -> Bools:
-        """Whether each slot is as it was at that turn."""
-        same: Bools = self._turns[slots] == turns
+        """Whether each slot is as it was at that turn; a negative one is no slot."""
+        same: Bools = (slots >= 0) & (self._turns[slots] == turns)
         return same
 
     def note(self, slots: Longs, lag_ms: Longs) -> None:
