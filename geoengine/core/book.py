@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
 from geoengine.core.policy import Limits, Policy
+from geoengine.core.quiet import ground_of
 from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
 from geoengine.core.zones import CIRCLE, PLACE, Zones
+
+if TYPE_CHECKING:
+    from geoengine.core.quiet._quiet import Ground
 
 MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
 
@@ -85,6 +89,11 @@ class Book:
     def index(self) -> ZoneIndex:
         """The zones, ready to be matched."""
         return ZoneIndex(self.zones)
+
+    @cached_property
+    def ground(self) -> Ground | None:
+        """The zones, as the compiled pass reads them; None without it."""
+        return ground_of(self.index, self.zones, self.limits)
 
     @cached_property
     def zone_ix_of(self) -> dict[str, int]:
@@ -262,6 +271,7 @@ class Book:
 _NOWHERE: frozenset[int] = frozenset()
 _TABLES = (
     "index",
+    "ground",
     "zone_ix_of",
     "marks",
     "memory_ms",

@@ -36,13 +36,13 @@ class ZoneIndex:
         kind = zones.kind
         self._zone_count = len(zones)
         self._zones = np.array(len(zones))
-        self._circle_zones = np.flatnonzero(kind == CIRCLE).astype(np.int32)
+        self.circle_zones = np.flatnonzero(kind == CIRCLE).astype(np.int32)
         self._polygon_zones = np.flatnonzero(kind == POLYGON).astype(np.int32)
-        self._is_all_circles = len(self._circle_zones) == len(zones)
+        self._is_all_circles = len(self.circle_zones) == len(zones)
         self.circles = Circles(
-            zones.lon_deg[self._circle_zones],
-            zones.lat_deg[self._circle_zones],
-            zones.radius_m[self._circle_zones],
+            zones.lon_deg[self.circle_zones],
+            zones.lat_deg[self.circle_zones],
+            zones.radius_m[self.circle_zones],
         )
         self._match_circles_one = self.circles.match_one_by
         self.polygons = Polygons([zones.polygons[ix] for ix in self._polygon_zones.tolist()])
@@ -73,7 +73,7 @@ class ZoneIndex:
         Tested against the geodesic from every fix to every zone. Cost: benchmarks/bench_match.py.
         """
         fix_ix, circle_ix, edge_m = self.circles.match(lon_deg, lat_deg)
-        zone_ix = circle_ix if self._is_all_circles else self._circle_zones.take(circle_ix)
+        zone_ix = circle_ix if self._is_all_circles else self.circle_zones.take(circle_ix)
         if len(self.polygons):
             also_fix_ix, polygon_ix, also_edge_m = self.polygons.match(lon_deg, lat_deg)
             fix_ix = np.concatenate([fix_ix, also_fix_ix])
@@ -98,7 +98,7 @@ class ZoneIndex:
             if len(found) > 1:
                 found.sort()
             return found
-        zones = self._circle_zones
+        zones = self.circle_zones
         named = [(int(zones[ix]), edge_m) for ix, edge_m in found]
         zones = self._polygon_zones
         if len(zones):
@@ -179,7 +179,7 @@ class ZoneIndex:
             return _NO_CROSSINGS
         is_circle = found.is_circle
         zone_ix = np.empty(len(is_circle), np.int32)
-        zone_ix[is_circle] = self._circle_zones[found.item_ix[is_circle]]
+        zone_ix[is_circle] = self.circle_zones[found.item_ix[is_circle]]
         zone_ix[~is_circle] = self._polygon_zones[found.item_ix[~is_circle]]
         order = np.lexsort((zone_ix, found.segment_ix))
         return Crossings(
@@ -227,7 +227,7 @@ class ZoneIndex:
     def _shapes(self) -> Shapes:
         return Shapes(
             self.circles,
-            self._circle_zones,
+            self.circle_zones,
             self.polygons,
             self._polygon_zones,
             self._zone_count,

@@ -25,16 +25,16 @@ from geoengine.core.columns import (
     Rests,
     rows_where,
 )
+from geoengine.core.few import Handful
 from geoengine.core.match import match
 from geoengine.core.stays import Look, resting
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
+from geoengine.core.units import DEGREE_M, SEGMENT_MAX_M
 from geoengine.core.visits import Fix
 from geoengine.core.weigh import are_coarse, sigmas_m, z_of
 from geoengine.core.zones import CIRCLE
 
-DEGREE_M = 111_320.0  # of latitude, roughly: it only sorts out which ways need not be asked about
-SEGMENT_MAX_M = 10_000.0  # a longer way between two fixes says nothing of what it passed
-
+FEW = 6  # so many fixes are looked at one by one: numpy's fixed cost is that of a dozen
 
 NO_EDGES: dict[int, float] = {}
 NO_CROSSINGS = Crossings(
@@ -68,12 +68,16 @@ def scan(
         fixes, known = fixes.take(keep), known.take(keep)
     if not len(fixes):
         return Scan({}, None, None, counts)
+    if len(fixes) <= FEW:
+        few = Handful(fixes, known, book, now_ms, busy, counts)
+        last, rests = few.look()
+        return Scan(few.timelines, last, rests, counts)
     track = follow(fixes, known)
     late, suspect = (int((track.fate == fate).sum()) for fate in (LATE, SUSPECT))
     counts["accepted"] = len(fixes) - late - suspect
     counts["late"], counts["suspect"] = late, suspect
-    look = _Look.at(track, book, now_ms, busy, counts)
-    return Scan(look.timelines(), track.last, look.rests, counts)
+    seen = _Look.at(track, book, now_ms, busy, counts)
+    return Scan(seen.timelines(), track.last, seen.rests, counts)
 
 
 @dataclass(frozen=True, slots=True)

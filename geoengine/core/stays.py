@@ -24,6 +24,7 @@ from geoengine.core.columns import (
     Ints,
     Longs,
     Rests,
+    Stays,
     rows_where,
 )
 from geoengine.core.policy import Limits
@@ -43,6 +44,7 @@ class Settled(NamedTuple):
     zone_prints: tuple[int, ...]
     dwell_ms: int
     lag_ms: int
+    is_alone: bool  # no other device of the person has ever been heard of
 
 
 def settled(record: Record) -> Settled | None:
@@ -61,7 +63,9 @@ def settled(record: Record) -> Settled | None:
         if 0 <= presence.dwell_ms < dwell_ms:
             dwell_ms = presence.dwell_ms
         prints.append(presence.zone_print)
-    return Settled(device_id, tuple(prints), dwell_ms, record.lag_ms)
+    return Settled(
+        device_id, tuple(prints), dwell_ms, record.lag_ms, is_alone=len(record.devices) == 1
+    )
 
 
 def heard_again(record: Record, fix_ms: int, lag_ms: int) -> None:
@@ -70,6 +74,19 @@ def heard_again(record: Record, fix_ms: int, lag_ms: int) -> None:
     for presence in record.presences.values():
         presence.seen_ms = fix_ms
         record.devices[presence.device_id] = fix_ms
+
+
+Pair = tuple[int, float, bool]  # a zone a fix lies in, edge_m, whether that is news: `Look.is_news`
+
+
+class Seen(NamedTuple):
+    """One fix, and what it says of zones."""
+
+    at_ms: int
+    recv_ms: int
+    accuracy_m: float
+    before_ms: int  # the device's accepted fix before
+    pairs: list[Pair]
 
 
 class Look(NamedTuple):
@@ -128,7 +145,7 @@ def resting(look: Look, book: Book) -> tuple[Bools, Rests | None]:
 def _few(look: Look, rows: Longs, busy: Set[str], book: Book) -> Bools:
     """Which of these rows, each the only one of its device, are of somebody at rest."""
     found = look.found
-    pairs: dict[int, list[tuple[int, float, bool]]] = {}
+    pairs: dict[int, list[Pair]] = {}
     columns = (found.fix_ix, found.zone_ix, found.edge_m, look.is_news)
     for row, *pair in zip(*(column.tolist() for column in columns), strict=True):
         pairs.setdefault(row, []).append(tuple(pair))
@@ -144,20 +161,31 @@ def _few(look: Look, rows: Longs, busy: Set[str], book: Book) -> Bools:
     )
 
 
-def _stays(look: Look, row: int, pairs: list[tuple[int, float, bool]], book: Book) -> bool:
+def _stays(look: Look, row: int, pairs: list[Pair], book: Book) -> bool:
     """Whether the fix in this row finds the person where they stood, before any deadline."""
-    track, fixes, known = look.track, look.track.fixes, look.track.known
-    stays, stay = known.stays, int(known.stay_ix[row])
+    track, fixes = look.track, look.track.fixes
     if track.fate[row] != ACCEPTED or track.is_strange[row]:
         return False
-    at_ms, recv_ms, before_ms = (
-        int(column[row]) for column in (fixes.fix_ms, fixes.recv_ms, track.previous_ms)
+    seen = Seen(
+        int(fixes.fix_ms[row]),
+        int(fixes.recv_ms[row]),
+        float(fixes.accuracy_m[row]),
+        int(track.previous_ms[row]),
+        pairs,
     )
+    return goes_on(track.known.stays, int(track.known.stay_ix[row]), seen, look.now_ms, book)
+
+
+def goes_on(stays: Stays, stay: int, seen: Seen, now_ms: int, book: Book) -> bool:
+    """Whether an accepted fix of the device of this stay, the only one in its batch, changes
+    nothing: it finds the person where they stood, before any deadline.
+    """
+    at_ms, recv_ms, before_ms = seen.at_ms, seen.recv_ms, seen.before_ms
     dwell_ms, lag_before_ms = int(stays.dwell_ms[stay]), int(stays.lag_ms[stay])
     lag_ms = max(recv_ms - at_ms, 0)
     # As `engine` lets deadlines pass: up to the fix, or to when it reached us, before it; and up
     # to now after it.
-    until_ms = max(at_ms, recv_ms - lag_before_ms, look.now_ms - lag_ms + 1)
+    until_ms = max(at_ms, recv_ms - lag_before_ms, now_ms - lag_ms + 1)
     if dwell_ms < until_ms or before_ms + book.limits.silence_min_ms < until_ms:
         return False
     if lag_ms > LAG_MAX_MS:
@@ -169,9 +197,9 @@ def _stays(look: Look, row: int, pairs: list[tuple[int, float, bool]], book: Boo
         return False
     stood_in: list[int] = stays.zone_prints[stay].tolist()
     held_count, stood_count = 0, sum(zone_print != 0 for zone_print in stood_in)
-    for zone_ix, edge_m, is_news in pairs:
+    for zone_ix, edge_m, is_news in seen.pairs:
         if int(book.zones.prints[zone_ix]) in stood_in:
-            held_count += _is_held(zone_ix, edge_m, float(fixes.accuracy_m[row]), book)
+            held_count += _is_held(zone_ix, edge_m, seen.accuracy_m, book)
         elif is_news:
             return False
     return held_count == stood_count

@@ -3,7 +3,7 @@
 A fix not newer than the last accepted one of its device is *late*. One that would need more than
 70 m/s from there, both accuracies subtracted, is *suspect*: held until the next one agrees with
 it; the third in a row begins a new track. Devices whose fixes are all plausible, nearly all of
-them, are dealt with in columns; the others one fix at a time by `_Walker`, the definition.
+them, are dealt with in columns; the others one fix at a time by `Walker`, the definition.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class _Run:
     previous_lat: Floats
     previous_accuracy: Floats
     way_max_m: Floats
-    walked: dict[int, _Walker]  # devices walked one fix at a time
+    walked: dict[int, Walker]  # devices walked one fix at a time
 
     @classmethod
     def of(cls, fixes: Fixes, known: Known, starts: Longs) -> _Run:
@@ -193,7 +193,7 @@ class _Run:
     def walk(self, device: int) -> None:
         """One device, one fix at a time."""
         start, end = int(self.starts[device]), int(self.ends[device])
-        walker = _Walker.of(self.known, start)
+        walker = Walker.of(self.known, start)
         fixes = self.fixes
         for row in range(start, end):
             fix = Spot(
@@ -243,7 +243,7 @@ def _shifted(column: Column, before: Column, starts: Longs) -> Column:
 
 
 @dataclass(slots=True)
-class _Walker:
+class Walker:
     """One device's track: the last accepted fix, and the suspect after it."""
 
     last: Spot
@@ -251,7 +251,7 @@ class _Walker:
     suspect_count: int
 
     @classmethod
-    def of(cls, known: Known, row: int) -> _Walker:
+    def of(cls, known: Known, row: int) -> Walker:
         return cls(
             last=Spot(
                 float(known.lon_deg[row]),
@@ -305,6 +305,9 @@ class _Walker:
 
 
 def _is_plausible(before: Spot, after: Spot) -> bool:
-    seconds = max((after.at_ms - before.at_ms) / SECOND_MS, 1.0)
+    reach_m = max((after.at_ms - before.at_ms) / SECOND_MS, 1.0) * SPEED_MAX_MPS
+    most_deg = abs(after.lon_deg - before.lon_deg) + abs(after.lat_deg - before.lat_deg)
+    if most_deg * DEGREE_MAX_M <= reach_m:
+        return True
     far_m = distance_m(*(np.array([x]) for x in (*before[:2], *after[:2])))
-    return not float(far_m[0]) - before.accuracy_m - after.accuracy_m > SPEED_MAX_MPS * seconds
+    return not float(far_m[0]) - before.accuracy_m - after.accuracy_m > reach_m

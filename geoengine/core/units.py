@@ -22,6 +22,11 @@ ACCURACY_MAX_M = (
 )
 COARSE_SIGMAS = 2.0  # below R = 2 sigma even the centre is inside with only 87 %
 
+# The way between two fixes of a device. A longer one says nothing of what it passed. The degree, of
+# latitude and rough, only sorts out which ways need not be asked about.
+DEGREE_M = 111_320.0
+SEGMENT_MAX_M = 10_000.0
+
 # An impossible speed, metres per second (250 km/h): faster than any road, slower than GPS jumps.
 SPEED_MAX_MPS = 70.0
 SUSPECTS_TO_RESET = 3  # so many impossible fixes in a row and the track starts anew

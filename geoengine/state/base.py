@@ -37,12 +37,14 @@ What it does not do: read a clock (times are arguments), decide anything, know w
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec import Struct
 
-from geoengine.core.columns import Fixes, Known, LastFixes, Rests
+from geoengine.core.book import Book
+from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests
 from geoengine.core.record import Change as Change
 from geoengine.core.record import Decision, Record, Send
 
@@ -122,6 +124,16 @@ class Stats(Struct, frozen=True):
 
 class Records(Protocol):
     """People, what is remembered of them, and their deadlines."""
+
+    async def note_quiet(
+        self, fixes: Fixes, book: Book, busy: Set[str], *, is_assumed: bool, now_ms: int
+    ) -> Longs:
+        """Note the fixes that change nothing but when and where a device was last; `core.quiet`.
+
+        Returns the rows of all others, ascending, for `known` and a commit. A back end may leave
+        any fix, and leaves those of ``busy`` people.
+        """
+        ...
 
     async def known(self, fixes: Fixes) -> Known:
         """What is known of the sender of each fix: one row per row of ``fixes``."""

@@ -11,13 +11,15 @@ Without a path there is no file and no thread, and nothing else differs: replay 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from functools import partial
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
-from geoengine.core.columns import Fixes, Known
+from geoengine.core.book import Book
+from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Record
 from geoengine.core.units import MINUTE_MS
@@ -114,6 +116,18 @@ class LocalState:
     async def known(self, fixes: Fixes) -> Known:
         """What is known of the sender of each fix: one row per row of ``fixes``."""
         return self._last.known(fixes.device_ids, self._people)
+
+    async def note_quiet(
+        self, fixes: Fixes, book: Book, busy: Set[str], *, is_assumed: bool, now_ms: int
+    ) -> Longs:
+        """Note the fixes that change nothing else; the rows of the others."""
+        self._require_usable()
+        ground = book.ground
+        if ground is None:
+            return np.arange(len(fixes))
+        names_of = self._people.names_of
+        names = [name for person_id in busy | self._held.keys() for name in names_of(person_id)]
+        return self._last.note_quiet(fixes, ground, names, is_assumed=is_assumed, now_ms=now_ms)
 
     async def owners(self, names: list[str]) -> list[str]:
         """The person each name stands for; itself if nobody."""

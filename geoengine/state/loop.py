@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 from geoengine.core import people
@@ -33,30 +33,50 @@ async def _until_agreed(once: Callable[[], Awaitable[Outcome]]) -> Outcome:
 async def advance(state: State, book: Book, batch: Batch) -> Outcome:
     """One batch: identify, look, load, step, commit; again from the look on a conflict.
 
-    Raises `StateUnavailable` when the state cannot commit; then nothing has happened.
+    Fixes that change nothing are noted first, and no more is done about them. Raises
+    `StateUnavailable` when the state cannot commit; then nothing else has happened.
     """
     await _identify_all(state, book, batch)
     is_assumed = "location" in batch.purposes(book)
+    quiet_count = 0
 
     async def once() -> Outcome:
+        nonlocal batch, quiet_count
         counts: Counter[str] = Counter()
         heard = await _heard(state, book, batch, counts)
-        known = await state.known(batch.fixes)
-        seen = scan(
-            batch.fixes,
-            known,
-            book,
-            is_assumed=is_assumed,
-            now_ms=batch.now_ms,
-            busy={*heard, *batch.due},
-        )
-        seen.counts.update(counts)
-        records = await state.load(sorted({*seen.timelines, *heard, *batch.due}))
-        outcome = step(batch, seen, heard, records, book)
-        await _commit(state, outcome, batch.now_ms)
-        return outcome
+        busy = {*heard, *batch.due}
+        if fix_count := len(batch.fixes):
+            left = await state.note_quiet(
+                batch.fixes, book, busy, is_assumed=is_assumed, now_ms=batch.now_ms
+            )
+            if len(left) < fix_count:
+                quiet_count += fix_count - len(left)
+                batch = replace(batch, fixes=batch.fixes.take(left))
+            counts["accepted"] = quiet_count
+        if not len(batch.fixes) and not busy:
+            return Outcome(counts=counts)
+        return await _stepped(state, book, batch, heard, counts, is_assumed)
 
     return await _until_agreed(once)
+
+
+async def _stepped(
+    state: State,
+    book: Book,
+    batch: Batch,
+    heard: dict[str, list[Sighting]],
+    counts: Counter[str],
+    is_assumed: bool,
+) -> Outcome:
+    """The way of the fixes that may change something, of what was heard, and of who is due."""
+    busy = {*heard, *batch.due}
+    known = await state.known(batch.fixes)
+    seen = scan(batch.fixes, known, book, is_assumed=is_assumed, now_ms=batch.now_ms, busy=busy)
+    seen.counts.update(counts)  # a Counter's update adds
+    records = await state.load(sorted({*seen.timelines, *busy}))
+    outcome = step(batch, seen, heard, records, book)
+    await _commit(state, outcome, batch.now_ms)
+    return outcome
 
 
 async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from geoengine.core.columns import Fixes, Known, Spot
 from geoengine.core.model import Cap
-from geoengine.core.track import ACCEPTED, _Walker, follow
+from geoengine.core.track import ACCEPTED, Walker, follow
 from tests.core.world import Walk, World, a_campaign, a_store, spot
 
 STORES = [a_store("one"), a_store("two", 150), a_store("three", 1200)]
@@ -173,9 +173,9 @@ def test_columns_and_one_fix_at_a_time_agree_on_what_counts(rows: list[tuple[str
     )
     known = Known.nothing(fixes.device_ids)
     track = follow(fixes, known)
-    walkers: dict[str, _Walker] = {}
+    walkers: dict[str, Walker] = {}
     for row, source in enumerate(track.row_ix.tolist()):
-        walker = walkers.setdefault(fixes.device_ids[source], _Walker.of(known, 0))
+        walker = walkers.setdefault(fixes.device_ids[source], Walker.of(known, 0))
         fate, previous = walker.take(
             Spot(fixes.lon_deg[source], fixes.lat_deg[source], 30.0, int(fixes.fix_ms[source]))
         )

@@ -145,7 +145,7 @@ def standing(**more: object) -> Record:
 
 
 def test_who_has_anything_pending_is_not_settled():
-    assert settled(standing()) == ("ann", (7,), 9, 2)
+    assert settled(standing()) == ("ann", (7,), 9, 2, True)
     assert settled(standing(pending_ms=4)) is None
     assert settled(standing(is_inside=False)) is None
     assert settled(standing(seen_ms=4)) is None

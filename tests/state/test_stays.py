@@ -142,7 +142,7 @@ async def test_an_erased_person_has_no_stay(busy_world: World) -> None:
 def test_no_slot_is_never_current_however_full_the_table_is() -> None:
     table = StayTable()
     count = 256  # as many as there is room for at first
-    settled = [(f"p{ix}", Settled("d", (7,), 9, 3)) for ix in range(count)]
+    settled = [(f"p{ix}", Settled("d", (7,), 9, 3, True)) for ix in range(count)]
     slots = table.place(settled, np.zeros(count, np.int64), np.arange(count))
     turns = table.take(slots).turn
     assert table.are_current(slots, turns).all()

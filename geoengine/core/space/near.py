@@ -63,10 +63,10 @@ class NearCircles:
     ) -> None:
         close = np.flatnonzero(~np.isnan(rows[:, A0]))
         self._count = len(rows)
-        self._twin_of = close[(bounds[close, 0] < -180) | (bounds[close, 2] > 180)].astype(np.int32)
-        self.rows = np.concatenate([rows, _shifted(rows[self._twin_of])])
+        self.twin_of = close[(bounds[close, 0] < -180) | (bounds[close, 2] > 180)].astype(np.int32)
+        self.rows = np.concatenate([rows, _shifted(rows[self.twin_of])])
         self.radius_m = radius_m
-        members = np.concatenate([close, self._twin_of])
+        members = np.concatenate([close, self.twin_of])
         center, scale2 = rows[members][:, [LON, LAT]], rows[members][:, [B0, A0]]
         twins = np.arange(len(rows), len(self.rows))
         self.grid = grid_of_circles(bounds[members], center, scale2)
@@ -77,16 +77,16 @@ class NearCircles:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        arrays = (self.rows, self._twin_of, self.radius_m)
+        arrays = (self.rows, self.twin_of, self.radius_m)
         return self.grid.nbytes + sum(array.nbytes for array in arrays)
 
     def circles_of(self, row_ix: Ints) -> Ints:
         """The circles that rows are of, shape (N,)."""
-        if not len(self._twin_of):
+        if not len(self.twin_of):
             return row_ix
         is_twin = row_ix >= self._count
         circle_ix = row_ix.copy()
-        circle_ix[is_twin] = self._twin_of[row_ix[is_twin] - self._count]
+        circle_ix[is_twin] = self.twin_of[row_ix[is_twin] - self._count]
         return circle_ix
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
@@ -153,7 +153,7 @@ class NearCircles:
 
     def circle_of(self, row_ix: int) -> int:
         """The circle that a row is of."""
-        return row_ix if row_ix < self._count else int(self._twin_of[row_ix - self._count])
+        return row_ix if row_ix < self._count else int(self.twin_of[row_ix - self._count])
 
     def _views(self) -> _Views:
         """What the scalar path reads; an element of a memoryview costs half of an array's."""

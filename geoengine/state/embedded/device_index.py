@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Bools, rows_where
+from geoengine.core.columns import Bools, Ints, rows_where
 
 Rows = NDArray[np.intp]
 Keys = NDArray[np.int64]
@@ -32,6 +32,11 @@ class DeviceIndex:
         self._slots = np.zeros(2_048, np.int32)
         self._keys = np.zeros(FIRST_ROW, np.int64)  # by row
         self._used = 0  # slots that are not empty
+
+    @property
+    def columns(self) -> tuple[Ints, Keys]:
+        """The slots, and the keys by row."""
+        return self._slots, self._keys
 
     def find(self, keys: Keys) -> Rows:
         """The row of each key, shape as ``keys``; `UNKNOWN` where there is none."""

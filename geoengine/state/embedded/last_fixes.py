@@ -10,17 +10,21 @@ they never reach a disk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.columns import Known, LastFixes, Longs, Rests, Spot, keys_of, rows_where
+from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, Spot, keys_of, rows_where
 from geoengine.core.record import Record
 from geoengine.core.stays import Settled, heard_again
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
 from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
 from geoengine.state.embedded.stays import StayTable
+
+if TYPE_CHECKING:
+    from geoengine.core.quiet._quiet import Ground
 
 _FIRST_ROWS = 1_024
 # Eviction looks at so many rows at a time and lets the least recently seen eighth of them go: the
@@ -57,6 +61,7 @@ class LastFixTable:
         self._suspect_count = np.zeros(rows, np.int8)
         self._flags = np.zeros(rows, np.uint8)
         self._seen = np.zeros(rows, np.uint32)  # the turn of the latest update
+        self._mark = np.zeros(rows, np.int32)  # scratch of `note_quiet`, all zero between two
 
     def __len__(self) -> int:
         return len(self._ids) - FIRST_ROW - len(self._free)
@@ -133,6 +138,45 @@ class LastFixTable:
         self._suspect_count[rows] = last.suspect_count
         self._note_suspects(rows, last)
         self._clear_unknown()
+
+    def note_quiet(
+        self, fixes: Fixes, ground: Ground, busy: list[str], *, is_assumed: bool, now_ms: int
+    ) -> Longs:
+        """Remember the fixes that change nothing else; the rows of those that are left.
+
+        Nothing of the ``busy`` devices is taken. What may be taken: `core.quiet`.
+        """
+        self._turn = (self._turn + 1) & 0xFFFF_FFFF
+        barred = self._index.find(keys_of(busy)).tolist() if busy else []
+        noted = np.zeros(len(fixes), np.int32)
+        count = ground.note(
+            (
+                *self._index.columns,
+                self._places,
+                self._fix_ms,
+                self._stay,
+                self._suspect_count,
+                self._flags,
+                self._seen,
+                self._mark,
+            ),
+            self._stays.columns,
+            (
+                fixes.device_ids,
+                fixes.lon_deg,
+                fixes.lat_deg,
+                fixes.accuracy_m,
+                fixes.fix_ms,
+                fixes.recv_ms,
+                fixes.post_ix,
+                noted,
+            ),
+            barred,
+            is_assumed,
+            now_ms,
+            self._turn,
+        )
+        return rows_where(noted >= 0) if count else np.arange(len(fixes))
 
     def _rows_of(self, rows: Longs, keys: Longs) -> Rows:
         """Where devices are now that were in these rows: they may have come, left or moved."""
@@ -274,7 +318,7 @@ class LastFixTable:
 
     def _grow(self, rows: int) -> None:
         rows = min(max(rows, 2 * len(self._seen)), self.capacity + FIRST_ROW)
-        for name in ("_places", "_fix_ms", "_stay", "_suspect_count", "_flags", "_seen"):
+        for name in ("_places", "_fix_ms", "_stay", "_suspect_count", "_flags", "_seen", "_mark"):
             setattr(self, name, _grown(getattr(self, name), rows))
 
     def _make_room(self) -> bool:

@@ -29,10 +29,19 @@ class StayTable:
         self._lag_ms = np.zeros(_FIRST_SLOTS, np.int32)
         self._kept_ms = np.zeros(_FIRST_SLOTS, np.int64)  # the last fix that the record knows of
         self._turns = np.zeros(_FIRST_SLOTS, np.uint32)
+        self._is_alone = np.zeros(_FIRST_SLOTS, bool)
         self.rows = np.zeros(_FIRST_SLOTS, np.int32)  # of the last-fix table
 
     def __len__(self) -> int:
         return len(self.person_ids) - len(self._free)
+
+    @property
+    def columns(self) -> tuple[Longs, Longs, Ints, Bools]:
+        """By slot: zone prints, first dwell, lag, and whether the device is the person's only one.
+
+        Only lags may be written.
+        """
+        return self._zone_prints, self._dwell_ms, self._lag_ms, self._is_alone
 
     def take(self, slots: Longs) -> Stays:
         """The stays in these slots, in order."""
@@ -52,6 +61,7 @@ class StayTable:
         self._dwell_ms[slots] = [stay.dwell_ms for _, stay in settled]
         self._lag_ms[slots] = [stay.lag_ms for _, stay in settled]
         self._kept_ms[slots] = kept_ms
+        self._is_alone[slots] = [stay.is_alone for _, stay in settled]
         self._turns[slots] = self._turn
         self.rows[slots] = rows
         for slot, (person_id, _) in zip(slots.tolist(), settled, strict=True):
@@ -102,7 +112,15 @@ class StayTable:
         return len(self.person_ids) - 1
 
     def _grow(self, count: int) -> None:
-        for name in ("_zone_prints", "_dwell_ms", "_lag_ms", "_kept_ms", "_turns", "rows"):
+        for name in (
+            "_zone_prints",
+            "_dwell_ms",
+            "_lag_ms",
+            "_kept_ms",
+            "_turns",
+            "_is_alone",
+            "rows",
+        ):
             before = getattr(self, name)
             larger = np.zeros((count, *before.shape[1:]), before.dtype)
             larger[: len(before)] = before
