@@ -112,6 +112,8 @@ def _number_ms(number: int | float, start_ms: int | None) -> int:
 
 def _numbers_ms(numbers: NDArray[np.float64], start_ms: int | None) -> Longs:
     """Doubles hold milliseconds since the epoch exactly until the year 287396."""
+    if start_ms is None and numbers.min() >= _MS_FROM and numbers.max() <= _FAR_MS:
+        return np.rint(numbers).astype(np.int64)  # all are milliseconds, as nearly always
     near = np.clip(numbers, -_FAR_MS, _FAR_MS)
     if start_ms is not None:
         ms = start_ms + near * SECOND_MS

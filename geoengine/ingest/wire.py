@@ -42,7 +42,7 @@ class Malformed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows(Generic[T]):
     """The rows of a body that have the right types, and the rejects among the rest.
 

@@ -44,16 +44,20 @@ class Post:
     row_count: int  # of the pings or sightings
     rows: Rows[Ping]
     sightings: Sightings = NO_SIGHTINGS
+    is_told: bool = False
 
     def resolve(self, late: Sequence[Reject] = (), events: Sequence[Event] = ()) -> list[Reject]:
         """Tell the sender what its rows caused, durably; all its rejects."""
+        self.is_told = True
         rejects = self.rows.rejects_with(late)
         self.on_answer(taken(self.row_count - len(late), rejects, events))
         return rejects
 
     def refuse(self, error: BaseException) -> None:
-        """Tell the sender that nothing was committed."""
-        self.on_answer(error)
+        """Tell the sender that nothing was committed, unless it has been told already."""
+        if not self.is_told:
+            self.is_told = True
+            self.on_answer(error)
 
 
 class Intake:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from geoengine.core.book import Book
+from geoengine.core.columns import Longs
 from geoengine.core.engine import Batch, Outcome
 from geoengine.core.errors import StateConflict, StateError, StateUnavailable
 from geoengine.core.record import Event
@@ -119,29 +120,44 @@ class Worker:
     async def _serve(self, posts: list[Post], due: tuple[str, ...]) -> None:
         try:
             rows = joined(posts)
-            outcome = await self._advance(rows, due) if len(rows) or due else Outcome()
+            outcome = await self._advance(posts, rows, due) if len(rows) or due else Outcome()
         except (StateUnavailable, StateConflict) as error:
             self._refuse(posts, error)
         except StateError:
             self._refuse(posts, StateUnavailable("the state failed"))
             raise
         except Exception as error:
-            await self._isolate(posts, due, error)
+            await self._isolate([post for post in posts if not post.is_told], due, error)
         else:
             self._trouble = ""
             self._metrics.count_rejects(answer(posts, rows.rejects, outcome.events))
 
-    async def _advance(self, rows: Joined, due: tuple[str, ...]) -> Outcome:
-        began_s = elapsed_s()
+    async def _advance(self, posts: list[Post], rows: Joined, due: tuple[str, ...]) -> Outcome:
+        began_s, metrics, noted_count = elapsed_s(), self._metrics, 0
         batch = Batch(fixes=rows.fixes, sightings=rows.sightings, due=due, now_ms=self._clock())
-        outcome = await advance(self._state, self.book, batch)
-        self._count(outcome, len(rows), elapsed_s() - began_s)
+
+        def on_noted(post_ix: Longs) -> None:
+            # Whoever has nothing at stake in the commit need not wait for the disk; and what is
+            # noted stays noted, whatever becomes of the commit.
+            nonlocal noted_count
+            count = len(rows.fixes) - len(post_ix) - noted_count
+            noted_count += count
+            metrics.pings.inc(count)
+            metrics.fixes.add(("accepted",), count)
+            metrics.count_rejects(answer_others(posts, rows, set(post_ix.tolist())))
+
+        outcome = await advance(self._state, self.book, batch, on_noted)
+        outcome.counts["accepted"] -= noted_count
+        metrics.pings.inc(len(rows) - noted_count)
+        metrics.batch_size.observe(len(rows))
+        metrics.commit_seconds.observe(elapsed_s() - began_s)
+        self._count(outcome)
         self.on_commit(outcome)
         return outcome
 
     async def _isolate(self, posts: list[Post], due: tuple[str, ...], error: Exception) -> None:
-        """Our own fault stopped a batch, and nothing of it was committed: serve its posts one by
-        one, so that only the one that hits the fault is refused.
+        """Our own fault stopped a batch, and nothing of these posts was committed: serve them one
+        by one, so that only the one that hits the fault is refused.
         """
         self._note(f"{type(error).__name__} in a batch")
         self._metrics.failures.add(("batch",))
@@ -165,11 +181,8 @@ class Worker:
         if self._state.failed is not None:
             raise error  # nothing can be committed any more: the process ends, non-zero
 
-    def _count(self, outcome: Outcome, ping_count: int, took_s: float) -> None:
+    def _count(self, outcome: Outcome) -> None:
         metrics = self._metrics
-        metrics.pings.inc(ping_count)
-        metrics.batch_size.observe(ping_count)
-        metrics.commit_seconds.observe(took_s)
         for decision in outcome.decisions:
             metrics.decisions.add((decision.outcome, without_numbers(decision.reason)))
         for name, count in outcome.counts.items():
@@ -184,12 +197,25 @@ def answer(
 ) -> list[Reject]:
     """Tell each post the events that its own rows caused; those of deadlines go to nobody.
 
-    ``late`` are the rejects that the batch found, by post. Returns all rejects of all posts.
+    ``late`` are the rejects that the batch found, by post. Returns all rejects of these posts.
     """
     own: dict[int, list[Event]] = {}
     for event in events:
         own.setdefault(event.post_ix, []).append(event)
     rejects: list[Reject] = []
     for ix, post in enumerate(posts):
-        rejects += post.resolve(late.get(ix, ()), own.get(ix, ()))
+        if not post.is_told:
+            rejects += post.resolve(late.get(ix, ()), own.get(ix, ()))
+    return rejects
+
+
+def answer_others(posts: list[Post], rows: Joined, waiting: set[int]) -> list[Reject]:
+    """Tell the posts that caused nothing: no ping of theirs is ``waiting``, nor any sighting.
+
+    Returns their rejects.
+    """
+    rejects: list[Reject] = []
+    for ix, post in enumerate(posts):
+        if ix not in waiting and not post.is_told and not len(post.sightings):
+            rejects += post.resolve(rows.rejects.get(ix, ()))
     return rejects

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from geoengine.core import people
 from geoengine.core.book import Book
+from geoengine.core.columns import Longs
 from geoengine.core.deadlines import next_due_ms
 from geoengine.core.engine import Batch, Outcome, event_send, step
 from geoengine.core.errors import StateConflict
@@ -19,6 +20,7 @@ from geoengine.core.record import Event, Json, Record, Send
 from geoengine.core.scan import scan
 from geoengine.state.base import Change, Commit, State
 
+OnNoted = Callable[[Longs], None]
 TRIES = 20  # a record that changes under us this often belongs to somebody stuck in a loop
 
 
@@ -30,11 +32,14 @@ async def _until_agreed(once: Callable[[], Awaitable[Outcome]]) -> Outcome:
     return await once()
 
 
-async def advance(state: State, book: Book, batch: Batch) -> Outcome:
+async def advance(
+    state: State, book: Book, batch: Batch, on_noted: OnNoted = lambda post_ix: None
+) -> Outcome:
     """One batch: identify, look, load, step, commit; again from the look on a conflict.
 
-    Fixes that change nothing are noted first, and no more is done about them. Raises
-    `StateUnavailable` when the state cannot commit; then nothing else has happened.
+    Fixes that change nothing are noted first, and no more is done about them: ``on_noted`` is told
+    the ``post_ix`` of all others, before anything waits for a disk. Raises `StateUnavailable` when
+    the state cannot commit; then nothing else has happened.
     """
     await _identify_all(state, book, batch)
     is_assumed = "location" in batch.purposes(book)
@@ -53,6 +58,7 @@ async def advance(state: State, book: Book, batch: Batch) -> Outcome:
                 quiet_count += fix_count - len(left)
                 batch = replace(batch, fixes=batch.fixes.take(left))
             counts["accepted"] = quiet_count
+            on_noted(batch.fixes.post_ix)
         if not len(batch.fixes) and not busy:
             return Outcome(counts=counts)
         return await _stepped(state, book, batch, heard, counts, is_assumed)

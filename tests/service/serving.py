@@ -195,6 +195,19 @@ async def bare(client: Client) -> AsyncIterator[tuple[asyncio.StreamReader, asyn
             await writer.wait_closed()
 
 
+async def slow_down(client: Client) -> asyncio.Event:
+    """Hold the worker before its next batch until the event is set."""
+    gate, worker = asyncio.Event(), client.service.context.worker
+    turn = worker.turn
+
+    async def waiting() -> None:
+        await gate.wait()
+        await turn()
+
+    worker.turn = waiting  # type: ignore[method-assign]
+    return gate
+
+
 async def until(condition: Any, timeout_s: float = 5.0) -> Any:
     """Wait for something another task brings about; what it then is."""
     async with asyncio.timeout(timeout_s):

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import re
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from geoengine.core.errors import StateUnavailable
+from geoengine.core.quiet import IS_COMPILED
+from geoengine.state.base import Commit
 from tests.service.serving import (
     AWAY,
     CATALOGUE,
     RIVOLI,
     UUID,
+    Client,
     now_s,
     ping,
     served,
+    slow_down,
     types,
     until,
     walk_in,
@@ -142,6 +152,70 @@ async def test_a_state_that_cannot_write_answers_503_until_it_can(
         told = await client.ok("POST", "/v1/pings", walk_in("phone"))
         assert types(told) == ["zone.entered", "trigger.fired"]
         assert (await client.call("GET", "/readyz"))[0] == 200
+
+
+@contextlib.asynccontextmanager
+async def one_batch(client: Client) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """Ann about to walk in, and somebody far away, both waiting for the same batch: their posts."""
+    await client.ok("POST", "/v1/pings", [ping("idle", AWAY, 60), ping("ann", AWAY, 240)])
+    gate = await slow_down(client)
+    posts = ([ping("ann", RIVOLI, 20), ping("ann", RIVOLI, 10)], ping("idle", AWAY, 1))
+    posting = [asyncio.create_task(client.call("POST", "/v1/pings", post)) for post in posts]
+
+    async def are_waiting() -> bool:
+        return client.service.context.intake.ping_count == 3
+
+    try:
+        await until(are_waiting)
+        yield posting
+    finally:
+        gate.set()
+
+
+async def pings_counted(client: Client) -> int:
+    page = (await client.ok("GET", "/metrics")).decode()
+    return round(float(re.search(r"^geoengine_pings_total (\S+)", page, re.MULTILINE)[1]))  # type: ignore[index]
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="without the compiled pass all wait for the commit")
+async def test_who_changed_nothing_does_not_wait_for_the_commit_of_others(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client:
+        state, disk = client.service.context.state, asyncio.Event()
+        commit = state.commit
+
+        async def slow(what: Commit) -> None:
+            await disk.wait()
+            await commit(what)
+
+        async with one_batch(client) as (ann, idle):
+            state.commit = slow  # type: ignore[method-assign]
+        try:
+            async with asyncio.timeout(5):
+                status, told, _ = await idle
+            assert (status, told["accepted"]) == (200, 1)
+            assert not ann.done()
+        finally:
+            disk.set()
+        assert types((await ann)[1]) == ["zone.entered", "trigger.fired"]
+        assert await pings_counted(client) == 5
+
+
+@pytest.mark.skipif(not IS_COMPILED, reason="without the compiled pass all share the commit's end")
+async def test_what_changed_nothing_was_taken_in_whatever_became_of_the_commit(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, door=door) as client:
+        state = client.service.context.state
+
+        async def full(_commit: object) -> None:
+            raise StateUnavailable("disk full")
+
+        async with one_batch(client) as (ann, idle):
+            state.commit = full  # type: ignore[method-assign]
+        assert [(await task)[0] for task in (idle, ann)] == [200, 503]
+        assert await pings_counted(client) == 3
 
 
 async def test_a_fault_of_ours_refuses_the_post_that_hits_it_and_serves_the_others(

@@ -13,7 +13,17 @@ from typing import Any
 import pytest
 
 from geoengine.service.clock import elapsed_s
-from tests.service.serving import KEYS, RIVOLI, Client, bare, ping, served, until, walk_in
+from tests.service.serving import (
+    KEYS,
+    RIVOLI,
+    Client,
+    bare,
+    ping,
+    served,
+    slow_down,
+    until,
+    walk_in,
+)
 
 Serve = Callable[[], Awaitable[None]]
 HEAD = (
@@ -95,19 +105,6 @@ async def test_one_connection_too_many_is_told_to_come_back(tmp_path: Path, door
             return (await client.call("POST", "/v1/pings", walk_in("phone")))[0] == 200
 
         assert await until(is_served)
-
-
-async def slow_down(client: Client) -> asyncio.Event:
-    """Hold the worker before its next batch until the event is set."""
-    gate, worker = asyncio.Event(), client.service.context.worker
-    turn = worker.turn
-
-    async def waiting() -> None:
-        await gate.wait()
-        await turn()
-
-    worker.turn = waiting  # type: ignore[method-assign]
-    return gate
 
 
 async def test_a_full_queue_answers_429_and_what_was_queued_is_served(

@@ -139,11 +139,17 @@ static int mark_all(const Devices *devices, PyObject *rows, int32_t mark)
 
 static int find_all(const Devices *devices, const Batch *batch, PyObject *ids)
 {
-    for (int64_t ix = 0; ix < batch->count; ix++) {
-        Py_hash_t key = PyObject_Hash(PyList_GET_ITEM(ids, ix));
-        if (key == -1 && PyErr_Occurred())
-            return -1;
-        find(devices, batch, ix, key);
+    int64_t keys[AHEAD]; /* a few at a time, so that their slots are on the way when they are read */
+    for (int64_t begin = 0; begin < batch->count; begin += AHEAD) {
+        int64_t end = begin + AHEAD < batch->count ? begin + AHEAD : batch->count;
+        for (int64_t ix = begin; ix < end; ix++) {
+            keys[ix - begin] = PyObject_Hash(PyList_GET_ITEM(ids, ix));
+            if (keys[ix - begin] == -1 && PyErr_Occurred())
+                return -1;
+            FETCH(&devices->slots[keys[ix - begin] & devices->slot_mask]);
+        }
+        for (int64_t ix = begin; ix < end; ix++)
+            find(devices, batch, ix, keys[ix - begin]);
     }
     return 0;
 }

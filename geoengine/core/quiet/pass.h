@@ -26,6 +26,13 @@
 
 /* --- one fix --------------------------------------------------------------------------------- */
 
+#define AHEAD 12 /* fixes: so long before one is looked at its device's columns are asked for */
+#ifdef __GNUC__
+#define FETCH(address) __builtin_prefetch(address)
+#else
+#define FETCH(address) ((void)(address))
+#endif
+
 #define BARRED -1 /* nothing more of the device is taken in this pass */
 
 typedef struct {
@@ -173,12 +180,26 @@ static void find(const Devices *devices, const Batch *batch, int64_t ix, int64_t
     devices->mark[row] = is_back ? BARRED : (int32_t)ix + 1;
 }
 
+/* Have a device's columns brought near: a table of a million is far from the processor. */
+static inline void fetch(const Devices *devices, int32_t row)
+{
+    if (row < FIRST_ROW)
+        return;
+    FETCH(&devices->places[3 * (int64_t)row]);
+    FETCH(&devices->fix_ms[row]);
+    FETCH(&devices->stay[row]);
+    FETCH(&devices->flags[row]);
+    FETCH(&devices->seen[row]);
+}
+
 /* Note the quiet fixes of devices that have been found; how many they were. */
 static int64_t note_all(const Ground *ground, const Devices *devices, const Stays *stays,
                         const Batch *batch, int is_assumed, int64_t now_ms, uint32_t turn)
 {
     int64_t quiet = 0;
     for (int64_t ix = 0; ix < batch->count; ix++) {
+        if (ix + AHEAD < batch->count)
+            fetch(devices, batch->row[ix + AHEAD]);
         int32_t row = batch->row[ix];
         if (row < FIRST_ROW || devices->mark[row] == BARRED)
             continue;
