@@ -1,7 +1,7 @@
-# Two stages: wheels are built in the first, only what runs is in the second.
-FROM python:3.11-slim AS build
+# Two stages: the first has a C compiler and builds, only what runs is in the second.
+FROM python:3.11 AS build
 WORKDIR /src
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY geoengine ./geoengine
 RUN python -m venv /opt/geoengine
 RUN /opt/geoengine/bin/pip install --no-cache-dir --disable-pip-version-check .

@@ -2,6 +2,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# What an installation is made of; a change of it installs anew, and what was compiled goes first.
+MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/quiet/*.[ch])
+COMPILED := geoengine/core/quiet/*.so
+
 # What `make load` sends, and for how long.
 RUN_S ?= 120
 PHONES ?= 2000
@@ -53,19 +57,22 @@ rival: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench_tile38.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) build dist *.egg-info $(COMPILED)
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: $(MADE_OF)
+	rm -f $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e .
 	@touch $@
 
-$(VENV)/.tested: pyproject.toml
+$(VENV)/.tested: $(MADE_OF)
+	rm -f $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
-$(VENV)/.loaded: pyproject.toml
+$(VENV)/.loaded: $(MADE_OF)
+	rm -f $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[load]'
 	@touch $@ $(VENV)/.installed

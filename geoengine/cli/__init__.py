@@ -24,7 +24,20 @@ class Verbs(click.Group):
         return command
 
 
+def _tell_version(ctx: click.Context, _option: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        click.echo(import_module("geoengine.cli.version").line())
+        ctx.exit()
+
+
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="geoengine")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_tell_version,
+    help="Show the version, whether the compiled part is there, and exit.",
+)
 def main() -> None:
     """geoengine: who comes near a shop, and the right word at the right moment."""

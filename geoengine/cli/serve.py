@@ -16,6 +16,7 @@ from geoengine.catalog import Reading
 from geoengine.cli.demo import demo_command
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, GeoengineError
+from geoengine.core.quiet import IS_COMPILED
 from geoengine.service.auth import Keys, keys_from
 from geoengine.service.logs import configure, logger
 from geoengine.service.reload import build
@@ -98,6 +99,7 @@ async def _serve(
         stores=len(book.stores),
         campaigns=len(book.campaigns),
         has_keys=not keys.is_empty,
+        is_compiled=IS_COMPILED,
     )
     if keys.is_empty:
         logger("serve").warning("no_keys", why="anybody on this machine may do everything")

@@ -1,0 +1,20 @@
+"""The one part of the package that is compiled; all else of it is in pyproject.toml."""
+
+from glob import glob
+
+from setuptools import Extension, setup
+
+QUIET = "geoengine/core/quiet"
+
+setup(
+    ext_modules=[
+        Extension(
+            "geoengine.core.quiet._quiet",
+            sources=[f"{QUIET}/_quiet.c"],
+            depends=sorted(glob(f"{QUIET}/*.h")),
+            extra_compile_args=["-O3"],  # not every Python was built with it, and a pass is a loop
+            libraries=["m"],
+            optional=True,  # without a C compiler the package runs the same, slower
+        )
+    ]
+)
