@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import shapely
 import workload
+from revision import commit
 from yardsticks import Batch, H3Cells, Rtree, Strtree
 
 from geoengine.core.columns import Fixes, Floats
@@ -145,11 +145,9 @@ def measure(zone_count: int) -> tuple[list[str], str, list[str]]:
 
 def about() -> str:
     """When, where, what and how."""
-    git = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     command = " ".join(["python", "benchmarks/bench_match.py", *sys.argv[1:]])
     return (
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit}, {os.cpu_count()} cores, "
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, {os.cpu_count()} cores, "
         f"{platform.machine()}, CPython {platform.python_version()}, numpy {np.__version__}, "
         f"shapely {shapely.__version__}. `{command}`"
     )

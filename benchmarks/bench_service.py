@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 from http_load import Found, Job, run
 from posting import Phase, Workload, expected, told
+from revision import commit
 from serving import Served, cpu_s, served
 
 RESULTS = Path(__file__).parent / "results" / "service.md"
@@ -210,13 +211,10 @@ def overload(
 
 def page(table: Table, options: argparse.Namespace) -> str:
     """The results."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {platform.machine()}, {os.cpu_count()} cores "
         f"shared with others (load average {os.getloadavg()[0]:.1f} at the end), Python "
-        f"{platform.python_version()}, commit {commit}; `python benchmarks/bench_service.py "
+        f"{platform.python_version()}, commit {commit()}; `python benchmarks/bench_service.py "
         f"--zones {options.zones} --devices {options.devices} --seconds {options.seconds:g} "
         f"--rounds {options.rounds}`. Processor time is the service's, all threads.",
         "",

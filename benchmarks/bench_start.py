@@ -29,6 +29,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from revision import commit
 from workload import write_catalogue, zones
 
 from geoengine.core.zones import Zones
@@ -291,15 +292,13 @@ def middle(costs: list[Cost]) -> Cost:
 def report(rows: list[Row], rounds: int, label: str) -> str:
     """The results as a page."""
     asked = " ".join(str(row.zone_count) for row in rows)
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     lines = [
         "# Starting and reloading",
         "",
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores shared with "
-        f"the load generator and others, Python {platform.python_version()}, commit "
-        f"{label or commit}; `python benchmarks/bench_start.py --zones {asked} --rounds {rounds}`.",
+        f"the load generator and others, Python {platform.python_version()}, "
+        f"commit {label or commit()}; "
+        f"`python benchmarks/bench_start.py --zones {asked} --rounds {rounds}`.",
         "",
         "Cells of the first three: until done or ready, processor time, peak of the largest "
         f"process; medians of {rounds}.",

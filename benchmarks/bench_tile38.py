@@ -17,7 +17,6 @@ import argparse
 import os
 import platform
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from revision import commit
 from rival import ours, tile38
 from rival.lanes import Request, Sent, by_device, is_http, send
 from rival.told import Told, count, wrong
@@ -240,13 +240,6 @@ def _ratios(runs: dict[Way, list[Run]]) -> list[str]:
         )
         for our, their in pairs
     ]
-
-
-def commit() -> str:
-    """The commit that was measured."""
-    asked = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(asked, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def say(text: str) -> None:

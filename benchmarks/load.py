@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from crowd.agreement import Line, compare, samples
+from revision import commit
 from serving import Served, ServiceFailed, served
 from workload import write_catalogue, zones
 
@@ -173,13 +174,11 @@ def request_row(row: dict[str, Any], seconds: float) -> str:
 
 def heading(options: argparse.Namespace) -> str:
     """What a written page begins with."""
-    asked = ["git", "-C", str(LOCUSTFILE.parent), "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     crowd = " ".join(f"--{name} {getattr(options, name)}" for name in COUNTS)
     return (
         "# Load as users make it\n\n"
         f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores shared with "
-        f"locust and others, Python {platform.python_version()}, commit {commit or 'unknown'}; "
+        f"locust and others, Python {platform.python_version()}, commit {commit()}; "
         f"`python benchmarks/load.py --seconds {options.seconds} --pace {options.pace:g} {crowd} "
         f"--stores {options.stores} --seed {options.seed}{' --lean' * options.lean}`. Above what "
         "locust saw, below what both sides counted.\n"
