@@ -70,6 +70,8 @@ class Limits:
     buffer_per_accuracy: Floats
     cross_m: Floats
     silence_min_ms: int
+    fresh_min_ms: int
+    fresh_max_ms: int
     cross_min_m: float
     cross_gap_max_ms: int
 
@@ -83,6 +85,8 @@ class Limits:
             buffer_per_accuracy=np.array([policy.buffer_per_accuracy for policy in policies]),
             cross_m=np.array([policy.cross_m for policy in policies]),
             silence_min_ms=min(policy.silence_ms for policy in policies),
+            fresh_min_ms=min(policy.fresh_ms for policy in policies),
+            fresh_max_ms=max(policy.fresh_ms for policy in policies),
             cross_min_m=min(policy.cross_m for policy in policies),
             cross_gap_max_ms=max(policy.cross_gap_ms for policy in policies),
         )

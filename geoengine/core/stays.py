@@ -195,6 +195,10 @@ def goes_on(stays: Stays, stay: int, seen: Seen, now_ms: int, book: Book) -> boo
         return False
     if at_ms + lag_ms < before_ms + lag_before_ms:
         return False
+    # Nor may one come about: a dwell falls due only on somebody heard of lately.
+    limits = book.limits
+    if before_ms + limits.fresh_min_ms < dwell_ms <= at_ms + limits.fresh_max_ms:
+        return False
     stood_in: list[int] = stays.zone_prints[stay].tolist()
     held_count, stood_count = 0, sum(zone_print != 0 for zone_print in stood_in)
     for zone_ix, edge_m, is_news in seen.pairs:
@@ -240,6 +244,8 @@ def _fits(track: Track, rows: Longs, stay_ix: Ints, limits: Limits, now_ms: int)
     # A deadline must not come nearer on our clock than it is known to be: nobody would wake us.
     fits &= (dwell_ms == NEVER_MS) | (lag_ms >= lag_before_ms)
     fits &= (at_ms + lag_ms >= before_ms + lag_before_ms) & (lag_ms <= LAG_MAX_MS)
+    # Nor may one come about: a dwell falls due only on somebody heard of lately.
+    fits &= (dwell_ms <= before_ms + limits.fresh_min_ms) | (dwell_ms > at_ms + limits.fresh_max_ms)
     return fits
 
 

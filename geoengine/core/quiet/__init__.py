@@ -66,6 +66,8 @@ def ground_of(index: ZoneIndex, zones: Zones, limits: Limits) -> Ground | None:
         ),
         limits.silence_min_ms,
         limits.cross_gap_max_ms,
+        limits.fresh_min_ms,
+        limits.fresh_max_ms,
         limits.cross_min_m,
     )
 

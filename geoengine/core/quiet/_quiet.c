@@ -122,6 +122,7 @@ typedef struct {
     PyObject_HEAD
     Views views;
     Ground ground;
+    int is_made;
 } GroundObject;
 
 /* Bar these rows, or lift it; -1 with an error set where one is no number. */
@@ -167,7 +168,7 @@ static PyObject *ground_note(GroundObject *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOOO!pLI:note", &of_devices, &of_stays, &of_batch, &PyList_Type,
                           &barred, &is_assumed, &now_ms, &turn))
         return NULL;
-    if (!self->ground.policies) {
+    if (!self->is_made) {
         PyErr_SetString(PyExc_TypeError, "this Ground was never made");
         return NULL;
     }
@@ -237,22 +238,27 @@ static int view_circles(Views *views, PyObject *given, Ground *ground)
 static int ground_init(GroundObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *near, *far, *polygons, *circles;
-    long long silence_ms, cross_gap_ms;
+    long long silence_ms, cross_gap_ms, fresh_min_ms, fresh_max_ms;
     Ground *ground = &self->ground;
     if (kwargs || self->views.count) {
         PyErr_SetString(PyExc_TypeError, "a Ground is made once, of positional arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(args, "OOOOLLd:Ground", &near, &far, &polygons, &circles, &silence_ms,
-                          &cross_gap_ms, &ground->cross_m))
+    if (!PyArg_ParseTuple(args, "OOOOLLLLd:Ground", &near, &far, &polygons, &circles, &silence_ms,
+                          &cross_gap_ms, &fresh_min_ms, &fresh_max_ms, &ground->cross_m))
         return -1;
     ground->silence_ms = silence_ms;
     ground->cross_gap_ms = cross_gap_ms;
+    ground->fresh_min_ms = fresh_min_ms;
+    ground->fresh_max_ms = fresh_max_ms;
     if (view_grid(&self->views, near, &ground->near) < 0 ||
         view_grid(&self->views, far, &ground->wary[0]) < 0 ||
         view_grid(&self->views, polygons, &ground->wary[1]) < 0)
         return -1;
-    return view_circles(&self->views, circles, ground);
+    if (view_circles(&self->views, circles, ground) < 0)
+        return -1;
+    self->is_made = 1;
+    return 0;
 }
 
 static void ground_dealloc(GroundObject *self)

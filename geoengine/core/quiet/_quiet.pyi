@@ -26,6 +26,8 @@ class Ground:
         circles: CircleColumns,
         silence_ms: int,
         cross_gap_ms: int,
+        fresh_min_ms: int,
+        fresh_max_ms: int,
         cross_m: float,
         /,
     ) -> None: ...

@@ -45,7 +45,7 @@ typedef struct {
     const double *radius_m;
     const int64_t *prints; /* by zone */
     const Policy *policies;
-    int64_t silence_ms, cross_gap_ms;
+    int64_t silence_ms, cross_gap_ms, fresh_min_ms, fresh_max_ms;
     double cross_m;
 } Ground;
 

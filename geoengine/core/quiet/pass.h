@@ -86,7 +86,9 @@ static int is_in_time(const Ground *ground, const Stays *stays, int32_t slot, co
         until_ms = heard_ms;
     if (now_ms - lag_ms + 1 > until_ms)
         until_ms = now_ms - lag_ms + 1;
-    return dwell_ms >= until_ms && before_ms + ground->silence_ms >= until_ms &&
+    int is_freshened = before_ms + ground->fresh_min_ms < dwell_ms &&
+                       dwell_ms <= fix->at_ms + ground->fresh_max_ms;
+    return !is_freshened && dwell_ms >= until_ms && before_ms + ground->silence_ms >= until_ms &&
            lag_ms <= LAG_MAX_MS && (dwell_ms == NEVER_MS || lag_ms >= lag_before_ms) &&
            fix->at_ms + lag_ms >= before_ms + lag_before_ms;
 }
