@@ -34,7 +34,7 @@ from geoengine.core.visits import Fix
 from geoengine.core.weigh import are_coarse, sigmas_m, z_of
 from geoengine.core.zones import CIRCLE
 
-FEW = 6  # so many fixes are looked at one by one: numpy's fixed cost is that of a dozen
+FEW = 12  # so many fixes are looked at one by one: about what the columns cost at least
 
 NO_EDGES: dict[int, float] = {}
 NO_CROSSINGS = Crossings(
