@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from geoengine.core.columns import Fixes, Known, Spot
 from geoengine.core.model import Cap
 from geoengine.core.track import ACCEPTED, Walker, follow
+from tests.core.roads import Road, on_every_road
 from tests.core.world import Walk, World, a_campaign, a_store, spot
 
 STORES = [a_store("one"), a_store("two", 150), a_store("three", 1200)]
@@ -45,22 +44,23 @@ def told(story: Walk) -> list[str]:
     return [event.id for event in story.events]
 
 
-async def told_by(*posts: list[tuple], **more: object) -> Walk:
-    story = Walk(BOOK, **more)  # type: ignore[arg-type]
+async def told_by(road: Road, *posts: list[tuple]) -> Walk:
+    story = Walk(BOOK, state=road.state())
     for rows in posts:
         if rows:
             await story.post(*rows)
     return story
 
 
+@on_every_road
 @settings(max_examples=60, deadline=None)
 @given(steps, st.integers(0, 30))
-def test_the_batch_boundary_is_invisible(moves: list, cut: int):
+def test_the_batch_boundary_is_invisible(road: Road, moves: list, cut: int):
     async def law() -> None:
         rows = trace_of(moves)
-        whole = await told_by(rows)
-        cut_up = await told_by(rows[:cut], rows[cut:])
-        one_by_one = await told_by(*[[row] for row in rows])
+        whole = await told_by(road, rows)
+        cut_up = await told_by(road, rows[:cut], rows[cut:])
+        one_by_one = await told_by(road, *[[row] for row in rows])
         assert told(whole) == told(cut_up) == told(one_by_one)
         last = [
             (await story.state.load(["ann"])).get("ann") for story in (whole, cut_up, one_by_one)
@@ -71,16 +71,17 @@ def test_the_batch_boundary_is_invisible(moves: list, cut: int):
                 record.devices = {}  # times of fixes that nobody loaded the record for
         assert last[0] == last[1] == last[2]
 
-    asyncio.run(law())
+    road.run(law())
 
 
+@on_every_road
 @settings(max_examples=40, deadline=None)
 @given(steps, st.lists(st.integers(0, 60_000), max_size=5))
-def test_extra_ticks_change_nothing(moves: list, ticks: list[int]):
+def test_extra_ticks_change_nothing(road: Road, moves: list, ticks: list[int]):
     async def law() -> None:
         rows = trace_of(moves)
-        plain = await told_by(rows)
-        ticked = Walk(BOOK)
+        plain = await told_by(road, rows)
+        ticked = Walk(BOOK, state=road.state())
         for row, following in zip(rows, [*rows[1:], rows[-1]], strict=True):
             await ticked.post(row)
             for tick in sorted(t for t in ticks if row[0] <= t < following[0]):
@@ -88,44 +89,47 @@ def test_extra_ticks_change_nothing(moves: list, ticks: list[int]):
                 await ticked.tick(tick)
         assert told(ticked) == told(plain)
 
-    asyncio.run(law())
+    road.run(law())
 
 
+@on_every_road
 @settings(max_examples=40, deadline=None)
 @given(steps, steps)
-def test_devices_are_independent(moves: list, others: list):
+def test_devices_are_independent(road: Road, moves: list, others: list):
     async def law() -> None:
         ann = [("ann", *row) for row in trace_of(moves)]
         bob = [("bob", *row) for row in trace_of(others)]
-        both = await told_by(ann + bob)
-        alone = {*told(await told_by(ann)), *told(await told_by(bob))}
+        both = await told_by(road, ann + bob)
+        alone = {*told(await told_by(road, ann)), *told(await told_by(road, bob))}
         # What falls due by the end of the other's trace is told as well.
         assert alone <= {*told(both)}
         assert [e.id for e in both.events if e.person_id == "ann" and e.id in alone] == told(
-            await told_by(ann)
+            await told_by(road, ann)
         )
 
-    asyncio.run(law())
+    road.run(law())
 
 
+@on_every_road
 @settings(max_examples=40, deadline=None)
 @given(steps, st.randoms(use_true_random=False))
-def test_duplicates_are_harmless(moves: list, rng: object):
+def test_duplicates_are_harmless(road: Road, moves: list, rng: object):
     async def law() -> None:
         rows = trace_of(moves)
-        plain = await told_by(rows)
+        plain = await told_by(road, rows)
         doubled = sorted([*rows, *rng.choices(rows, k=len(rows))])  # type: ignore[attr-defined]
-        assert told(await told_by(doubled)) == told(plain)
-        assert told(await told_by(rows, rows)) == told(plain)
+        assert told(await told_by(road, doubled)) == told(plain)
+        assert told(await told_by(road, rows, rows)) == told(plain)
 
-    asyncio.run(law())
+    road.run(law())
 
 
+@on_every_road
 @settings(max_examples=60, deadline=None)
 @given(steps)
-def test_enter_and_exit_alternate_and_dwell_falls_between_once(moves: list):
+def test_enter_and_exit_alternate_and_dwell_falls_between_once(road: Road, moves: list):
     async def law() -> None:
-        story = await told_by(trace_of(moves))
+        story = await told_by(road, trace_of(moves))
         for store in STORES:
             kinds = [
                 event.type.split(".")[1]
@@ -137,14 +141,15 @@ def test_enter_and_exit_alternate_and_dwell_falls_between_once(moves: list):
             )
             assert visits.replace("EDX", "").replace("EX", "") in ("", "E", "ED")
 
-    asyncio.run(law())
+    road.run(law())
 
 
+@on_every_road
 @settings(max_examples=40, deadline=None)
 @given(steps)
-def test_no_cap_is_exceeded_and_every_group_hears_one_message(moves: list):
+def test_no_cap_is_exceeded_and_every_group_hears_one_message(road: Road, moves: list):
     async def law() -> None:
-        story = await told_by(trace_of(moves))
+        story = await told_by(road, trace_of(moves))
         fired = [e for e in story.events if e.type == "trigger.fired"]
         assert len({e.id for e in fired}) == len(fired)
         by_day: dict[int, int] = {}
@@ -156,7 +161,7 @@ def test_no_cap_is_exceeded_and_every_group_hears_one_message(moves: list):
         spoken = [e.data["visit_id"] for e in fired]
         assert len(set(spoken)) == len(spoken)
 
-    asyncio.run(law())
+    road.run(law())
 
 
 @settings(max_examples=100, deadline=None)

@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-
-import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoengine.core.columns import Fixes, Known, Stays
 from geoengine.core.record import Heard, Presence, Record
 from geoengine.core.stays import settled
 from geoengine.state.local import LocalState
 from geoengine.state.loop import identify
+from tests.core.roads import DEFINITION, Road, on_every_road, remembered
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 
 # Two zones that overlap, and one apart with a campaign of its own.
 STORES = [a_store("shop"), a_store("twin", 120.0), a_store("far", 1200.0)]
 CAMPAIGNS = [a_campaign("hello"), a_campaign("linger", on="dwell"), a_campaign("bye", on="exit")]
 BOOK = World(stores=STORES, campaigns=CAMPAIGNS).book()
-
-
-class Forgetful(LocalState):
-    """A state that tells nothing of stays: whoever stands somewhere is looked at one by one."""
-
-    async def known(self, fixes: Fixes) -> Known:
-        known = await super().known(fixes)
-        return replace(known, stay_ix=np.full(len(fixes), -1, np.int32), stays=Stays.none())
-
-
-class Watchful(LocalState):
-    """A state that counts the records it is asked for."""
-
-    loaded_count = 0
-
-    async def load(self, person_ids: list[str]) -> dict[str, Record]:
-        self.loaded_count += len(person_ids)
-        return await super().load(person_ids)
-
 
 # Posts of fixes: device, seconds on, metres east, accuracy; heard of so much later; ticks between.
 fix = st.tuples(
@@ -78,62 +55,66 @@ async def lived(state: LocalState, story: list, *, is_virtual: bool, alias: bool
     return walk
 
 
-def shape(record: Record | None) -> Record | None:
-    if record is not None:
-        record.version = 0
-    return record
-
-
-@settings(max_examples=250, deadline=None)
+@on_every_road
+@settings(max_examples=100, deadline=None)
 @given(posts, st.booleans(), st.booleans())
-def test_columns_and_records_tell_the_same(story: list, is_virtual: bool, alias: bool):
+def test_columns_and_records_tell_the_same(road: Road, story: list, is_virtual: bool, alias: bool):
     async def law() -> None:
-        by_columns = await lived(LocalState(None), story, is_virtual=is_virtual, alias=alias)
-        by_record = await lived(Forgetful(None), story, is_virtual=is_virtual, alias=alias)
+        mine, theirs = road.state(), DEFINITION.state()
+        by_columns = await lived(mine, story, is_virtual=is_virtual, alias=alias)
+        with DEFINITION.taken():
+            by_record = await lived(theirs, story, is_virtual=is_virtual, alias=alias)
         assert by_columns.events == by_record.events
-        people = await by_record.state.people()
-        assert await by_columns.state.people() == people
-        mine = await by_columns.state.load(people)
-        theirs = await by_record.state.load(people)
-        for person_id in people:
-            assert shape(mine[person_id]) == shape(theirs[person_id])
+        assert await remembered(mine) == await remembered(theirs)
 
-    asyncio.run(law())
+    road.run(law())
 
 
-async def test_nobody_asks_for_the_record_of_somebody_who_only_stays():
-    state = Watchful(None)
-    walk = Walk(BOOK, state=state)
-    await walk.post((0, -400), (60, 0), (120, 5), (200, 0))
-    assert walk.events[-2].type == "zone.dwelled"
-    before = state.loaded_count
-    for minute in range(4, 20):
-        await walk.post((60 * minute, minute % 7))
-    assert state.loaded_count == before
-    assert (await state.load(["ann"]))["ann"].presences["shop"].seen_ms == NOON_MS + 60 * 19_000
-    await walk.post((60 * 20, -600))
-    (closed,) = (event for event in walk.events if event.type == "zone.exited")
-    assert closed.data["duration_s"] == 60 * 19
+@on_every_road
+def test_nobody_asks_for_the_record_of_somebody_who_only_stays(road: Road):
+    async def law() -> None:
+        state = road.state()
+        walk = Walk(BOOK, state=state)
+        await walk.post((0, -400), (60, 0), (120, 5), (200, 0))
+        assert walk.events[-2].type == "zone.dwelled"
+        before = state.loaded_count
+        for minute in range(4, 20):
+            await walk.post((60 * minute, minute % 7))
+        assert state.loaded_count == before
+        assert (await state.load(["ann"]))["ann"].presences["shop"].seen_ms == NOON_MS + 60 * 19_000
+        await walk.post((60 * 20, -600))
+        (closed,) = (event for event in walk.events if event.type == "zone.exited")
+        assert closed.data["duration_s"] == 60 * 19
+
+    road.run(law())
 
 
-async def test_a_dwell_that_falls_due_is_not_slept_through():
-    walk = Walk(BOOK)
-    await walk.post((0, -400), (60, 0))
-    await walk.post((179, 5))
-    assert "zone.dwelled" not in [event.type for event in walk.events]
-    await walk.post((181, 5))
-    assert "zone.dwelled" in [event.type for event in walk.events]
+@on_every_road
+def test_a_dwell_that_falls_due_is_not_slept_through(road: Road):
+    async def law() -> None:
+        walk = Walk(BOOK, state=road.state())
+        await walk.post((0, -400), (60, 0))
+        await walk.post((179, 5))
+        assert "zone.dwelled" not in [event.type for event in walk.events]
+        await walk.post((181, 5))
+        assert "zone.dwelled" in [event.type for event in walk.events]
+
+    road.run(law())
 
 
-async def test_silence_counts_from_the_last_fix_at_rest():
-    walk = Walk(BOOK)
-    await walk.post((0, -400), (60, 0), (300, 0))
-    await walk.post((1500, 0))
-    await walk.tick(60 + 1800)
-    assert "zone.exited" not in [event.type for event in walk.events]
-    await walk.tick(1500 + 1801)
-    (closed,) = (event for event in walk.events if event.type == "zone.exited")
-    assert (closed.data["reason"], closed.data["duration_s"]) == ("silence", 1440)
+@on_every_road
+def test_silence_counts_from_the_last_fix_at_rest(road: Road):
+    async def law() -> None:
+        walk = Walk(BOOK, state=road.state())
+        await walk.post((0, -400), (60, 0), (300, 0))
+        await walk.post((1500, 0))
+        await walk.tick(60 + 1800)
+        assert "zone.exited" not in [event.type for event in walk.events]
+        await walk.tick(1500 + 1801)
+        (closed,) = (event for event in walk.events if event.type == "zone.exited")
+        assert (closed.data["reason"], closed.data["duration_s"]) == ("silence", 1440)
+
+    road.run(law())
 
 
 def standing(**more: object) -> Record:
