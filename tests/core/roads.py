@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Coroutine, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from math import cos, pi, sin, sqrt
 
 import msgspec
@@ -153,6 +154,7 @@ class Ground:
         return away(lon, lat, east_m, north_m)
 
 
+@cache
 def away(lon_deg: float, lat_deg: float, east_m: float, north_m: float) -> tuple[float, float]:
     """The place so many metres east, then north of another."""
     lon, lat, _ = GEOD.fwd(lon_deg, lat_deg, 90 if east_m >= 0 else 270, abs(east_m))
