@@ -24,14 +24,15 @@ CIRCLES = [
     Shape(40_050, 0, 100),
     Shape(-20_000, 0, 3_000),
 ]
-# A star, a circle of less than ten metres and a vast one: whatever comes near them is left.
-OTHERS = [Shape(20_000, 0, 100, points=5), Shape(30_000, 0, 9), Shape(0, 400_000, 30_000)]
 POLICIES = [
     Policy(),
     Policy(confirm_enter_p=0.6, confirm_leave_p=0.7, buffer_m=1, buffer_per_accuracy=0),
 ]
 GROUND = Ground.of(LON, LAT, CIRCLES, POLICIES)
-MIXED = Ground.of(LON, LAT, CIRCLES + OTHERS, POLICIES)
+# With a star, a circle of less than ten metres, or a vast one: whatever comes near them is left.
+STAR = Ground.of(LON, LAT, [*CIRCLES, Shape(20_000, 0, 100, points=5)], POLICIES)
+SMALL = Ground.of(LON, LAT, [*CIRCLES, Shape(30_000, 0, 9)], POLICIES)
+VAST = Ground.of(LON, LAT, [*CIRCLES, Shape(0, 400_000, 30_000)], POLICIES)
 PRINTS = GROUND.book.zones.prints
 MINUTE_MS = 60_000
 
@@ -56,7 +57,6 @@ STANDING: dict[str, Any] = {
     "spot": None,  # degrees, instead of ``was`` and ``place``
 }
 PASSING = {"zones": (), "flags": IS_LOCATED, "was": (500, 500), "place": (520, 500)}
-BESIDE_OTHERS = {**PASSING, "ground": MIXED}
 SILENCE_MS = 30 * MINUTE_MS
 
 TAKEN = {
@@ -120,11 +120,11 @@ LEFT = {
     "into a zone, too coarse": {**PASSING, "place": (96, 0), "accuracy_m": 80.0},
     "through a zone": {**PASSING, "was": (-300, 0), "place": (300, 0)},
     "through a zone's rim": {**PASSING, "was": (-300, 90), "place": (300, 90)},
-    "through a star": {**BESIDE_OTHERS, "was": (19_700, 0), "place": (20_300, 0)},
-    "in a star": {**BESIDE_OTHERS, "was": (20_005, 0), "place": (20_000, 0)},
-    "in a small zone": {**BESIDE_OTHERS, "was": (30_005, 0), "place": (30_000, 0)},
-    "through a small zone": {**BESIDE_OTHERS, "was": (29_900, 0), "place": (30_100, 0)},
-    "in a vast zone": {**BESIDE_OTHERS, "was": (0, 400_005), "place": (0, 400_000)},
+    "through a star": {**PASSING, "ground": STAR, "was": (19_700, 0), "place": (20_300, 0)},
+    "in a star": {**PASSING, "ground": STAR, "was": (20_005, 0), "place": (20_000, 0)},
+    "in a small zone": {**PASSING, "ground": SMALL, "was": (30_005, 0), "place": (30_000, 0)},
+    "through a small zone": {**PASSING, "ground": SMALL, "was": (29_900, 0), "place": (30_100, 0)},
+    "in a vast zone": {**PASSING, "ground": VAST, "was": (0, 400_005), "place": (0, 400_000)},
     "too fast": {**PASSING, "place": (5_000, 500)},
     "too far": {**PASSING, "place": (12_000, 500), "at_ms": 5 * MINUTE_MS},
     "of its place half is known": {**PASSING, "was": (np.nan, 0)},
