@@ -26,13 +26,14 @@ CIRCLES = [
 ]
 POLICIES = [
     Policy(),
-    Policy(confirm_enter_p=0.6, confirm_leave_p=0.7, buffer_m=1, buffer_per_accuracy=0),
+    Policy(confirm_enter_p=0.6, confirm_leave_p=0.7, buffer_m=1, buffer_per_accuracy=0.2),
 ]
 GROUND = Ground.of(LON, LAT, CIRCLES, POLICIES)
 # With a star, a circle of less than ten metres, or a vast one: whatever comes near them is left.
 STAR = Ground.of(LON, LAT, [*CIRCLES, Shape(20_000, 0, 100, points=5)], POLICIES)
 SMALL = Ground.of(LON, LAT, [*CIRCLES, Shape(30_000, 0, 9)], POLICIES)
 VAST = Ground.of(LON, LAT, [*CIRCLES, Shape(0, 400_000, 30_000)], POLICIES)
+DATELINE = Ground.of(179.9999, -16.8, [Shape(0, 0, 200)])
 PRINTS = GROUND.book.zones.prints
 MINUTE_MS = 60_000
 
@@ -79,6 +80,9 @@ TAKEN = {
     },
     "from where is unknown": {**PASSING, "was": (np.nan, np.nan)},
     "both of two zones": {"was": (40_025, 0), "place": (40_025, 0), "zones": (2, 3)},
+    "over the antimeridian from a zone": {
+        **PASSING, "ground": DATELINE, "spot": (-179.99, -16.8),
+    },
     "in a large zone": {"was": (-20_000, 0), "place": (-20_000, 900), "zones": (4,)},
 }  # fmt: skip
 LEFT = {
@@ -110,8 +114,9 @@ LEFT = {
         "was": (10_000, 0), "place": (10_099, 0), "zones": (1,),
     },
     "too coarse": {"accuracy_m": 80.0},
-    "on the edge of a zone not stood in": {
-        "spot": away(*away(LON, LAT, 40_000, 0), -99.9995, 0), "zones": (3,), "accuracy_m": 90.0,
+    "half a millimetre within an edge": {**PASSING, "spot": away(LON, LAT, 99.9995, 0)},
+    "into a zone, over the antimeridian": {
+        **PASSING, "ground": DATELINE, "spot": (-179.9995, -16.8),
     },
     "into a zone": {**PASSING, "place": (95, 0)},
     "into a zone of a lax policy": {
