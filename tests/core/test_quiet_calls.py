@@ -179,7 +179,7 @@ SPOILT = [
 @COMPILED
 def test_well_made_arguments_are_taken():
     tables = tables_of()
-    assert note(ground_of(grounds()), tables, [3]) == 2
+    assert note(ground_of(grounds()), tables, [3, 6]) == 2
     devices, _, batch = tables
     assert batch["noted"].tolist() == [-2, 3, -4]
     assert devices["fix_ms"].tolist()[2:5] == [NOON_MS + 60_000, NOON_MS, NOON_MS + 60_000]

@@ -146,7 +146,7 @@ def noted(story: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     is_known = not np.isnan(says["was"][0])
     was = spot or (away(LON, LAT, *says["was"]) if is_known else says["was"])
     batch["lon_deg"][0], batch["lat_deg"][0] = spot or away(LON, LAT, *says["place"])
-    devices["places"][2] = (*was, 10.0)
+    devices["places"][2] = (*was, 7.0)
     devices["fix_ms"][2] = NOON_MS + says["was_ms"]
     devices["stay"][2] = 0 if says["zones"] else -1
     devices["suspect_count"][2] = says["suspects"]
