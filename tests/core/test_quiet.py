@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoengine.core.columns import Fixes, Sightings
+from geoengine.core.book import Book
+from geoengine.core.columns import Fixes, Longs, Sightings
 from geoengine.core.policy import Policy
 from geoengine.core.record import Change
 from geoengine.state.base import Commit
@@ -444,3 +446,27 @@ async def test_nobody_whose_record_is_on_its_way_to_the_disk_is_taken(tmp_path: 
     assert await left(220, set()) == []
     assert await left(230, {"bob"}) == [1]
     await state.close()
+
+
+class Asked(Watchful):
+    """A state that remembers whom the pass was last told to leave."""
+
+    busy: frozenset[str] = frozenset()
+
+    async def note_quiet(
+        self, fixes: Fixes, book: Book, busy: Set[str], *, is_assumed: bool, now_ms: int
+    ) -> Longs:
+        self.busy = frozenset(busy)
+        return await super().note_quiet(fixes, book, busy, is_assumed=is_assumed, now_ms=now_ms)
+
+
+async def test_who_is_due_or_was_heard_by_a_beacon_is_left_to_the_record():
+    ground = GROUNDS["town"]
+    walk = Walk(ground.book, state=(state := Asked(None)))
+    story = Story(walk, ground)
+    await walk.post((0, 1_200), (60, 1_200), device="bob")
+    assert state.busy == set()
+    story.at_s = 3_000
+    fixes = story._post([("eve", 5, 0.0, 10)], 0)
+    await walk.run(fixes=fixes, sightings=story._heard(), now_ms=int(fixes.recv_ms.max()))
+    assert state.busy == {"ann", "bob"}
