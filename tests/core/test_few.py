@@ -217,7 +217,7 @@ laters = st.just(0) | st.sampled_from([60, 90, 300, 2_000])
 busies = st.just(frozenset()) | st.sampled_from([{"ann"}, {"bob", "eve"}])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(rows, min_size=1, max_size=6), others, st.booleans(), laters, busies)
 def test_a_handful_says_what_the_columns_say(
     given_rows: list, senders_by_id: dict, is_assumed: bool, later_s: int, busy: set[str]
@@ -257,7 +257,7 @@ again = st.tuples(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(again, st.lists(rows, max_size=2), others, standers, laters, busies)
 def test_a_handful_finds_the_same_people_at_rest(
     row: tuple, more: list, senders_by_id: dict, stander: dict, later_s: int, busy: set[str]

@@ -53,7 +53,7 @@ async def told_by(road: Road, *posts: list[tuple]) -> Walk:
 
 
 @on_every_road
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps, st.integers(0, 30))
 def test_the_batch_boundary_is_invisible(road: Road, moves: list, cut: int):
     async def law() -> None:
@@ -75,7 +75,7 @@ def test_the_batch_boundary_is_invisible(road: Road, moves: list, cut: int):
 
 
 @on_every_road
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps, st.lists(st.integers(0, 60_000), max_size=5))
 def test_extra_ticks_change_nothing(road: Road, moves: list, ticks: list[int]):
     async def law() -> None:
@@ -93,7 +93,7 @@ def test_extra_ticks_change_nothing(road: Road, moves: list, ticks: list[int]):
 
 
 @on_every_road
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps, steps)
 def test_devices_are_independent(road: Road, moves: list, others: list):
     async def law() -> None:
@@ -111,7 +111,7 @@ def test_devices_are_independent(road: Road, moves: list, others: list):
 
 
 @on_every_road
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps, st.randoms(use_true_random=False))
 def test_duplicates_are_harmless(road: Road, moves: list, rng: object):
     async def law() -> None:
@@ -125,7 +125,7 @@ def test_duplicates_are_harmless(road: Road, moves: list, rng: object):
 
 
 @on_every_road
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(steps)
 def test_enter_and_exit_alternate_and_dwell_falls_between_once(road: Road, moves: list):
     async def law() -> None:
@@ -145,7 +145,7 @@ def test_enter_and_exit_alternate_and_dwell_falls_between_once(road: Road, moves
 
 
 @on_every_road
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps)
 def test_no_cap_is_exceeded_and_every_group_hears_one_message(road: Road, moves: list):
     async def law() -> None:

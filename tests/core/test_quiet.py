@@ -247,7 +247,7 @@ async def lived(
 @COMPILED
 @pytest.mark.parametrize("few", [0, 6], ids=["columns", "few"])
 @pytest.mark.parametrize("name", GROUNDS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(stories, st.booleans(), st.sampled_from([True, True, True, False]))
 def test_nobody_can_tell_that_the_pass_was_there(
     name: str, few: int, story: list, is_virtual: bool, is_assumed: bool

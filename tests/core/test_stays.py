@@ -56,7 +56,7 @@ async def lived(state: LocalState, story: list, *, is_virtual: bool, alias: bool
 
 
 @on_every_road
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(posts, st.booleans(), st.booleans())
 def test_columns_and_records_tell_the_same(road: Road, story: list, is_virtual: bool, alias: bool):
     async def law() -> None:
