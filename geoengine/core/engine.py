@@ -241,15 +241,15 @@ def event_send(event: Event, record: Record) -> Send:
 
 
 def _in_time(fixes: list[Fix], sightings: list[Sighting] | None) -> list[Report]:
-    """Reports in the order in which they count: by post, then by their own time."""
+    """Reports in the order in which they count: by post, by their own time, and by device."""
     reports: list[Report] = [*fixes, *sightings] if sightings else [*fixes]
     if len(reports) > 1:
         reports.sort(key=_place)
     return reports
 
 
-def _place(report: Report) -> tuple[int, int]:
-    return report.post_ix, _at_ms(report)
+def _place(report: Report) -> tuple[int, int, str]:
+    return report.post_ix, _at_ms(report), report.device_id
 
 
 def _at_ms(report: Report) -> int:

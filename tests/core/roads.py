@@ -207,12 +207,17 @@ def _star(lon_deg: float, lat_deg: float, shape: Shape) -> Polygon:
 
 
 async def remembered(state: LocalState) -> dict[str, Record]:
-    """All records, less how often they were written."""
+    """All records, less how often they were written, and less when those were last heard of who
+    stand nowhere: a record that nobody has loaded does not know, the last-fix table does.
+    """
     records = await state.load(await state.people(limit=1_000_000))
-    return {
-        person_id: msgspec.structs.replace(record, version=0)
-        for person_id, record in records.items()
-    }
+    return {person_id: _remembered(record) for person_id, record in records.items()}
+
+
+def _remembered(record: Record) -> Record:
+    if record.presences or record.heard:
+        return msgspec.structs.replace(record, version=0)
+    return msgspec.structs.replace(record, version=0, devices={}, lag_ms=0)
 
 
 async def whereabouts(state: LocalState, device_ids: list[str]) -> dict[str, tuple]:

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from geoengine.core import quiet, stays, track, units
-from geoengine.core.columns import NEVER_MS, STAYS_MAX
+from geoengine.core.columns import NEVER_MS, STAYS_MAX, Fixes
 from geoengine.core.quiet import _columns
 from geoengine.core.space import geodesy, near, plane, tables, ways
 from geoengine.state.embedded import device_index, people
 from tests.core.roads import COMPILED, Ground, Shape
-from tests.core.world import LAT, LON, NOON_MS
+from tests.core.world import LAT, LON, NOON_MS, Walk, spot
 
 FOLDER = Path(quiet.__file__).parent
 REPEATED = {
@@ -46,7 +46,7 @@ REPEATED = {
     "ACCURACY_PER_SIGMA": units.ACCURACY_PER_SIGMA,
     "COARSE_SIGMAS": units.COARSE_SIGMAS,
 }
-ITS_OWN = {"CELLS_MAX", "PAIRS_MAX", "BARRED", "SURE"}
+ITS_OWN = {"AHEAD", "CELLS_MAX", "PAIRS_MAX", "BARRED", "SURE"}
 _DEFINE = re.compile(r"^#define (\w+) (.+?)(?:/\*.*)?$", re.MULTILINE)
 
 
@@ -104,7 +104,9 @@ def grounds() -> list[Columns]:
 
 
 def ground_of(parts: list[Columns]) -> Any:
-    return quiet._quiet.Ground(*(tuple(part.values()) for part in parts), 1_800_000, 300_000, 50.0)
+    return quiet._quiet.Ground(
+        *(tuple(part.values()) for part in parts), 1_800_000, 300_000, 300_000, 300_000, 50.0
+    )
 
 
 def tables_of() -> tuple[Columns, Columns, Columns]:
@@ -227,7 +229,6 @@ def test_ids_and_rows_that_make_no_sense_are_refused(ids: Any, barred: Any):
 
 
 @COMPILED
-@pytest.mark.xfail(strict=True, reason="_quiet.c lifts the bar only where all ids could be hashed")
 @pytest.mark.parametrize(("ids", "barred"), [(["ann", [], "eve"], [3]), (IDS, [3, None])])
 def test_no_mark_is_left_behind_by_what_was_refused(ids: Any, barred: Any):
     tables = tables_of()
@@ -271,8 +272,8 @@ def test_a_ground_is_made_once_of_columns_that_go_together():
     with pytest.raises(ValueError, match="policies"):
         ground_of(parts)
     ground = ground_of(grounds())
-    arguments = (*(tuple(part.values()) for part in grounds()), 1, 2, 3.0)
-    for bad in (arguments[:-1], (*arguments, 4), (None, *arguments[1:])):
+    arguments = (*(tuple(part.values()) for part in grounds()), 1, 2, 3, 4, 5.0)
+    for bad in (arguments[:-1], (*arguments, 6), (None, *arguments[1:])):
         with pytest.raises((TypeError, SystemError)):
             kind(*bad)
     with pytest.raises(TypeError):
@@ -292,13 +293,45 @@ def test_a_ground_that_was_never_made_notes_nothing():
 
 
 @COMPILED
-@pytest.mark.xfail(strict=True, run=False, reason="_quiet.c takes it for whole, and crashes")
 def test_a_ground_that_could_not_be_made_notes_nothing():
     kind = quiet._quiet.Ground
     parts = grounds()
     parts[3]["policies"] = parts[3]["policies"].reshape(-1)[:3].copy()
     ground = kind.__new__(kind)
     with pytest.raises(ValueError, match="policies"):
-        ground.__init__(*(tuple(part.values()) for part in parts), 1, 2, 3.0)
+        ground.__init__(*(tuple(part.values()) for part in parts), 1, 2, 3, 4, 5.0)
     with pytest.raises(TypeError, match="never made"):
         note(ground, tables_of())
+
+
+@COMPILED
+@pytest.mark.parametrize(
+    ("part", "name", "keep", "what"),
+    [
+        (0, "start", 3, "start"),
+        (0, "items", 0, "items"),
+        (0, "marks", 3, "marks"),
+        (3, "rows", 1, "rows"),
+        (3, "policy_ix", 0, "policy_ix"),
+    ],
+)
+def test_tables_that_do_not_go_together_make_no_ground(part: int, name: str, keep: int, what: str):
+    parts = grounds()
+    parts[part][name] = parts[part][name][:keep].copy()
+    with pytest.raises(ValueError, match=what):
+        ground_of(parts)
+
+
+@COMPILED
+async def test_columns_with_gaps_are_noted_as_others_are():
+    """A caller's columns need not lie close in memory."""
+    walk = Walk(GROUND.book)
+    for minute in range(3):
+        lon_deg = np.full((2, 2), spot(-4_000)[0])[:, 0]
+        fixes = Fixes.of(
+            ["ann", "bob"], lon_deg, np.full(2, LAT), np.full(2, NOON_MS + 60_000 * minute)
+        )
+        assert not fixes.lon_deg.flags.c_contiguous
+        await walk.run(fixes=fixes, now_ms=NOON_MS + 60_000 * minute)
+    known = await walk.state.known(fixes)
+    assert known.fix_ms.tolist() == [NOON_MS + 120_000] * 2

@@ -8,8 +8,9 @@ a batch are dear where batches are small. The pass looks at each fix once, notes
 It may leave any fix, and leaves every one it is not sure of: whatever lies near an edge or a
 threshold, passes a zone, is late, suspect, coarse, unknown, without consent, or comes after such a
 fix of the same device. So `track`, `match`, `scan` and `stays` stay the only definition of what a
-fix means, and the pass may only be quicker: to note a quiet fix first is to cut the batch
-behind it, which changes nothing (tests/core/test_quiet.py holds it to that).
+fix means, and the pass may only be quicker: to note a quiet fix first is to cut the batch behind
+it, which changes nothing (tests/core/test_quiet.py holds it to that). It knows devices, not whose
+they are: where two of one person's come in a batch, the quiet one counts first.
 
 It is compiled where the package was built with a C compiler, as its wheels are; without it
 everything runs the same, slower.

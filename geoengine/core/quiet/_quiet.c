@@ -125,17 +125,31 @@ typedef struct {
     int is_made;
 } GroundObject;
 
-/* Bar these rows, or lift it; -1 with an error set where one is no number. */
-static int mark_all(const Devices *devices, PyObject *rows, int32_t mark)
+/* Bar these rows; -1 with an error set where one is no number. */
+static int bar_all(const Devices *devices, PyObject *rows)
 {
     for (Py_ssize_t ix = 0; ix < PyList_GET_SIZE(rows); ix++) {
         Py_ssize_t row = PyLong_AsSsize_t(PyList_GET_ITEM(rows, ix));
         if (row == -1 && PyErr_Occurred())
             return -1;
         if (row >= FIRST_ROW && row < devices->row_count)
-            devices->mark[row] = mark;
+            devices->mark[row] = BARRED;
     }
     return 0;
+}
+
+/* Lift every bar and forget every mark, also where the pass was broken off with an error set. */
+static void unmark_all(const Devices *devices, const Batch *batch, PyObject *barred)
+{
+    for (int64_t ix = 0; ix < batch->count; ix++)
+        devices->mark[abs(batch->row[ix])] = 0;
+    for (Py_ssize_t ix = 0; ix < PyList_GET_SIZE(barred); ix++) {
+        PyObject *item = PyList_GET_ITEM(barred, ix);
+        int overflow = 0;
+        long long row = PyLong_Check(item) ? PyLong_AsLongLongAndOverflow(item, &overflow) : -1;
+        if (row >= FIRST_ROW && row < devices->row_count)
+            devices->mark[row] = 0;
+    }
 }
 
 static int find_all(const Devices *devices, const Batch *batch, PyObject *ids)
@@ -165,8 +179,8 @@ static PyObject *ground_note(GroundObject *self, PyObject *args)
     int is_assumed;
     long long now_ms, noted = -1;
     unsigned int turn;
-    if (!PyArg_ParseTuple(args, "OOOO!pLI:note", &of_devices, &of_stays, &of_batch, &PyList_Type,
-                          &barred, &is_assumed, &now_ms, &turn))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!pLI:note", &PyTuple_Type, &of_devices, &PyTuple_Type,
+                          &of_stays, &PyTuple_Type, &of_batch, &PyList_Type, &barred, &is_assumed, &now_ms, &turn))
         return NULL;
     if (!self->is_made) {
         PyErr_SetString(PyExc_TypeError, "this Ground was never made");
@@ -179,12 +193,9 @@ static PyObject *ground_note(GroundObject *self, PyObject *args)
     if (view_devices(&views, of_devices, &devices) == 0 &&
         view_stays(&views, of_stays, &stays) == 0 &&
         view_batch(&views, of_batch, &batch, &ids) == 0) {
-        if (mark_all(&devices, barred, BARRED) == 0 && find_all(&devices, &batch, ids) == 0)
+        if (bar_all(&devices, barred) == 0 && find_all(&devices, &batch, ids) == 0)
             noted = note_all(&self->ground, &devices, &stays, &batch, is_assumed, now_ms, turn);
-        for (int64_t ix = 0; ix < batch.count; ix++)
-            devices.mark[abs(batch.row[ix])] = 0;
-        if (noted >= 0)
-            mark_all(&devices, barred, 0);
+        unmark_all(&devices, &batch, barred);
     }
     release(&views);
     return noted < 0 ? NULL : PyLong_FromLongLong(noted);
@@ -195,41 +206,59 @@ static PyMethodDef ground_methods[] = {
     {NULL},
 };
 
+static int refuse(const char *what)
+{
+    PyErr_SetString(PyExc_ValueError, what);
+    return -1;
+}
+
 static int view_grid(Views *views, PyObject *given, Grid *grid)
 {
     PyObject *of[4];
-    Py_ssize_t levels, marks;
+    Py_ssize_t levels, marks, starts, items;
     long long coarser;
     if (!PyArg_ParseTuple(given, "dLOOOO;a grid", &grid->per_deg, &coarser, &of[0], &of[1],
                           &of[2], &of[3]))
         return -1;
     if (!(grid->levels = view(views, of[0], 8, 0, &levels)) ||
         !(grid->marks = view(views, of[1], 1, 0, &marks)) ||
-        !(grid->start = view(views, of[2], 4, 0, NULL)) ||
-        !(grid->items = view(views, of[3], 4, 0, NULL)))
+        !(grid->start = view(views, of[2], 4, 0, &starts)) ||
+        !(grid->items = view(views, of[3], 4, 0, &items)))
         return -1;
     grid->coarser = coarser;
     grid->level_count = levels / 4;
     grid->mark_mask = marks - 1;
+    if (levels % 4)
+        return refuse("levels: not of four numbers each");
+    if (grid->level_count && (marks < 1 || marks & (marks - 1)))
+        return refuse("marks: not a power of two");
+    for (int64_t nth = 0; nth < grid->level_count; nth++)
+        if (grid->levels[nth].offset < 0 || grid->levels[nth].mask < 0 ||
+            grid->levels[nth].offset + grid->levels[nth].mask + 2 > starts)
+            return refuse("start: fewer places than the levels have");
+    if (grid->level_count && grid->start[starts - 1] > items)
+        return refuse("items: fewer than start tells of");
     return 0;
 }
 
 static int view_circles(Views *views, PyObject *given, Ground *ground)
 {
     PyObject *of[7];
-    Py_ssize_t circle_count, circles, policies;
+    Py_ssize_t numbers, twins, circle_count, circles, prints, policy_ixs, policies;
     if (!PyArg_ParseTuple(given, "OOOOOOO;seven columns of circles", &of[0], &of[1], &of[2], &of[3],
                           &of[4], &of[5], &of[6]))
         return -1;
-    if (!(ground->circles = view(views, of[0], 8, 0, NULL)) ||
-        !(ground->twin_of = view(views, of[1], 4, 0, NULL)) ||
+    if (!(ground->circles = view(views, of[0], 8, 0, &numbers)) ||
+        !(ground->twin_of = view(views, of[1], 4, 0, &twins)) ||
         !(ground->radius_m = view(views, of[2], 8, 0, &circle_count)) ||
         !(ground->zone_of = view(views, of[3], 4, 0, &circles)) ||
-        !(ground->prints = view(views, of[4], 8, 0, NULL)) ||
-        !(ground->policy_of = view(views, of[5], 4, 0, NULL)) ||
+        !(ground->prints = view(views, of[4], 8, 0, &prints)) ||
+        !(ground->policy_of = view(views, of[5], 4, 0, &policy_ixs)) ||
         !(ground->policies = view(views, of[6], 8, 0, &policies)))
         return -1;
     SAME("zone_of", circles, circle_count)
+    SAME("rows", numbers, 8 * (circle_count + twins))
+    SAME("policy_ix", policy_ixs, prints)
     ground->circle_count = circle_count;
     SAME("policies", policies % 4, (Py_ssize_t)0)
     return 0;
@@ -244,8 +273,8 @@ static int ground_init(GroundObject *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_TypeError, "a Ground is made once, of positional arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(args, "OOOOLLLLd:Ground", &near, &far, &polygons, &circles, &silence_ms,
-                          &cross_gap_ms, &fresh_min_ms, &fresh_max_ms, &ground->cross_m))
+    if (!PyArg_ParseTuple(args, "O!O!O!O!LLLLd:Ground", &PyTuple_Type, &near, &PyTuple_Type, &far,
+                          &PyTuple_Type, &polygons, &PyTuple_Type, &circles, &silence_ms, &cross_gap_ms, &fresh_min_ms, &fresh_max_ms, &ground->cross_m))
         return -1;
     ground->silence_ms = silence_ms;
     ground->cross_gap_ms = cross_gap_ms;

@@ -129,7 +129,20 @@ static int may_cut(const Circle *c, double x, double y, double dx, double dy)
            first2 * length2 - away * away <= (slack + 1.0) * length2;
 }
 
-/* Whether a way might cut something in this grid; of wary ones anything in its cells. */
+/* Whether a way, with both ends outside, might cut one of the near circles in a cell. */
+static int is_cut_at(const Ground *ground, int64_t place, const Fix *from, double dx, double dy)
+{
+    const Grid *grid = &ground->near;
+    for (int32_t at = grid->start[place]; at < grid->start[place + 1]; at++) {
+        const Circle *c = &ground->circles[grid->items[at]];
+        if (may_cut(c, from->lon - c->lon, from->lat - c->lat, dx, dy))
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether a way might cut something in this grid: near circles by bucket, or else whatever is marked
+   in one of its cells. */
 static int is_cut_in(const Ground *ground, const Grid *grid, const Fix *from, const Fix *to)
 {
     double dx = to->lon - from->lon, dy = to->lat - from->lat;
@@ -139,9 +152,10 @@ static int is_cut_in(const Ground *ground, const Grid *grid, const Fix *from, co
     if (!(west >= -180.0 && east < 180.0 && south >= -POLAR_DEG && north <= POLAR_DEG &&
           dx * dx + dy * dy <= SHORT_DEG * SHORT_DEG))
         return 1;
+    int is_near = grid == &ground->near;
     for (int64_t nth = 0; nth < grid->level_count; nth++) {
         const Level *level = &grid->levels[nth];
-        int64_t by = level->shift + grid->coarser;
+        int64_t by = level->shift + (is_near ? grid->coarser : 0);
         int64_t column0 = (int64_t)((west + 180.0) * grid->per_deg) >> by;
         int64_t column1 = (int64_t)((east + 180.0) * grid->per_deg) >> by;
         int64_t row0 = (int64_t)((south + 90.0) * grid->per_deg) >> by;
@@ -149,16 +163,10 @@ static int is_cut_in(const Ground *ground, const Grid *grid, const Fix *from, co
         if ((column1 - column0 + 1) * (row1 - row0 + 1) > CELLS_MAX)
             return 1;
         for (int64_t row = row0; row <= row1; row++)
-            for (int64_t column = column0; column <= column1; column++) {
-                int64_t place = place_of(level, column, row);
-                for (int32_t at = grid->start[place]; at < grid->start[place + 1]; at++) {
-                    if (grid != &ground->near)
-                        return 1;
-                    const Circle *c = &ground->circles[grid->items[at]];
-                    if (may_cut(c, from->lon - c->lon, from->lat - c->lat, dx, dy))
-                        return 1;
-                }
-            }
+            for (int64_t column = column0; column <= column1; column++)
+                if (is_near ? is_cut_at(ground, place_of(level, column, row), from, dx, dy)
+                            : is_marked(grid, level, column, row))
+                    return 1;
     }
     return 0;
 }

@@ -170,15 +170,16 @@ typedef struct {
     int32_t *row; /* out: the device's row; negative once a fix has been dealt with */
 } Batch;
 
-/* Find a fix's device by its key; bar one whose fixes are not in order within a post. */
+/* Find a fix's device by its key; bar one whose fixes are not in order of post and time. */
 static void find(const Devices *devices, const Batch *batch, int64_t ix, int64_t key)
 {
     int32_t row = batch->row[ix] = row_of(devices, key);
     if (row < FIRST_ROW || devices->mark[row] == BARRED)
         return;
     int32_t before = devices->mark[row] - 1;
-    int is_back = before >= 0 && batch->post_ix[before] == batch->post_ix[ix] &&
-                  batch->at_ms[ix] <= batch->at_ms[before];
+    int is_back = before >= 0 && (batch->post_ix[before] > batch->post_ix[ix] ||
+                                  (batch->post_ix[before] == batch->post_ix[ix] &&
+                                   batch->at_ms[ix] <= batch->at_ms[before]));
     devices->mark[row] = is_back ? BARRED : (int32_t)ix + 1;
 }
 
