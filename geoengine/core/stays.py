@@ -34,7 +34,6 @@ from geoengine.core.weigh import Sign, hold, weigh
 from geoengine.core.zones import CIRCLE
 
 LAG_MAX_MS = (1 << 31) - 1  # 24 days: what reached us later than that is for the record
-FEW = 16  # so many people are asked about one by one
 
 
 class Settled(NamedTuple):
@@ -112,8 +111,7 @@ def resting(look: Look, book: Book) -> tuple[Bools, Rests | None]:
 
     Notes
     -----
-    Few people are asked about one by one, by `_stays`, the definition; numpy's fixed cost is that
-    of a dozen of them. Both say the same: tests/core/test_stays.py.
+    `goes_on` says the same of one fix by itself: tests/core/test_few.py.
     """
     track = look.track
     known = track.known
@@ -124,8 +122,6 @@ def resting(look: Look, book: Book) -> tuple[Bools, Rests | None]:
     # Of somebody with several devices only one stands here; what the others say is for the record.
     others = rows_where(known.has_record & ~is_settled).tolist()
     busy = look.busy | {known.person_ids[row] for row in others}
-    if len(rows) <= FEW and len(track.last) == len(known):
-        return _noted(track, rows, _few(look, rows, busy, book))
     stay_ix = known.stay_ix[rows]
     fits = _fits(track, rows, stay_ix, book.limits, look.now_ms)
     fits &= _same_zones(look, rows, stay_ix, book)
@@ -140,40 +136,6 @@ def resting(look: Look, book: Book) -> tuple[Bools, Rests | None]:
 
 
 # --- one by one ---------------------------------------------------------------------------------
-
-
-def _few(look: Look, rows: Longs, busy: Set[str], book: Book) -> Bools:
-    """Which of these rows, each the only one of its device, are of somebody at rest."""
-    found = look.found
-    pairs: dict[int, list[Pair]] = {}
-    columns = (found.fix_ix, found.zone_ix, found.edge_m, look.is_news)
-    for row, *pair in zip(*(column.tolist() for column in columns), strict=True):
-        pairs.setdefault(row, []).append(tuple(pair))
-    crossing, person_ids = set(look.crossing_ix.tolist()), look.track.known.person_ids
-    return np.array(
-        [
-            row not in crossing
-            and person_ids[row] not in busy
-            and _stays(look, row, pairs.get(row, []), book)
-            for row in rows.tolist()
-        ],
-        bool,
-    )
-
-
-def _stays(look: Look, row: int, pairs: list[Pair], book: Book) -> bool:
-    """Whether the fix in this row finds the person where they stood, before any deadline."""
-    track, fixes = look.track, look.track.fixes
-    if track.fate[row] != ACCEPTED or track.is_strange[row]:
-        return False
-    seen = Seen(
-        int(fixes.fix_ms[row]),
-        int(fixes.recv_ms[row]),
-        float(fixes.accuracy_m[row]),
-        int(track.previous_ms[row]),
-        pairs,
-    )
-    return goes_on(track.known.stays, int(track.known.stay_ix[row]), seen, look.now_ms, book)
 
 
 def goes_on(stays: Stays, stay: int, seen: Seen, now_ms: int, book: Book) -> bool:

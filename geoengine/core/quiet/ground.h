@@ -67,15 +67,11 @@ static inline int is_marked(const Grid *grid, const Level *level, int64_t column
 /* Whether anything that is not a near circle might hold the fix. */
 static int is_wary_of_fix(const Grid *grid, const Fix *fix)
 {
-    int64_t column0 = (int64_t)((fix->lon + 180.0) * grid->per_deg);
-    int64_t row0 = (int64_t)((fix->lat + 90.0) * grid->per_deg);
+    int64_t column = (int64_t)((fix->lon + 180.0) * grid->per_deg);
+    int64_t row = (int64_t)((fix->lat + 90.0) * grid->per_deg);
     for (int64_t nth = 0; nth < grid->level_count; nth++) {
         const Level *level = &grid->levels[nth];
-        int64_t column = column0 >> level->shift, row = row0 >> level->shift;
-        if (!is_marked(grid, level, column, row))
-            continue;
-        int64_t place = place_of(level, column >> grid->coarser, row >> grid->coarser);
-        if (grid->start[place] < grid->start[place + 1])
+        if (is_marked(grid, level, column >> level->shift, row >> level->shift))
             return 1;
     }
     return 0;
