@@ -57,8 +57,9 @@ async def advance(
             if len(left) < fix_count:
                 quiet_count += fix_count - len(left)
                 batch = replace(batch, fixes=batch.fixes.take(left))
-            counts["accepted"] = quiet_count
             on_noted(batch.fixes.post_ix)
+        if quiet_count:  # also in a try before this one
+            counts["accepted"] = quiet_count
         if not len(batch.fixes) and not busy:
             return Outcome(counts=counts)
         return await _stepped(state, book, batch, heard, counts, is_assumed)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Longs, Sightings
+from geoengine.core.errors import StateConflict
 from geoengine.core.policy import Policy
 from geoengine.core.record import Change
 from geoengine.state.base import Commit
@@ -274,6 +275,31 @@ def test_a_dwell_that_a_fix_at_rest_makes_fresh_is_not_slept_through(road: Road)
         assert walk.told()[-1] == ("zone.dwelled", 660)
 
     road.run(law())
+
+
+@COMPILED
+async def test_what_was_noted_is_counted_when_the_rest_is_tried_again():
+    """Ann falls silent just when all that the batch holds is Bob, far away and quiet."""
+
+    class Overtaken(Watchful):
+        is_overtaken = False
+
+        async def commit(self, commit: Commit) -> None:
+            if self.is_overtaken:
+                self.is_overtaken = False
+                raise StateConflict(["ann"])
+            await super().commit(commit)
+
+    state = Overtaken(None)
+    walk = Walk(GROUNDS["town"].book, state=state)
+    await walk.post((0, -5_000), device="bob")
+    await walk.post((0, -400), (60, 0))
+    state.is_overtaken = True
+    await walk.post((1_900, -5_000), device="bob")
+    assert not state.is_overtaken
+    assert state.taken_count >= 1
+    assert walk.outcomes[-1].counts["exit"] >= 1
+    assert walk.outcomes[-1].counts["accepted"] == 1
 
 
 # --- cities -------------------------------------------------------------------------------------
