@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, field
-from math import cos, hypot, nan, radians
+from math import cos, hypot, radians
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -145,18 +145,10 @@ class Handful:
 
     def _last(self, devices: list[list[int]], walkers: list[Walker]) -> LastFixes:
         first = [rows[0] for rows in devices]
-        known, count = self.known, len(first)
-        last = LastFixes(
-            device_ids=[self.fixes.device_ids[row] for row in first],
-            device_keys=known.device_keys[first],
-            slot_ix=known.slot_ix[first],
-            lon_deg=np.full(count, nan),
-            lat_deg=np.full(count, nan),
-            accuracy_m=np.full(count, nan),
-            fix_ms=np.full(count, -1),
-            suspect_count=np.zeros(count, np.int32),
-            suspects={},
+        last = LastFixes.up_to(
+            [self.fixes.device_ids[row] for row in first], np.full(len(first), -1)
         )
+        last.slot_ix[:] = self.known.slot_ix[first]
         for ix, walker in enumerate(walkers):
             walker.write(last, ix)
         return last

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from geoengine.service.http.lean import PIPELINE_MAX
-from tests.service.serving import AWAY, KEYS, Client, bare, ping, served, until
+from tests.service.serving import AWAY, KEYS, Client, bare, ping, served, slow_down, until
 
 KEY = b"Authorization: Bearer " + KEYS["app"].encode() + b"\r\n"
 
@@ -173,26 +173,13 @@ async def test_a_length_beyond_the_limit_is_refused_unread(tmp_path: Path) -> No
     assert told.startswith(b"HTTP/1.1 413")
 
 
-def held(client: Client) -> asyncio.Event:
-    """The worker takes nothing more until this is set."""
-    gate, worker = asyncio.Event(), client.service.context.worker
-    turn = worker.turn
-
-    async def waiting() -> None:
-        await gate.wait()
-        await turn()
-
-    worker.turn = waiting  # type: ignore[method-assign]
-    return gate
-
-
 async def queued(client: Client) -> bool:
     return len(client.service.context.intake) > 0
 
 
 async def test_a_silent_connection_is_closed_and_a_waiting_one_is_not(tmp_path: Path) -> None:
     async with talking(tmp_path, keepalive_s=0.2) as (reader, writer, client):
-        gate = held(client)
+        gate = await slow_down(client)
         writer.write(request(one()))
         async with bare(client) as (silent, _):
             assert await asyncio.wait_for(silent.read(), 5) == b""
@@ -203,7 +190,7 @@ async def test_a_silent_connection_is_closed_and_a_waiting_one_is_not(tmp_path: 
 
 async def test_a_stop_answers_who_waits_and_closes(tmp_path: Path) -> None:
     async with talking(tmp_path) as (reader, writer, client), bare(client) as (idle, _):
-        gate = held(client)
+        gate = await slow_down(client)
         writer.write(request(one()))
         await until(lambda: queued(client))
         assert client.service.hall is not None

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,16 @@ from typing import Any
 import pytest
 
 from geoengine.catalog import load
-from geoengine.core.book import Book
-from geoengine.core.columns import Fixes, Longs
 from geoengine.core.quiet import IS_COMPILED
 from geoengine.replay.gather import gather
 from geoengine.replay.run import replay
 from geoengine.replay.traces import TraceOptions
-from geoengine.state import LocalState
+from tests.core.roads import COMPILED, Watchful
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "NOTICE", "geoengine")
 HEADER = Path(sysconfig.get_path("include")) / "Python.h"
 
-compiled = pytest.mark.skipif(not IS_COMPILED, reason="the package was installed without compiling")
 compiler = pytest.mark.skipif(
     shutil.which("gcc") is None or not HEADER.exists(), reason="no gcc, or no headers of Python"
 )
@@ -104,7 +101,7 @@ def geoengine(before: str, *words: str) -> bytes:
     return done.stdout
 
 
-@compiled
+@COMPILED
 def test_a_replay_without_the_compiled_part_tells_the_same_bytes(here: Path):
     words = ("replay", "--config", f"{here}/config", f"{here}/trace.ndjson", "--as-posted")
     options = ("--assume", "push", "--until-silent", "--batch-rows", str(BATCH_ROWS))
@@ -114,22 +111,9 @@ def test_a_replay_without_the_compiled_part_tells_the_same_bytes(here: Path):
     assert geoengine(BLOCKED, *words, *options) == told
 
 
-class Counting(LocalState):
-    """A state that counts what the compiled part takes."""
-
-    noted_count = 0
-
-    async def note_quiet(
-        self, fixes: Fixes, book: Book, busy: Set[str], *, is_assumed: bool, now_ms: int
-    ) -> Longs:
-        left = await super().note_quiet(fixes, book, busy, is_assumed=is_assumed, now_ms=now_ms)
-        self.noted_count += len(fixes) - len(left)
-        return left
-
-
-@compiled
+@COMPILED
 def test_the_compiled_part_takes_most_of_that_replay(here: Path):
-    state = Counting(None)
+    state = Watchful(None)
     trace = gather([here / "trace.ndjson"], TraceOptions(is_as_posted=True))
 
     async def go() -> None:
@@ -140,7 +124,7 @@ def test_the_compiled_part_takes_most_of_that_replay(here: Path):
         await state.close()
 
     asyncio.run(go())
-    assert 0.5 * trace.row_count < state.noted_count < trace.row_count
+    assert 0.5 * trace.row_count < state.taken_count < trace.row_count
 
 
 def test_the_version_says_whether_the_compiled_part_is_there():

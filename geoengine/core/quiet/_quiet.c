@@ -10,8 +10,9 @@
 
 typedef struct { Py_buffer of[20]; int count; } Views; /* as many as a Ground or a batch has */
 
-/* One array of the caller's: contiguous, of items of this size. NULL with an error set otherwise. */
-static void *view(Views *views, PyObject *array, Py_ssize_t item_bytes, int flags, Py_ssize_t *items)
+/* One array of the caller's: contiguous, of items of this size. NULL with an error set if not. */
+static void *view(Views *views, PyObject *array, Py_ssize_t item_bytes, int flags,
+                  Py_ssize_t *items)
 {
     if (views->count == (int)(sizeof views->of / sizeof *views->of)) {
         PyErr_SetString(PyExc_SystemError, "too many arrays");
@@ -37,6 +38,11 @@ static void release(Views *views)
         PyBuffer_Release(&views->of[--views->count]);
 }
 
+static int refuse(const char *what)
+{
+    PyErr_SetString(PyExc_ValueError, what);
+    return -1;
+}
 
 #define SAME(name, items, wanted) \
     if ((items) != (wanted)) { \
@@ -61,10 +67,8 @@ static int view_devices(Views *views, PyObject *given, Devices *devices)
         !(devices->seen = view(views, of[7], 4, PyBUF_WRITABLE, &seen)) ||
         !(devices->mark = view(views, of[8], 4, PyBUF_WRITABLE, &marks)))
         return -1;
-    if (slots < 1 || slots & (slots - 1)) {
-        PyErr_SetString(PyExc_ValueError, "slots: not a power of two");
-        return -1;
-    }
+    if (slots < 1 || slots & (slots - 1))
+        return refuse("slots: not a power of two");
     devices->slot_mask = slots - 1;
     SAME("places", places, 3 * times)
     SAME("stay", stays, times)
@@ -72,10 +76,8 @@ static int view_devices(Views *views, PyObject *given, Devices *devices)
     SAME("flags", flags, times)
     SAME("seen", seen, times)
     SAME("mark", marks, times)
-    if (times < FIRST_ROW) {
-        PyErr_SetString(PyExc_ValueError, "fix_ms: no row for the unknown");
-        return -1;
-    }
+    if (times < FIRST_ROW)
+        return refuse("fix_ms: no row for the unknown");
     devices->row_count = keys < times ? keys : times;
     return 0;
 }
@@ -154,7 +156,7 @@ static void unmark_all(const Devices *devices, const Batch *batch, PyObject *bar
 
 static int find_all(const Devices *devices, const Batch *batch, PyObject *ids)
 {
-    int64_t keys[AHEAD]; /* a few at a time, so that their slots are on the way when they are read */
+    int64_t keys[AHEAD]; /* a few at a time: their slots are on the way when they are read */
     for (int64_t begin = 0; begin < batch->count; begin += AHEAD) {
         int64_t end = begin + AHEAD < batch->count ? begin + AHEAD : batch->count;
         for (int64_t ix = begin; ix < end; ix++) {
@@ -180,7 +182,8 @@ static PyObject *ground_note(GroundObject *self, PyObject *args)
     long long now_ms, noted = -1;
     unsigned int turn;
     if (!PyArg_ParseTuple(args, "O!O!O!O!pLI:note", &PyTuple_Type, &of_devices, &PyTuple_Type,
-                          &of_stays, &PyTuple_Type, &of_batch, &PyList_Type, &barred, &is_assumed, &now_ms, &turn))
+                          &of_stays, &PyTuple_Type, &of_batch, &PyList_Type, &barred, &is_assumed,
+                          &now_ms, &turn))
         return NULL;
     if (!self->is_made) {
         PyErr_SetString(PyExc_TypeError, "this Ground was never made");
@@ -205,12 +208,6 @@ static PyMethodDef ground_methods[] = {
     {"note", (PyCFunction)ground_note, METH_VARARGS, note_doc},
     {NULL},
 };
-
-static int refuse(const char *what)
-{
-    PyErr_SetString(PyExc_ValueError, what);
-    return -1;
-}
 
 static int view_grid(Views *views, PyObject *given, Grid *grid)
 {
@@ -274,7 +271,8 @@ static int ground_init(GroundObject *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (!PyArg_ParseTuple(args, "O!O!O!O!LLLLd:Ground", &PyTuple_Type, &near, &PyTuple_Type, &far,
-                          &PyTuple_Type, &polygons, &PyTuple_Type, &circles, &silence_ms, &cross_gap_ms, &fresh_min_ms, &fresh_max_ms, &ground->cross_m))
+                          &PyTuple_Type, &polygons, &PyTuple_Type, &circles, &silence_ms,
+                          &cross_gap_ms, &fresh_min_ms, &fresh_max_ms, &ground->cross_m))
         return -1;
     ground->silence_ms = silence_ms;
     ground->cross_gap_ms = cross_gap_ms;
@@ -282,9 +280,8 @@ static int ground_init(GroundObject *self, PyObject *args, PyObject *kwargs)
     ground->fresh_max_ms = fresh_max_ms;
     if (view_grid(&self->views, near, &ground->near) < 0 ||
         view_grid(&self->views, far, &ground->wary[0]) < 0 ||
-        view_grid(&self->views, polygons, &ground->wary[1]) < 0)
-        return -1;
-    if (view_circles(&self->views, circles, ground) < 0)
+        view_grid(&self->views, polygons, &ground->wary[1]) < 0 ||
+        view_circles(&self->views, circles, ground) < 0)
         return -1;
     self->is_made = 1;
     return 0;

@@ -137,8 +137,8 @@ static int is_cut_at(const Ground *ground, int64_t place, const Fix *from, doubl
     return 0;
 }
 
-/* Whether a way might cut something in this grid: near circles by bucket, or else whatever is marked
-   in one of its cells. */
+/* Whether a way might cut something in this grid: near circles by bucket, or else whatever is
+   marked in one of its cells. */
 static int is_cut_in(const Ground *ground, const Grid *grid, const Fix *from, const Fix *to)
 {
     double dx = to->lon - from->lon, dy = to->lat - from->lat;

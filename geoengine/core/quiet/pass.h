@@ -75,11 +75,16 @@ static inline double z_of(double away_m, double radius_m, double sigma)
     return (radius_m - sqrt(away_m * away_m + sigma * sigma)) / sigma;
 }
 
-/* Whether a stay goes on with this fix, before any deadline: `stays._stays` less the zones. */
+static inline int64_t lag_ms_of(const Fix *fix)
+{
+    return fix->recv_ms > fix->at_ms ? fix->recv_ms - fix->at_ms : 0;
+}
+
+/* Whether a stay goes on with this fix, before any deadline: `stays.goes_on` less the zones. */
 static int is_in_time(const Ground *ground, const Stays *stays, int32_t slot, const Fix *fix,
                       int64_t before_ms, int64_t now_ms)
 {
-    int64_t lag_ms = fix->recv_ms > fix->at_ms ? fix->recv_ms - fix->at_ms : 0;
+    int64_t lag_ms = lag_ms_of(fix);
     int64_t lag_before_ms = stays->lag_ms[slot], dwell_ms = stays->dwell_ms[slot];
     int64_t until_ms = fix->at_ms, heard_ms = fix->recv_ms - lag_before_ms;
     if (heard_ms > until_ms)
@@ -217,8 +222,7 @@ static int64_t note_all(const Ground *ground, const Devices *devices, const Stay
         devices->fix_ms[row] = fix.at_ms;
         devices->seen[row] = turn;
         if (devices->stay[row] >= 0)
-            stays->lag_ms[devices->stay[row]] =
-                (int32_t)(fix.recv_ms > fix.at_ms ? fix.recv_ms - fix.at_ms : 0);
+            stays->lag_ms[devices->stay[row]] = (int32_t)lag_ms_of(&fix);
         batch->row[ix] = -row;
         quiet++;
     }
