@@ -51,3 +51,7 @@ def judge(text: str) -> Verdict:
         if text.startswith(start):
             return verdict
     return _BY_CODE.get(text.partition(" ")[0], Verdict.FAULT)
+
+
+class LibraryFault(AssertionError):
+    """Our fault: a function failed, or a server makes no sense of what it was sent."""
