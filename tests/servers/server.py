@@ -187,7 +187,7 @@ class Server:
         return dict(line.split(":", 1) for line in lines if ":" in line)
 
     def wait_until_in_sync(self) -> None:
-        """Until this replica has its primary's data and follows it."""
+        """Until this replica has its master's data and follows it."""
         wait_until(lambda: self.info("replication").get("master_link_status") == "up", self.said)
 
     def _end(self, how: signal.Signals) -> None:
@@ -225,7 +225,7 @@ class Server:
             'save ""',
             f"appendonly {'yes' if fsync else 'no'}",
             f"appendfsync {fsync or 'no'}",
-            # A primary waits five seconds for more replicas before it sends the first its data.
+            # A master waits five seconds for more replicas before it sends the first its data.
             "repl-diskless-sync-delay 0",
             *self._secrets(),
             *self._ports(),

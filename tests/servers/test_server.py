@@ -90,17 +90,17 @@ def test_a_server_with_certificates_speaks_tls_to_who_trusts_them(tmp_path: Path
             stranger.ping()
 
 
-def test_a_replica_follows_its_primary(tmp_path: Path, binary: str):
-    with Server(directory=tmp_path / "primary", binary=binary, user="geo", password="x") as primary:
-        primary.call("SET", "a", 1)
+def test_a_replica_follows_its_master(tmp_path: Path, binary: str):
+    with Server(directory=tmp_path / "master", binary=binary, user="geo", password="x") as master:
+        master.call("SET", "a", 1)
         replica = Server(
             directory=tmp_path / "replica", binary=binary, user="geo", password="x",
-            replica_of=primary,
+            replica_of=master,
         )  # fmt: skip
         with replica:
             replica.wait_until_in_sync()
             assert replica.call("GET", "a") == "1"
-            assert primary.calls(("SET", "b", 1), ("WAIT", 1, 5000))[1] == 1
+            assert master.calls(("SET", "b", 1), ("WAIT", 1, 5000))[1] == 1
             with pytest.raises(Refused, match="READONLY"):
                 replica.call("SET", "a", 2)
 
