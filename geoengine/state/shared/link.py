@@ -151,7 +151,7 @@ class Link:
         """See what kind of server it is, and whether replicas follow it."""
         lines = (await self.command("INFO")).decode().splitlines()
         info = {name: text for name, _, text in (line.partition(":") for line in lines)}
-        if info.get("redis_mode") == "cluster":
+        if info.get("cluster_enabled") == "1":
             raise misnamed("the server is part of a Cluster; expected redis+cluster://")
         if info.get("role") != "master":
             (address,) = self._nodes.topology.servers
@@ -247,9 +247,10 @@ class Link:
             commands.append(self._replicas.wait(wanted))
         pause_s = self._replicas.pause_s if wanted else 0.0
         replies = await self._nodes.exchange(address, commands, until_s, pause_s=pause_s)
-        if wanted:
+        answers = [replies[place] for place in places]
+        if wanted and not all(isinstance(answer, Refusal) for answer in answers):
             await self._replicas.require(address, wanted, replies[-1], until_s)
-        return [replies[place] for place in places]
+        return answers
 
     def _refused(self, errand: _Errand, refusal: Refusal, address: Address) -> _Trouble:
         verdict = self._nodes.judged(refusal, address)

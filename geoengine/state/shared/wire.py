@@ -26,7 +26,6 @@ _pack: Callable[[Words], bytes] = hiredis.pack_command  # type: ignore[assignmen
 
 FIRST_WAIT_S: Final = 0.02
 LAST_WAIT_S: Final = 1.0
-CONNECT_TIMEOUT_S: Final = 2.0
 
 
 class Broken(Exception):
@@ -156,11 +155,11 @@ class Server:
         connection = self._made()
         is_whole = False
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 await connection.connect()
             is_whole = True
         except TimeoutError:
-            raise Broken(f"no connection within {CONNECT_TIMEOUT_S:g} s") from None
+            raise Broken(f"no connection within {self._timeout_s:g} s") from None
         except (RedisError, OSError) as error:
             # Over a socket's path redis-py wraps what is refused in an error of its own.
             refusal = error if isinstance(error, Refusal) else error.__cause__
@@ -182,7 +181,7 @@ class Server:
             "protocol": 2,
             "parser_class": _Parser,
             "socket_timeout": None,  # one deadline for an exchange, not one a reply
-            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_connect_timeout": self._timeout_s,
         }
         if not self.address.port:
             return redis_py.UnixDomainSocketConnection(path=self.address.host, **options)
