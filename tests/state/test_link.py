@@ -113,7 +113,7 @@ async def test_a_function_that_fails_is_our_fault_and_is_not_tried_again(server:
 
 async def test_a_library_that_does_not_compile_is_our_fault(server: Server):
     async with linked(server.url, LIBRARY + "nonsense") as link:
-        with pytest.raises(LibraryFault, match="nonsense|compiling"):
+        with pytest.raises(LibraryFault, match=r"nonsense|compiling"):
             await link.call([echo(1)], is_write=False)
 
 

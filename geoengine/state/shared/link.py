@@ -219,13 +219,11 @@ class Link:
             wanted = await self._replicas.wanted(address, until_s) if is_write else 0
             replies = await self._exchange(address, errands, wanted, until_s)
         except Broken as broken:
-            replies = []
-            troubles = [_Trouble(Verdict.AGAIN, address, str(broken))]
-        else:
-            troubles = []
-        for errand in errands:
-            errand.asked = None
-        for errand, reply in zip(errands, replies, strict=False):
+            for errand in errands:
+                errand.asked = None
+            return [_Trouble(Verdict.AGAIN, address, str(broken))]
+        troubles = []
+        for errand, reply in zip(errands, replies, strict=True):
             if isinstance(reply, Refusal):
                 troubles.append(self._refused(errand, reply, address))
             else:
@@ -253,9 +251,12 @@ class Link:
         return answers
 
     def _refused(self, errand: _Errand, refusal: Refusal, address: Address) -> _Trouble:
+        """What an errand was refused for, and where it is sent next."""
         verdict = self._nodes.judged(refusal, address)
         if verdict is Verdict.ASK:
             errand.asked = redirected(refusal.text, address)
+        elif verdict is not Verdict.LOAD:  # who is given the library is asked once more
+            errand.asked = None
         knowing = redirected(refusal.text, address) if verdict is Verdict.MOVED else None
         return _Trouble(verdict, address, refusal.text, knowing)
 
