@@ -93,7 +93,7 @@ async def test_flags_go_with_a_record_that_is_gone(busy_world: World) -> None:
     await state.commit(commit_of(last=last(10, "ann", "bob")))
     await write(state, present("ann"), present("bob"))
     await state.commit(commit_of(change(await one(state, "ann"), is_gone=True)))
-    await state.commit(commit_of(drop_people=("bob",)))
+    await state.commit(commit_of(drop_people={"bob": 1}))
     known = await state.known(fixes("ann", "bob"))
     assert not known.is_located.any() and not known.has_record.any()
 

@@ -188,9 +188,10 @@ class LastFixTable:
 
     # --- stays ----------------------------------------------------------------------------------
 
-    def are_current(self, last: LastFixes, rests: Rests) -> bool:
-        """Whether these people's records are as they were when their rest was decided."""
-        return bool(self._stays.are_current(*self._slots_of(last, rests)).all())
+    def moved_on(self, last: LastFixes, rests: Rests) -> list[str]:
+        """Whose records are not as they were when their rest was decided."""
+        is_current = self._stays.are_current(*self._slots_of(last, rests))
+        return [last.person_ids[ix] for ix in rests.last_ix[~is_current].tolist()]
 
     def note(self, last: LastFixes, rests: Rests) -> None:
         """These people were heard of again with the last fixes, which have been updated."""
