@@ -306,6 +306,16 @@ async def test_callers_wait_for_one_of_a_few_connections(server: Server):
         assert clients_of(server) == 3
 
 
+async def test_a_restart_breaks_all_connections_and_costs_one_attempt(server: Server):
+    async with linked(server.url) as link:
+        many = [link.call([echo(i)], is_write=False) for i in range(100)]
+        await asyncio.gather(*many)
+        assert clients_of(server) == 8
+        await asyncio.to_thread(server.restart)
+        async with asyncio.timeout(0.5):
+            assert await link.call([echo(1)], is_write=False) == [b"1"]
+
+
 async def test_many_callers_do_not_storm_a_server_that_is_down(server: Server):
     listener: list[int] = []
 

@@ -92,7 +92,8 @@ async def test_a_slot_half_moved_is_asked_for_where_its_keys_are(cluster: Cluste
         assert await link.call([add(2)], is_write=True) == [2]  # all its keys are still there
         move.keys("t:{p1}:ops")
         one = Call("get", ("t:{p1}:ops",), ("2",))
-        assert await link.call([one, echo(1), one], is_write=False) == [b"2", b"1", b"2"]
+        move.target.call("FUNCTION", "FLUSH")  # who is asked may have to be given the library
+        assert await link.call([one, one], is_write=False) == [b"2", b"2"]
         assert "ASK:count=2" in errors_of(source)
         torn = asyncio.create_task(link.call([add(3), one], is_write=True))
         await until_refused(source, "TRYAGAIN")
