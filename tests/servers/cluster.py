@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,13 +96,14 @@ class Cluster:
     @property
     def masters(self) -> list[Server]:
         """Who serves each shard now, by shard; there must be one for each."""
-        return [self.master_of(_first_slot(shard)) for shard in range(SHARDS)]
+        return [self.master(shard) for shard in range(SHARDS)]
 
     def start(self) -> None:
         """Start the nodes and make a Cluster of them; returns when it serves and is in sync."""
         for node in self.nodes:
             node.launch()
-        self._each(Server.wait_until_answering, self.nodes)
+        for node in self.nodes:
+            node.wait_until_answering()
         self._ids = [node.call("CLUSTER", "MYID") for node in self.nodes]
         for ix, node in enumerate(self.nodes):
             node.call("CLUSTER", "SET-CONFIG-EPOCH", ix + 1)
@@ -121,15 +121,14 @@ class Cluster:
         for node in self._running():
             wait_until(lambda node=node: self._is_ready(node), node.said, timeout_s)
 
+    def master(self, shard: int) -> Server:
+        """Who serves a shard, whichever slots that are now."""
+        pair = (self.nodes[shard], self.nodes[shard + SHARDS])
+        return self._latest(pair, f"shard {shard}", lambda view: bool(view.slots))
+
     def master_of(self, slot: int) -> Server:
-        """Who serves a slot, by what each node says of itself; the latest election counts."""
-        claims = [
-            (view.epoch, ix)
-            for ix, node in enumerate(self.nodes)
-            if (view := self._own_view(node)) and "master" in view.flags and slot in view.slots
-        ]
-        assert claims, f"nobody serves slot {slot}"
-        return self.nodes[max(claims)[1]]
+        """Who serves a slot."""
+        return self._latest(self.nodes, f"slot {slot}", lambda view: slot in view.slots)
 
     def replica_of(self, master: Server) -> Server:
         """The other node of its shard."""
@@ -137,7 +136,7 @@ class Cluster:
 
     def kill_master(self, shard: int) -> int:
         """SIGKILL whoever serves a shard; which node that was."""
-        master = self.masters[shard]
+        master = self.master(shard)
         master.kill()
         return self.nodes.index(master)
 
@@ -190,10 +189,6 @@ class Cluster:
     def _running(self) -> list[Server]:
         return [node for node in self.nodes if node.is_running]
 
-    def _each(self, do: Any, nodes: Sequence[Server]) -> list[Any]:
-        with ThreadPoolExecutor(len(nodes)) as pool:
-            return list(pool.map(do, nodes))
-
     def _replicate(self, replica: Server, master_id: str) -> None:
         """Refused until the nodes have heard of each other."""
         wait_until(lambda: replica.call("CLUSTER", "REPLICATE", master_id) == "OK", replica.said)
@@ -208,6 +203,18 @@ class Cluster:
             and len(replicas) == len(fine) - SHARDS
             and _is_in_sync(node)
         )
+
+    def _latest(
+        self, nodes: Sequence[Server], what: str, serves: Callable[[NodeView], bool]
+    ) -> Server:
+        """The master by what each node says of itself; the latest election counts."""
+        claims = [
+            (view.epoch, ix)
+            for ix, node in enumerate(nodes)
+            if (view := self._own_view(node)) and "master" in view.flags and serves(view)
+        ]
+        assert claims, f"nobody serves {what}"
+        return nodes[max(claims)[1]]
 
     def _own_view(self, node: Server) -> NodeView | None:
         """What a node says of itself; None if it says nothing."""
