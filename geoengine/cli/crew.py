@@ -160,6 +160,7 @@ class Crew:
             raise
         finally:
             os.close(told_fd)
+        _LOG.info("worker_started", worker=number, worker_pid=process.pid)
         hand = Hand(process)
         asyncio.get_running_loop().add_reader(ready_fd, self._hear, number, hand, ready_fd)
         return hand
@@ -171,7 +172,7 @@ class Crew:
         os.close(ready_fd)
         if not hand.serves:
             return
-        _LOG.info("worker_ready", worker=number, worker_pid=hand.process.pid)
+        _LOG.info("worker_ready", worker=number)
         if hand.is_stale:
             hand.send(signal.SIGHUP)
         serving_count = sum(one.serves for one in self._hands.values())

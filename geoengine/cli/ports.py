@@ -28,7 +28,7 @@ def held(settings: Settings) -> Iterator[Settings]:
 
 def _hold(sockets: ExitStack, host: str, port: int) -> int:
     """Hold a port on each address of a host; which one it is."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     for family, _, _, _, address in dict.fromkeys(found):
         holder = sockets.enter_context(socket.socket(family, socket.SOCK_STREAM))
         try:
