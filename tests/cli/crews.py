@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -92,8 +93,17 @@ async def crew(
 ) -> AsyncIterator[CrewProcess]:
     """A crew that is complete; ended afterwards, to the last worker, if it still runs."""
     written(tmp_path / "config", CATALOGUE)
+    with tempfile.TemporaryDirectory() as folder:  # for what a parent that is killed leaves there
+        async with _running(tmp_path, (environ or {}) | {"TMPDIR": folder}, **flags) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _running(
+    tmp_path: Path, environ: dict[str, str], **flags: Any
+) -> AsyncIterator[CrewProcess]:
     child = await asyncio.create_subprocess_exec(
-        *command(tmp_path, **flags), stderr=subprocess.PIPE, env=environment(environ or {})
+        *command(tmp_path, **flags), stderr=subprocess.PIPE, env=environment(environ)
     )
     running = CrewProcess(child, "")
     reading = asyncio.create_task(running.read())
