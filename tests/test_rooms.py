@@ -24,7 +24,8 @@ CORE_MAY_USE = {
 ONLY_IN = {
     "apsw": {"state/embedded/connection.py"},
     "sqlite3": set(),
-    "redis": set(),
+    "redis": {"state/shared/wire.py"},
+    "hiredis": {"state/shared/wire.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
 }

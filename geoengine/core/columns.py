@@ -296,11 +296,19 @@ class LastFixes(Whereabouts):
     """The whereabouts of each of D devices, as a step leaves them."""
 
     device_ids: list[str]
+    person_ids: list[str]  # whose they are
 
     @classmethod
-    def up_to(cls, device_ids: list[str], fix_ms: Longs) -> LastFixes:
-        """Rows that say up to when we know of each device, and forget where it was."""
-        return cls(device_ids=device_ids, **_nowhere(keys_of(device_ids), fix_ms))
+    def up_to(
+        cls, device_ids: list[str], fix_ms: Longs, person_ids: list[str] | None = None
+    ) -> LastFixes:
+        """Rows that say up to when we know of each device, and forget where it was. Devices are
+        people of their own unless told whose they are.
+        """
+        owners = device_ids if person_ids is None else person_ids
+        return cls(
+            device_ids=device_ids, person_ids=owners, **_nowhere(keys_of(device_ids), fix_ms)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ the fixes, the clock and the state.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,6 +63,27 @@ class Outcome:
     last: LastFixes | None = None
     rests: Rests | None = None  # rows of ``last`` about people with nothing else to tell
     counts: Counter[str] = field(default_factory=Counter)
+    counts_of: dict[str, Counter[str]] = field(default_factory=dict)  # of ``counts``, by person
+
+    def without(self, people: Set[str]) -> Outcome:
+        """What is to be told of everybody else; their fixes are counted still."""
+        counts = Counter(self.counts)
+        for person_id in people & self.counts_of.keys():
+            counts.subtract(self.counts_of[person_id])
+        return Outcome(
+            events=[event for event in self.events if event.person_id not in people],
+            decisions=[one for one in self.decisions if one.person_id not in people],
+            sends=[send for send in self.sends if send.person_id not in people],
+            counts=counts,
+        )
+
+    def add(self, other: Outcome) -> None:
+        """Tell this too."""
+        self.changes += other.changes
+        self.events += other.events
+        self.decisions += other.decisions
+        self.sends += other.sends
+        self.counts.update(other.counts)
 
 
 def step(
@@ -79,23 +100,29 @@ def step(
     """
     outcome = Outcome(last=seen.last, rests=seen.rests, counts=Counter(seen.counts))
     assumed = batch.purposes(book)
-    silenced: dict[str, int] = {}
+    silenced: dict[str, tuple[str, int]] = {}
     for person_id in sorted({*seen.timelines, *heard, *batch.due}):
         record = records.get(person_id)
         life = _Life(Record(person_id) if record is None else record, batch, book, assumed, outcome)
         life.run(_in_time(seen.timelines.get(person_id, NO_FIXES), heard.get(person_id)))
         if life.silenced:
-            silenced |= life.silenced_still()
+            silenced |= {device: (person_id, ms) for device, ms in life.silenced_still().items()}
+        if life.counts:
+            outcome.counts_of[person_id] = life.counts
+            outcome.counts.update(life.counts)
     outcome.last = _with_silenced(outcome.last, silenced)
     outcome.events = in_order(outcome.events)
     return outcome
 
 
-def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixes | None:
+def _with_silenced(
+    last: LastFixes | None, silenced: dict[str, tuple[str, int]]
+) -> LastFixes | None:
     """The last fixes, each device once; of one that fell silent only up to when it is known."""
     if not silenced:
         return last
-    quiet = LastFixes.up_to(list(silenced), np.fromiter(silenced.values(), np.int64, len(silenced)))
+    person_ids, times_ms = zip(*silenced.values(), strict=True)
+    quiet = LastFixes.up_to(list(silenced), np.array(times_ms, np.int64), list(person_ids))
     if last is None:
         return quiet
     row_of = {key: row for row, key in enumerate(quiet.device_keys.tolist())}
@@ -112,7 +139,9 @@ def _with_silenced(last: LastFixes | None, silenced: dict[str, int]) -> LastFixe
 class _Life:
     """One person's part of a batch, as it is being worked out."""
 
-    __slots__ = ("assumed", "batch", "book", "is_durable", "outcome", "record", "silenced")
+    __slots__ = (
+        "assumed", "batch", "book", "counts", "is_durable", "outcome", "record", "silenced",
+    )  # fmt: skip
 
     def __init__(
         self, record: Record, batch: Batch, book: Book, assumed: frozenset[str], outcome: Outcome
@@ -122,6 +151,7 @@ class _Life:
         self.book = book
         self.assumed = assumed
         self.outcome = outcome
+        self.counts: Counter[str] = Counter()
         self.is_durable = False
         self.silenced: dict[str, int] = {}  # devices whose silence closed a visit, and when
 
@@ -131,8 +161,8 @@ class _Life:
         if not record.agrees("location", self.assumed):
             # Fixes of people who did not agree have been dropped and counted with the columns.
             heard = sum(isinstance(report, Sighting) for report in reports)
-            self.outcome.counts["sightings"] -= heard
-            self.outcome.counts["no_consent"] += heard
+            self.counts["sightings"] -= heard
+            self.counts["no_consent"] += heard
             reports = []
         if record.presences:
             for closed in close_strange(record, self.book, batch.now_ms):
@@ -176,7 +206,7 @@ class _Life:
     def _moment(self, transitions: list[Transition]) -> None:
         """Transitions at one moment: tell them, and ask the campaigns."""
         self.is_durable = True
-        counts, is_exit = self.outcome.counts, False
+        counts, is_exit = self.counts, False
         for transition in transitions:
             counts[transition.kind] += 1
             if transition.kind == "exit":
@@ -194,9 +224,9 @@ class _Life:
         decision, outcome = verdict.decision, self.outcome
         outcome.decisions.append(decision)
         if decision.outcome == "fired":
-            outcome.counts["fired"] += 1
+            self.counts["fired"] += 1
         else:
-            outcome.counts["suppressed:" + decision.reason.partition(" ")[0]] += 1
+            self.counts["suppressed:" + decision.reason.partition(" ")[0]] += 1
         if verdict.send is not None:
             outcome.sends.append(verdict.send)
         self._tell(verdict.event, verdict.send)

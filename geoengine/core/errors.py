@@ -49,11 +49,11 @@ class StateError(GeoengineError):
 
 
 class StateUnavailable(StateError):
-    """Nothing was committed; the same call may work later."""
+    """Nothing is known to have been committed; the same call may work later."""
 
 
 class StateConflict(StateError):
-    """A record had another version than the one loaded; nothing was committed."""
+    """Records had another version than the one loaded; of these people nothing was committed."""
 
     def __init__(self, people: list[str]) -> None:
         self.people = people

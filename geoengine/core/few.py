@@ -146,7 +146,9 @@ class Handful:
     def _last(self, devices: list[list[int]], walkers: list[Walker]) -> LastFixes:
         first = [rows[0] for rows in devices]
         last = LastFixes.up_to(
-            [self.fixes.device_ids[row] for row in first], np.full(len(first), -1)
+            [self.fixes.device_ids[row] for row in first],
+            np.full(len(first), -1),
+            [self.known.person_ids[row] for row in first],
         )
         last.slot_ix[:] = self.known.slot_ix[first]
         for ix, walker in enumerate(walkers):

@@ -5,6 +5,8 @@ Each function changes a record (a copy that the caller loaded) and returns what 
 
 from __future__ import annotations
 
+from collections import Counter
+
 from geoengine.core.book import Book
 from geoengine.core.events import transition_events
 from geoengine.core.ids import digest
@@ -63,11 +65,12 @@ def close_all(record: Record, book: Book, now_ms: int, reason: str) -> list[Even
     return told
 
 
-def merge(into: Record, device: Record) -> None:
+def merge(into: Record, device: Record, *, is_again: bool = False) -> None:
     """Take a device's record over into its owner's; where the two differ, the stricter holds.
 
     A purpose withdrawn on either side stays withdrawn; triggers of both count under the caps; of
-    two presences in one zone the longer stay remains.
+    two presences in one zone the longer stay remains. ``is_again`` when an earlier try was cut
+    short and the owner may have all of it but what came since: nothing is counted twice.
     """
     for purpose, theirs in device.consents.items():
         ours = into.consents.get(purpose)
@@ -84,16 +87,18 @@ def merge(into: Record, device: Record) -> None:
     into.attributes = device.attributes | into.attributes
     into.devices = device.devices | into.devices
     into.heard = device.heard | into.heard
-    into.groups += device.groups
+    had = {group.group_id for group in into.groups}
+    into.groups += [group for group in device.groups if group.group_id not in had]
     into.caps = into.caps or device.caps
     into.locale = into.locale or device.locale
     into.time_zone = into.time_zone or device.time_zone
     into.quiet_hours = into.quiet_hours or device.quiet_hours
     into.lag_ms = max(into.lag_ms, device.lag_ms)
     known = {fired.trigger_id for fired in into.fired}
-    into.fired += [fired for fired in device.fired if fired.trigger_id not in known]
-    into.fired.sort(key=lambda fired: fired.at_ms)
-    for campaign_id, count in device.fired_total.items():
+    news = [fired for fired in device.fired if fired.trigger_id not in known]
+    into.fired = sorted([*into.fired, *news], key=lambda fired: fired.at_ms)
+    counted = Counter(fired.campaign_id for fired in news) if is_again else device.fired_total
+    for campaign_id, count in counted.items():
         into.fired_total[campaign_id] = into.fired_total.get(campaign_id, 0) + count
 
 

@@ -215,9 +215,10 @@ class _Run:
         """What each device leaves behind."""
         fixes, starts, is_single = self.fixes, self.starts, len(self.starts) == len(self.fixes)
         final = self.ends - 1
-        ids = fixes.device_ids
+        ids, owners = fixes.device_ids, self.known.person_ids
         last = LastFixes(
             device_ids=ids if is_single else [ids[row] for row in final.tolist()],
+            person_ids=owners if is_single else [owners[row] for row in final.tolist()],
             device_keys=self.known.device_keys[starts],
             slot_ix=self.known.slot_ix[starts],
             lon_deg=fixes.lon_deg[final],

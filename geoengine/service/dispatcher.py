@@ -5,7 +5,8 @@ Promises kept here
 *Consent* (I1). A person counts as in flight from before the record is read until the lever has
 answered. Between the check and the start of the send nothing else runs. A withdrawal commits, then
 calls `quiesce`: whoever read the record before the commit is waited for, or cancelled; whoever
-reads it after sees the withdrawal.
+reads it after sees the withdrawal. Other processes are seen through the state: a row is begun there
+in the same stroke as the record is read, and what was read too long ago is not acted upon.
 
 *Delivery* (I3). A row is settled after its attempt, never before; one that could not be settled
 comes back when its lease runs out, under the same id.
@@ -52,13 +53,18 @@ LEASE_MS = 60_000  # over twice the longest attempt: a row is not leased twice w
 WIDTH = 16  # messages on one lever at once
 BATCH = 256  # rows taken at once
 BUSY_MS = 1_000  # how long a row is left alone that found a full queue before its lever
-REST_MAX_S = 1.0  # the longest sleep: rows of another process, or a clock set back, are seen then
 REST_MIN_S = 0.005  # between two looks at rows that are due and cannot be had
 OVERRUN_S = 1.0  # a lever keeps its own time; past this it is cut off
+# What was read longer ago than this does not count: this process was asleep, and whoever withdrew
+# may have stopped waiting for it. The longest send and this are less than a withdrawal waits.
+FRESH_S = 2.0
+ASK_AGAIN_S = 0.02  # while another process is sending to somebody who has withdrawn
 
 
 class Mail(Records, Outbox, Protocol):
     """What the dispatcher needs of the state."""
+
+    look_again_s: float
 
 
 class Dispatcher:
@@ -119,7 +125,7 @@ class Dispatcher:
             try:
                 rest_s = 0.0 if await self._pull() else await self._until_due_s()
             except StateUnavailable:
-                rest_s = REST_MAX_S
+                rest_s = self._state.look_again_s
             await self._rest(rest_s)
         await self._drain()
 
@@ -133,9 +139,27 @@ class Dispatcher:
 
         To be called after a withdrawal is committed and before it is acknowledged: from then on no
         send of that person starts that the withdrawal forbids. Returns whether all ended by
-        themselves.
+        themselves. Those of other processes cannot be cut off, but end with their levers' timeouts.
         """
-        return await _end(self._sends_of.get(person_id, ()), timeout_s)
+        ended, others_ended = await asyncio.gather(
+            _end(self._sends_of.get(person_id, ()), timeout_s),
+            self._others_end(person_id, timeout_s),
+        )
+        return ended and others_ended
+
+    async def _others_end(self, person_id: str, timeout_s: float) -> bool:
+        """Wait until no other process is sending to a person; whether there was time enough."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                # Nothing here tells when it is over: another process knows.
+                while await self._is_begun_elsewhere(person_id):  # noqa: ASYNC110
+                    await asyncio.sleep(ASK_AGAIN_S)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _is_begun_elsewhere(self, person_id: str) -> bool:
+        return await self._state.is_begun(person_id, self._owner, self._clock())
 
     async def stop(self, timeout_s: float) -> bool:
         """Take nothing more, let what is in flight end, settle; whether all ended in time."""
@@ -163,9 +187,10 @@ class Dispatcher:
 
     async def _until_due_s(self) -> float:
         due_ms = await self._state.next_due()
+        look_again_s = self._state.look_again_s
         if due_ms is None:
-            return REST_MAX_S
-        return min(max((due_ms - self._clock()) / SECOND_MS, REST_MIN_S), REST_MAX_S)
+            return look_again_s
+        return min(max((due_ms - self._clock()) / SECOND_MS, REST_MIN_S), look_again_s)
 
     async def _rest(self, rest_s: float) -> None:
         try:
@@ -266,14 +291,19 @@ class Dispatcher:
 
     async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended | None:
         """Check and send; None where the row is to be left until its lease has run out."""
-        send = row.send
+        send, elapsed_s = row.send, asyncio.get_running_loop().time
+        began_s = elapsed_s()
         try:
-            records = await self._state.load([send.person_id])
+            records = await self._state.begin([row])
         except StateUnavailable:
             return None
         now_ms = self._clock()
-        if now_ms + round((lever.timeout_s + OVERRUN_S) * SECOND_MS) >= row.until_ms:
-            # It waited so long that another may hold the row before we are done with it.
+        is_fresh = elapsed_s() < began_s + FRESH_S
+        if (
+            not is_fresh
+            or now_ms + round((lever.timeout_s + OVERRUN_S) * SECOND_MS) >= row.until_ms
+        ):
+            # It took so long that another may hold the row before we are done with it.
             return Ended(row, put_back(send, "busy", now_ms))
         record = records.get(send.person_id)
         if reason := self._may_send(send, record, self._book_of(), now_ms):

@@ -95,6 +95,6 @@ def _unpacked(packed: bytes) -> Births | None:
 async def _coupon_key(state: State) -> bytes:
     key = await state.noted(COUPON_KEY)
     if key is None:
-        key = os.urandom(_KEY_BYTES)
-        await state.note(COUPON_KEY, key)
+        # Of several processes that start at once all take the same.
+        key = await state.note(COUPON_KEY, os.urandom(_KEY_BYTES), is_first=True)
     return key

@@ -8,11 +8,10 @@ put in force between two batches.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Longs
 from geoengine.core.engine import Batch, Outcome
 from geoengine.core.errors import StateConflict, StateError, StateUnavailable
 from geoengine.core.record import Event
@@ -28,6 +27,8 @@ from geoengine.state.loop import advance
 DUE_LIMIT: Final = 1_000  # people whose deadlines one batch takes along
 TROUBLE_S: Final = 10.0  # for so long after a failed batch without a good one we are not ready
 TRANSITIONS: Final = frozenset({"enter", "dwell", "exit", "crossed"})
+# Each row of a batch has one of these.
+FATES: Final = ("accepted", "late", "suspect", "no_consent", "sightings", "unknown_beacon")
 _LOG = logger("worker")
 
 
@@ -52,7 +53,7 @@ class Worker:
         self._settings = settings
         self._metrics = metrics
         self._clock = clock
-        self._sweep_after: str | None = None  # the last person looked at since the zones changed
+        self._sweep_after: str | None = None  # the next page of people since the zones changed
         self._has_more_due = False
         self._next_tick_s = 0.0
 
@@ -112,15 +113,18 @@ class Worker:
         due = await self._state.due(self._clock(), DUE_LIMIT)
         self._has_more_due = len(due) >= DUE_LIMIT
         if self._sweep_after is not None:
-            slice_ = await self._state.people(self._sweep_after, self._settings.sweep_people)
-            self._sweep_after = slice_[-1] if slice_ else None
-            due += slice_
+            page = await self._state.people(self._sweep_after, self._settings.sweep_people)
+            self._sweep_after = page.next or None
+            due += page.names
         return tuple(dict.fromkeys(due))
 
     async def _serve(self, posts: list[Post], due: tuple[str, ...]) -> None:
         try:
             rows = joined(posts)
-            outcome = await self._advance(posts, rows, due) if len(rows) or due else Outcome()
+            if len(rows) or due:
+                await self._advance(posts, rows, due)
+            else:
+                self._metrics.count_rejects(answer(posts, rows.rejects, ()))
         except (StateUnavailable, StateConflict) as error:
             self._refuse(posts, error)
         except StateError:
@@ -130,30 +134,24 @@ class Worker:
             await self._isolate([post for post in posts if not post.is_told], due, error)
         else:
             self._trouble = ""
-            self._metrics.count_rejects(answer(posts, rows.rejects, outcome.events))
 
-    async def _advance(self, posts: list[Post], rows: Joined, due: tuple[str, ...]) -> Outcome:
-        began_s, metrics, noted_count = elapsed_s(), self._metrics, 0
+    async def _advance(self, posts: list[Post], rows: Joined, due: tuple[str, ...]) -> None:
+        began_s, metrics = elapsed_s(), self._metrics
         batch = Batch(fixes=rows.fixes, sightings=rows.sightings, due=due, now_ms=self._clock())
+        events: list[Event] = []
 
-        def on_noted(post_ix: Longs) -> None:
-            # Whoever has nothing at stake in the commit need not wait for the disk; and what is
-            # noted stays noted, whatever becomes of the commit.
-            nonlocal noted_count
-            count = len(rows.fixes) - len(post_ix) - noted_count
-            noted_count += count
-            metrics.pings.inc(count)
-            metrics.fixes.add(("accepted",), count)
-            metrics.count_rejects(answer_others(posts, rows, set(post_ix.tolist())))
+        def on_part(part: Outcome, waiting: Set[int]) -> None:
+            # Whoever has nothing more at stake need not wait for others; and what has happened
+            # stays, whatever becomes of the rest.
+            events.extend(part.events)
+            metrics.pings.inc(sum(part.counts[fate] for fate in FATES))
+            self._count(part)
+            self.on_commit(part)
+            metrics.count_rejects(answer(posts, rows.rejects, events, waiting))
 
-        outcome = await advance(self._state, self.book, batch, on_noted)
-        outcome.counts["accepted"] -= noted_count
-        metrics.pings.inc(len(rows) - noted_count)
+        await advance(self._state, self.book, batch, on_part)
         metrics.batch_size.observe(len(rows))
         metrics.commit_seconds.observe(elapsed_s() - began_s)
-        self._count(outcome)
-        self.on_commit(outcome)
-        return outcome
 
     async def _isolate(self, posts: list[Post], due: tuple[str, ...], error: Exception) -> None:
         """Our own fault stopped a batch, and nothing of these posts was committed: serve them one
@@ -193,29 +191,21 @@ class Worker:
 
 
 def answer(
-    posts: list[Post], late: Mapping[int, list[Reject]], events: Sequence[Event]
+    posts: list[Post],
+    late: Mapping[int, list[Reject]],
+    events: Sequence[Event],
+    waiting: Set[int] = frozenset(),
 ) -> list[Reject]:
     """Tell each post the events that its own rows caused; those of deadlines go to nobody.
 
-    ``late`` are the rejects that the batch found, by post. Returns all rejects of these posts.
+    ``late`` are the rejects that the batch found, by post; posts ``waiting`` are told later.
+    Returns all rejects of these posts.
     """
     own: dict[int, list[Event]] = {}
     for event in events:
         own.setdefault(event.post_ix, []).append(event)
     rejects: list[Reject] = []
     for ix, post in enumerate(posts):
-        if not post.is_told:
+        if ix not in waiting and not post.is_told:
             rejects += post.resolve(late.get(ix, ()), own.get(ix, ()))
-    return rejects
-
-
-def answer_others(posts: list[Post], rows: Joined, waiting: set[int]) -> list[Reject]:
-    """Tell the posts that caused nothing: no ping of theirs is ``waiting``, nor any sighting.
-
-    Returns their rejects.
-    """
-    rejects: list[Reject] = []
-    for ix, post in enumerate(posts):
-        if ix not in waiting and not post.is_told and not len(post.sightings):
-            rejects += post.resolve(rows.rejects.get(ix, ()))
     return rejects

@@ -6,10 +6,12 @@ protocol itself. Business rules live in the core; a back end compares, swaps, ap
 Theory of operation
 -------------------
 A *record* holds everything remembered of one person. It is loaded, replaced by the pure step, and
-committed whole, with the version it was loaded at. `State.commit` is all or nothing over the
-records, the outbox rows and the logged decisions it is given: when one record has another version
-than the one loaded, nothing of the commit happens and `StateConflict` names the people; the caller
-loads again, steps again, commits again.
+committed whole, with the version it was loaded at. What a commit says of one person (record, last
+fixes, outbox rows, decisions) happens whole or not at all. Of somebody whose record has another
+version than the one loaded, or whose device was heard of meanwhile, nothing happens, and
+`StateConflict` names them; everybody else's part has happened then. The caller loads, steps and
+commits again for those named: one person whom many write to holds nobody else up. A commit that
+binds names to a person, or drops a record, is one part, however many people it is about.
 
 *Durable* changes survive a power cut once `commit` has returned. A change that is not durable (a
 fresh sign of life inside a zone, a half-confirmed entry) is visible to the next `load` at once and
@@ -19,13 +21,19 @@ The *last fix* of a device is kept in a bounded table beside the records; the de
 recently leaves first. Positions in it never reach a disk, times do, now and then.
 
 The *outbox* is leased: a row leased by one worker is nobody else's until the lease runs out.
-`settle` ends or postpones it. The *alias* of a device (or of a beacon somebody carries) is the
-person it belongs to.
+`begin` says that a row is about to be sent and reads, in the same stroke, what its person agrees
+to; `settle` ends or postpones it. Who commits a withdrawal and then sees nothing begun (`is_begun`)
+knows that no message starts any more that was allowed before. The *alias* of a device (or of a
+beacon somebody carries) is the person it belongs to.
+
+A back end that several processes share divides people into *partitions*. Their deadlines and rows
+of the outbox are served by one process at a time, which holds a lease on the partition; `due` and
+`lease` tell of those only that this process holds. The embedded state is one partition.
 
 Invariants, each a test of the contract suite
 ---------------------------------------------
-1. A commit is all or nothing, also over a crash.
-2. A commit repeated with the same ``op_id`` changes nothing and answers as the first did.
+1. A commit is all or nothing for each person, also over a crash.
+2. A commit repeated with the same ``op_id`` changes nothing more.
 3. Of two commits of one version of a record, one raises `StateConflict`.
 4. What a returned durable commit wrote is there after a power cut.
 5. A row is leased by at most one owner at a time; after ``lease_ms`` it is free again.
@@ -38,13 +46,14 @@ What it does not do: read a clock (times are arguments), decide anything, know w
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple, Protocol
 
+import numpy as np
 from msgspec import Struct
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests
+from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, rows_where
 from geoengine.core.record import Change as Change
 from geoengine.core.record import Decision, Record, Send
 
@@ -56,13 +65,13 @@ class Commit:
     op_id: str
     changes: tuple[Change, ...] = ()
     last: LastFixes | None = None
-    rests: Rests | None = None  # void, as a conflict is, when the record has changed since `known`
+    rests: Rests | None = None  # a conflict where the record has changed since `known`
     forget_devices: tuple[str, ...] = ()  # whose last fix is to be forgotten
     sends: tuple[Send, ...] = ()
     cancel_sends_of: tuple[tuple[str, str], ...] = ()  # (person, lever); lever "" is every lever
     decisions: tuple[Decision, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)  # device or beacon -> person
-    drop_people: tuple[str, ...] = ()  # records that merged into others; versions not compared
+    drop_people: dict[str, int] = field(default_factory=dict)  # merged into others; at a version
     now_ms: int = 0
 
     @property
@@ -77,6 +86,36 @@ class Commit:
             or self.forget_devices
             or any(change.is_durable for change in self.changes)
         )
+
+    @property
+    def is_bond(self) -> bool:
+        """Whether it ties people together: then it is one part."""
+        return bool(self.aliases or self.drop_people)
+
+    def without(self, people: Set[str]) -> Commit:
+        """What it says of everybody else."""
+        if self.is_bond:
+            return Commit(self.op_id, now_ms=self.now_ms)
+        last, rests = self._last_without(people)
+        return replace(
+            self,
+            changes=tuple(one for one in self.changes if one.record.person_id not in people),
+            last=last,
+            rests=rests,
+            sends=tuple(send for send in self.sends if send.person_id not in people),
+            cancel_sends_of=tuple(one for one in self.cancel_sends_of if one[0] not in people),
+            decisions=tuple(one for one in self.decisions if one.person_id not in people),
+        )
+
+    def _last_without(self, people: Set[str]) -> tuple[LastFixes | None, Rests | None]:
+        last, rests = self.last, self.rests
+        if last is None:
+            return None, None
+        kept = np.array([person_id not in people for person_id in last.person_ids], bool)
+        if rests is not None:
+            mine = rests.take(rows_where(kept[rests.last_ix]))
+            rests = replace(mine, last_ix=(np.cumsum(kept) - 1)[mine.last_ix])
+        return last.take(rows_where(kept)), rests
 
 
 class Leased(Struct, frozen=True):
@@ -99,6 +138,13 @@ class Settlement(Struct, frozen=True):
     reason: str = ""
     due_ms: int = 0
     attempts: int = 0
+
+
+class Page(NamedTuple):
+    """Some of many, and where the next ones begin; "" when these were the last."""
+
+    names: list[str]
+    next: str
 
 
 class SentRow(Struct, frozen=True):
@@ -148,7 +194,9 @@ class Records(Protocol):
         ...
 
     async def commit(self, commit: Commit) -> None:
-        """Write all of it or nothing. Raises `StateConflict` or `StateUnavailable`."""
+        """Write it. Raises `StateConflict`, naming those whose part has not happened, while all
+        others' has; or `StateUnavailable`, when it is not sure that anything has.
+        """
         ...
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
@@ -161,6 +209,16 @@ class Outbox(Protocol):
 
     async def lease(self, now_ms: int, limit: int, owner: str, lease_ms: int) -> list[Leased]:
         """Take rows that are due and free, the oldest due first, until ``now_ms + lease_ms``."""
+        ...
+
+    async def begin(self, rows: list[Leased]) -> dict[str, Record]:
+        """Say that these rows are about to be sent; the records of their people, read in the same
+        stroke. People without a record, and rows that are not the owner's any more, are left out.
+        """
+        ...
+
+    async def is_begun(self, person_id: str, owner: str, now_ms: int) -> bool:
+        """Whether anybody else than this owner has begun to send to a person and not settled."""
         ...
 
     async def settle(self, settlements: list[Settlement], owner: str, now_ms: int) -> list[str]:
@@ -189,16 +247,21 @@ class Archive(Protocol):
         """The decisions about a person, newest first."""
         ...
 
-    async def note(self, name: str, value: bytes) -> None:
-        """Keep something of the service's own under a name; durable on return."""
+    async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
+        """Keep something of the service's own under a name; durable on return. What is kept there
+        now: what was there before, where only the first counts.
+        """
         ...
 
     async def noted(self, name: str) -> bytes | None:
         """What is kept under a name; None for nothing."""
         ...
 
-    async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
-        """Ids of people with a record, in order, from the one after ``after``."""
+    async def people(self, start: str = "", limit: int = 1_000) -> Page:
+        """A page of about so many ids of people with a record, from where the last page said.
+
+        Whoever has one throughout is on one of the pages, perhaps on two; the order is the state's.
+        """
         ...
 
     async def erase(self, person_id: str, now_ms: int) -> bool:
@@ -216,6 +279,9 @@ class Archive(Protocol):
 
 class State(Records, Outbox, Archive, Protocol):
     """A back end."""
+
+    concerns: list[str]  # what it cannot keep of what is promised, known once it is open
+    look_again_s: float  # how long what other processes did may go unseen by `due` and `lease`
 
     @property
     def failed(self) -> Exception | None:

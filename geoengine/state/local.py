@@ -23,7 +23,7 @@ from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Record
 from geoengine.core.units import MINUTE_MS
-from geoengine.state.base import Commit, Leased, SentRow, Settlement, Stats
+from geoengine.state.base import Commit, Leased, Page, SentRow, Settlement, Stats
 from geoengine.state.embedded.commits import Memory, people_of
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.memory import MemoryShelf
@@ -49,6 +49,8 @@ _unpack_decision = msgspec.msgpack.Decoder(Decision).decode
 class LocalState:
     """One process's state, in memory and in one file; in memory only where ``path`` is None."""
 
+    look_again_s = 1.0  # nobody else writes here; only the clock may have been set
+
     def __init__(
         self,
         path: Path | None,
@@ -57,6 +59,7 @@ class LocalState:
         pending_limit: int = 1_000_000,
         tuning: Tuning | None = None,
     ) -> None:
+        self.concerns: list[str] = []
         self.pending_limit = pending_limit  # more sends than this may not wait: I6
         self._people = People()
         self._last = LastFixTable(last_fix_capacity, self._bring_up)
@@ -141,7 +144,7 @@ class LocalState:
         return records
 
     async def commit(self, commit: Commit) -> None:
-        """Write all of it or nothing. Raises `StateConflict` or `StateUnavailable`."""
+        """Write it, less the part of those whom `StateConflict` names. Or `StateUnavailable`."""
         self._require_usable()
         op = digest(commit.op_id)
         if self._ops.is_done(op):
@@ -152,26 +155,32 @@ class LocalState:
             return
         done = self._ops.begin(op)
         try:
-            write = await self._prepare(commit, op)
+            commit, lost = await self._agreed(commit)
+            # What had its effect only in part is not done: it is refused again.
+            write = self._memory.prepare(commit, b"" if lost else op)
         except BaseException as error:
             self._ops.fail(op, done, _as_answer(error))
             raise
+        conflict = StateConflict(lost) if lost else None
         if not commit.is_durable:
-            self._land(commit, write, op, done, set())
-            return
-        self._submit(commit, write, op, done)
+            self._land(commit, write, op, done, set(), conflict)
+        else:
+            self._submit(commit, write, op, done, conflict)
         # A caller who gives up waiting does not undo what is on its way to the disk.
         await asyncio.shield(done)
 
-    async def _prepare(self, commit: Commit, op: bytes) -> Write:
-        """Wait for whoever is committing on the same people; then compare and pack, in one go."""
+    async def _agreed(self, commit: Commit) -> tuple[Commit, list[str]]:
+        """Wait for whoever is committing on the same people, then compare: what may be written, and
+        who is left out.
+        """
         await self._turn(people_of(commit))
         self._require_usable()
-        if conflicts := self._memory.conflicts(commit):
-            raise StateConflict(conflicts)
+        lost = self._memory.conflicts(commit)
+        if lost:
+            commit = commit.without(set(lost))
         if commit.sends and len(self._outbox) + len(commit.sends) > self.pending_limit:
             raise StateUnavailable(f"the outbox holds {len(self._outbox)} sends already")
-        return self._memory.prepare(commit, op)
+        return commit, lost
 
     async def _turn(self, person_ids: Iterable[str]) -> None:
         while self._held:
@@ -180,7 +189,14 @@ class LocalState:
                 return
             await asyncio.wait([busy])
 
-    def _submit(self, commit: Commit, write: Write, op: bytes, done: asyncio.Future[None]) -> None:
+    def _submit(
+        self,
+        commit: Commit,
+        write: Write,
+        op: bytes,
+        done: asyncio.Future[None],
+        conflict: StateConflict | None,
+    ) -> None:
         names = people_of(commit)
         self._held.update(dict.fromkeys(names, done))
         passengers = self._people.take_dirty(_PASSENGERS, self._held)
@@ -192,7 +208,7 @@ class LocalState:
         def landed(new_sends: set[str]) -> None:
             write.people, write.dropped = own
             self._release(names)
-            self._land(commit, write, op, done, new_sends)
+            self._land(commit, write, op, done, new_sends, conflict)
 
         def failed(error: Exception) -> None:
             self._release(names)
@@ -212,9 +228,13 @@ class LocalState:
         op: bytes,
         done: asyncio.Future[None],
         new_sends: set[str],
+        conflict: StateConflict | None,
     ) -> None:
         self._memory.apply(commit, write, new_sends)
-        self._ops.succeed(op, done, commit.now_ms)
+        if conflict is None:
+            self._ops.succeed(op, done, commit.now_ms)
+        else:
+            self._ops.fail(op, done, conflict)
 
     async def checkpoint(self) -> None:
         """Write what has changed without having to be durable at once; call it now and then."""
@@ -260,6 +280,16 @@ class LocalState:
         """Take rows that are due and free until ``now_ms + lease_ms``."""
         self._require_usable()
         return self._outbox.lease(now_ms, limit, owner, lease_ms)
+
+    async def begin(self, rows: list[Leased]) -> dict[str, Record]:
+        """Say that these rows are about to be sent; the records of their people."""
+        self._require_usable()
+        mine = [row for row in rows if self._outbox.begin(row.send.send_id, row.owner)]
+        return await self.load([row.send.person_id for row in mine])
+
+    async def is_begun(self, person_id: str, owner: str, now_ms: int) -> bool:
+        """Whether anybody else has begun to send to a person and not settled."""
+        return self._outbox.is_begun(person_id, owner, now_ms)
 
     async def settle(self, settlements: list[Settlement], owner: str, now_ms: int) -> list[str]:
         """End or postpone rows this owner holds; the send_ids settled, in order."""
@@ -310,19 +340,23 @@ class LocalState:
         packed = await self._writer.call(self._shelf.decisions, person_id, limit)
         return [_unpack_decision(row) for row in packed]
 
-    async def note(self, name: str, value: bytes) -> None:
-        """Keep something of the service's own under a name; durable on return."""
+    async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
+        """Keep something of the service's own under a name, for good; what is kept there."""
         self._require_usable()
+        if is_first and (there := await self.noted(name)) is not None:
+            return there
         await self._writer.call(self._shelf.leave_note, name, value)
+        return value
 
     async def noted(self, name: str) -> bytes | None:
         """What is kept under a name; None for nothing."""
         self._require_usable()
         return await self._writer.call(self._shelf.read_note, name)
 
-    async def people(self, after: str = "", limit: int = 1_000) -> list[str]:
-        """Ids of people with a record, in order, from the one after ``after``."""
-        return self._people.page(after, limit)
+    async def people(self, start: str = "", limit: int = 1_000) -> Page:
+        """A page of people with a record, in order, from the one after ``start``."""
+        names = self._people.page(start, limit)
+        return Page(names, names[-1] if len(names) == limit else "")
 
     async def erase(self, person_id: str, now_ms: int) -> bool:
         """Forget a person: record, aliases, last fixes, outbox rows, decisions, bytes on disk."""

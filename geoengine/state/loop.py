@@ -2,88 +2,158 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
+import numpy as np
+
 from geoengine.core import people
 from geoengine.core.book import Book
-from geoengine.core.columns import Longs
+from geoengine.core.columns import Fixes, Known, rows_where
 from geoengine.core.deadlines import next_due_ms
 from geoengine.core.engine import Batch, Outcome, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
 from geoengine.core.ranging import Sighting
 from geoengine.core.record import Event, Json, Record, Send
-from geoengine.core.scan import scan
+from geoengine.core.scan import Scan, scan
 from geoengine.state.base import Change, Commit, State
 
-OnNoted = Callable[[Longs], None]
-TRIES = 20  # a record that changes under us this often belongs to somebody stuck in a loop
+OnPart = Callable[[Outcome, Set[int]], None]
+TRIES = 60  # a record that changes under us this often belongs to somebody stuck in a loop
+# Who lost tries again at once; who keeps losing waits, at random, for longer and longer.
+_AT_ONCE_TRIES = 3
+_PAUSE_MIN_S, _PAUSE_MAX_S = 0.001, 0.05
+
+
+async def _pause(tries: int) -> None:
+    """Let others go first, after so many tries."""
+    most_s = min(_PAUSE_MIN_S * 2 ** max(tries - _AT_ONCE_TRIES, 0), _PAUSE_MAX_S)
+    await asyncio.sleep(random.uniform(0, most_s) if tries >= _AT_ONCE_TRIES else 0)
 
 
 async def _until_agreed(once: Callable[[], Awaitable[Outcome]]) -> Outcome:
     """Do it again on fresh records as long as somebody else was faster."""
-    for _ in range(TRIES - 1):
+    for tries in range(1, TRIES):
         with suppress(StateConflict):
             return await once()
+        await _pause(tries)
     return await once()
 
 
 async def advance(
-    state: State, book: Book, batch: Batch, on_noted: OnNoted = lambda post_ix: None
+    state: State, book: Book, batch: Batch, on_part: OnPart = lambda part, waiting: None
 ) -> Outcome:
-    """One batch: identify, look, load, step, commit; again from the look on a conflict.
+    """One batch: identify, look, load, step, commit; again from the look for those who conflict.
 
-    Fixes that change nothing are noted first, and no more is done about them: ``on_noted`` is told
-    the ``post_ix`` of all others, before anything waits for a disk. Raises `StateUnavailable` when
-    the state cannot commit; then nothing else has happened.
+    Fixes that change nothing are noted first, and no more is done about them. ``on_part`` hears of
+    each part that is done, as soon as it is, and which posts have fixes or sightings that are not.
+    Returns all parts together. Raises `StateUnavailable` when the state cannot commit, and
+    `StateConflict` when people go on changing under us; what ``on_part`` heard of has happened.
     """
     await _identify_all(state, book, batch)
-    is_assumed = "location" in batch.purposes(book)
-    quiet_count = 0
+    told, lost = Outcome(), [""]
+    for tries in range(1, TRIES + 1):
+        turn = _Turn(state, book, batch)
+        await turn.note_quiet(told, on_part)
+        batch, lost = await turn.commit(told, on_part)
+        if not lost:
+            return told
+        await _pause(tries)
+    raise StateConflict(lost)
 
-    async def once() -> Outcome:
-        nonlocal batch, quiet_count
-        counts: Counter[str] = Counter()
-        heard = await _heard(state, book, batch, counts)
-        busy = {*heard, *batch.due}
+
+class _Turn:
+    """One try at a batch."""
+
+    def __init__(self, state: State, book: Book, batch: Batch) -> None:
+        self._state, self._book, self._batch = state, book, batch
+        self._heard: dict[str, list[Sighting]] = {}
+        self._heard_by: list[str] = []  # by sighting: the person it tells of; "" for nobody
+        self._is_assumed = "location" in batch.purposes(book)
+
+    async def note_quiet(self, told: Outcome, on_part: OnPart) -> None:
+        """Note what changes nothing else, and find out whom the sightings tell of."""
+        state, batch = self._state, self._batch
+        part = Outcome()
+        self._heard, self._heard_by = await _heard(state, self._book, batch, part.counts)
         if fix_count := len(batch.fixes):
             left = await state.note_quiet(
-                batch.fixes, book, busy, is_assumed=is_assumed, now_ms=batch.now_ms
+                batch.fixes,
+                self._book,
+                self._busy,
+                is_assumed=self._is_assumed,
+                now_ms=batch.now_ms,
             )
             if len(left) < fix_count:
-                quiet_count += fix_count - len(left)
-                batch = replace(batch, fixes=batch.fixes.take(left))
-            on_noted(batch.fixes.post_ix)
-        if quiet_count:  # also in a try before this one
-            counts["accepted"] = quiet_count
+                part.counts["accepted"] = fix_count - len(left)
+                self._batch = replace(batch, fixes=batch.fixes.take(left))
+        told.add(part)
+        on_part(part, _posts_of(self._batch))
+
+    @property
+    def _busy(self) -> set[str]:
+        return {*self._heard, *self._batch.due}
+
+    async def commit(self, told: Outcome, on_part: OnPart) -> tuple[Batch, list[str]]:
+        """The way of the fixes that may change something, of what was heard, and of who is due.
+
+        Returns what is to be done again, and because of whom: nobody, when all is done.
+        """
+        state, batch, book, busy = self._state, self._batch, self._book, self._busy
         if not len(batch.fixes) and not busy:
-            return Outcome(counts=counts)
-        return await _stepped(state, book, batch, heard, counts, is_assumed)
+            return batch, []
+        known = await state.known(batch.fixes)
+        seen = self._scan(batch.fixes, known)
+        records = await state.load(sorted({*seen.timelines, *busy}))
+        outcome = step(batch, seen, self._heard, records, book)
+        lost: list[str] = []
+        try:
+            await _commit(state, outcome, batch.now_ms)
+        except StateConflict as conflict:
+            lost = conflict.people
+            outcome = outcome.without(set(lost))
+            batch, counts = self._left(known, set(lost))
+            outcome.counts.subtract(counts)
+        told.add(outcome)
+        on_part(outcome, _posts_of(batch) if lost else set())
+        return batch, lost
 
-    return await _until_agreed(once)
+    def _scan(self, fixes: Fixes, known: Known) -> Scan:
+        return scan(
+            fixes,
+            known,
+            self._book,
+            is_assumed=self._is_assumed,
+            now_ms=self._batch.now_ms,
+            busy=self._busy,
+        )
+
+    def _left(self, known: Known, lost: set[str]) -> tuple[Batch, Counter[str]]:
+        """The part of the batch that is about these people, and what was counted of it."""
+        batch, kept = self._batch, np.zeros(len(self._heard_by), bool)
+        rows = np.array([ix for ix, own in enumerate(known.person_ids) if own in lost], np.intp)
+        for row, person_id in enumerate(self._heard_by):
+            kept[row] = person_id in lost
+        left = replace(
+            batch,
+            fixes=batch.fixes.take(rows),
+            sightings=batch.sightings.take(rows_where(kept)),
+            due=tuple(person_id for person_id in batch.due if person_id in lost),
+        )
+        counts = Counter(self._scan(left.fixes, known.take(rows)).counts)
+        counts["sightings"] += len(left.sightings)
+        return left, counts
 
 
-async def _stepped(
-    state: State,
-    book: Book,
-    batch: Batch,
-    heard: dict[str, list[Sighting]],
-    counts: Counter[str],
-    is_assumed: bool,
-) -> Outcome:
-    """The way of the fixes that may change something, of what was heard, and of who is due."""
-    busy = {*heard, *batch.due}
-    known = await state.known(batch.fixes)
-    seen = scan(batch.fixes, known, book, is_assumed=is_assumed, now_ms=batch.now_ms, busy=busy)
-    seen.counts.update(counts)  # a Counter's update adds
-    records = await state.load(sorted({*seen.timelines, *busy}))
-    outcome = step(batch, seen, heard, records, book)
-    await _commit(state, outcome, batch.now_ms)
-    return outcome
+def _posts_of(batch: Batch) -> set[int]:
+    """The posts that have a row in a batch."""
+    return {*batch.fixes.post_ix.tolist(), *batch.sightings.post_ix.tolist()}
 
 
 async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
@@ -102,12 +172,15 @@ async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
 
 async def _heard(
     state: State, book: Book, batch: Batch, counts: Counter[str]
-) -> dict[str, list[Sighting]]:
-    """The sightings of registered beacons, by the person they tell of; others are counted."""
+) -> tuple[dict[str, list[Sighting]], list[str]]:
+    """The sightings of registered beacons, by the person they tell of; others are counted.
+
+    And whom each row tells of, "" for nobody.
+    """
     sightings = batch.sightings
     heard: dict[str, list[Sighting]] = {}
     if not len(sightings):
-        return heard
+        return heard, []
     names, places = [], []
     for row, key in enumerate(sightings.beacon_keys):
         gateway_id = sightings.gateway_ids[row]
@@ -121,9 +194,11 @@ async def _heard(
     for row, (name, owner, zone_ix) in enumerate(zip(names, owners, places, strict=True)):
         is_strange = zone_ix < 0 or (sightings.gateway_ids[row] is not None and owner == name)
         counts["unknown_beacon" if is_strange else "sightings"] += 1
-        if not is_strange:
+        if is_strange:
+            owners[row] = ""
+        else:
             heard.setdefault(owner, []).append(_sighting(batch, row, name, zone_ix))
-    return heard
+    return heard, owners
 
 
 def _sighting(batch: Batch, row: int, device_id: str, zone_ix: int) -> Sighting:
@@ -234,7 +309,8 @@ async def identify(
         record = records.get(person_id) or Record(person_id)
         nameless = records.get(device_id) if owner == device_id else None
         if nameless is not None:
-            people.merge(record, nameless)
+            # Done half before, if the device is theirs already: see `people.merge`.
+            people.merge(record, nameless, is_again=device_id in record.devices)
         record.devices.setdefault(device_id, -1)
         changed = Change(record, next_due_ms(record, book))
         await state.commit(
@@ -242,7 +318,7 @@ async def identify(
                 op_id=uuid4().hex,
                 changes=(changed,),
                 aliases={device_id: person_id},
-                drop_people=(device_id,) if nameless is not None else (),
+                drop_people={} if nameless is None else {device_id: nameless.version},
                 now_ms=now_ms,
             )
         )

@@ -27,6 +27,7 @@ from geoengine.core.record import Record
 from geoengine.core.zones import CIRCLE, PLACE, POLYGON, Zones
 from geoengine.state.local import LocalState
 from tests.core.world import GEOD, World
+from tests.state.samples import everybody
 
 COMPILED = pytest.mark.skipif(not quiet.IS_COMPILED, reason="the pass is not compiled here")
 
@@ -210,7 +211,7 @@ async def remembered(state: LocalState) -> dict[str, Record]:
     """All records, less how often they were written, and less when those were last heard of who
     stand nowhere: a record that nobody has loaded does not know, the last-fix table does.
     """
-    records = await state.load(await state.people(limit=1_000_000))
+    records = await state.load(await everybody(state))
     return {person_id: _remembered(record) for person_id, record in records.items()}
 
 

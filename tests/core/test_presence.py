@@ -7,6 +7,8 @@ import pytest
 from geoengine.core.policy import Policy
 from geoengine.core.presence import NEXT, Stand
 from geoengine.core.weigh import Sign, weigh, z_inside
+from geoengine.state.base import Commit
+from geoengine.state.local import LocalState
 from geoengine.state.loop import identify, withdraw
 from tests.core.world import NOON_MS, Walk, World, a_store
 
@@ -140,10 +142,16 @@ async def test_silence_closes_the_visit_and_its_length_is_what_was_heard():
 
 
 async def test_a_device_that_comes_and_falls_silent_within_one_batch_is_remembered_once():
-    ann = walk()
+    noted: list[str] = []
+
+    class Watched(LocalState):
+        async def commit(self, commit: Commit) -> None:
+            noted.extend(commit.last.device_ids if commit.last else ())
+            await super().commit(commit)
+
+    ann = Walk(World().book(), state=Watched(None))
     await ann.post(("ann", 0, 2000), ("ann", 60, 0), ("bob", 5000, 9000))
-    last = ann.outcomes[-1].last
-    assert last is not None and sorted(last.device_ids) == ["ann", "bob"]
+    assert sorted(noted) == ["ann", "bob"]
     assert (await ann.state.stats()).device_count == 2
     await ann.post(("ann", 600, 0))
     assert ann.told("zone.entered") == [("zone.entered", 60)]

@@ -19,7 +19,7 @@ from geoengine.state.local import LocalState
 from tests.faults import kills
 from tests.faults.disks import Countdown, Disk, FailingSync, Quota
 from tests.faults.power_cuts import MODES, Mode, cut
-from tests.state.samples import change, commit_of, decision, one, present, send, write
+from tests.state.samples import change, commit_of, decision, everybody, one, present, send, write
 
 _names = count()
 
@@ -112,7 +112,7 @@ async def test_a_full_disk_refuses_commits_whole_and_recovers_with_room(
     stored = await fill(state)
     assert stored > 1
     assert state.failed is None
-    assert len(await state.people()) == stored
+    assert len(await everybody(state)) == stored
     assert len(await state.decisions("p")) == stored
     quota.limit_bytes += 1_000_000
     await write(state, Record("latecomer"))
@@ -154,7 +154,7 @@ async def test_a_refused_soft_change_is_written_when_there_is_room_again(
     await state.close()
     again = LocalState(tmp_path / "disk" / "state.db")
     await again.open()
-    assert len(await again.people()) == stored + 1
+    assert len(await everybody(again)) == stored + 1
     assert (await one(again, "soft")).version == 1
     await again.close()
 
@@ -169,7 +169,7 @@ async def test_a_second_engine_on_the_same_file_is_refused(tmp_path: Path) -> No
     await first.close()
     second = LocalState(path)
     await second.open()
-    assert await second.people() == ["ann"]
+    assert await everybody(second) == ["ann"]
     await second.close()
 
 
@@ -215,7 +215,7 @@ async def test_a_disk_that_fails_while_the_state_is_made_is_told_and_does_no_har
     state = LocalState(path)
     await state.open()
     await write(state, Record("bob"))
-    assert "bob" in await state.people()
+    assert "bob" in await everybody(state)
     await state.close()
 
 

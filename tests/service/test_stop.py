@@ -20,6 +20,7 @@ from geoengine.service.settings import Settings
 from geoengine.state import open_state
 from tests.service.process import command, environment, process
 from tests.service.serving import KEYS, NO_KEYS, types, until, walk_in, written
+from tests.state.samples import everybody
 
 
 async def test_a_graceful_stop_under_load_loses_nothing_that_was_acknowledged(
@@ -57,7 +58,7 @@ async def test_a_graceful_stop_under_load_loses_nothing_that_was_acknowledged(
     assert code == 0, running.said
     state = open_state(f"local:{tmp_path / 'state.db'}")
     await state.open()
-    kept = set(await state.people(limit=1_000_000))
+    kept = set(await everybody(state))
     fired = [await state.decisions(name) for name in sorted(acknowledged)]
     await state.close()
     assert acknowledged <= kept

@@ -33,6 +33,16 @@ async def write(state: State, *records: Record, **parts: Any) -> None:
     await state.commit(commit_of(*(change(record) for record in records), **parts))
 
 
+async def everybody(state: State, limit: int = 1_000) -> list[str]:
+    """Everybody with a record, in order."""
+    names, start = set(), ""
+    while True:
+        page = await state.people(start, limit)
+        names.update(page.names)
+        if not (start := page.next):
+            return sorted(names)
+
+
 async def one(state: State, person_id: str) -> Record:
     return (await state.load([person_id]))[person_id]
 

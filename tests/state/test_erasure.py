@@ -14,6 +14,7 @@ from tests.state.samples import (
     change,
     commit_of,
     decision,
+    everybody,
     fixes,
     last,
     one,
@@ -48,7 +49,7 @@ async def test_an_erased_person_leaves_no_row_behind(world: World) -> None:
     assert known.fix_ms.tolist() == [-1, -1, 10]
     stats = await state.stats()
     assert (stats.record_count, stats.pending_count, stats.decision_count) == (1, 1, 1)
-    assert await state.people() == ["bob"]
+    assert await everybody(state) == ["bob"]
 
 
 async def test_erasing_a_stranger_says_so(world: World) -> None:
@@ -72,11 +73,11 @@ async def test_an_erased_person_leaves_no_byte_in_any_file(tmp_path: Path) -> No
     state = LocalState(tmp_path / "state.db")
     await state.open()
     assert _occurrences(tmp_path) > 0
-    others = [name for name in await state.people() if name.startswith("person")]
+    others = [name for name in await everybody(state) if name.startswith("person")]
     for number in rng.sample(range(40), 40):
         await state.erase(f"canary-{number}", 0)
     assert _occurrences(tmp_path) == 0
-    assert await state.people() == others
+    assert await everybody(state) == others
     await state.close()
     assert _occurrences(tmp_path) == 0
 

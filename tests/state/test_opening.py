@@ -15,7 +15,7 @@ from geoengine.state.embedded.schema import APPLICATION_ID, FORMAT
 from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.disks import Disk, Quota
-from tests.state.samples import change, commit_of, fixes, last, one, write
+from tests.state.samples import change, commit_of, everybody, fixes, last, one, write
 
 
 async def test_a_url_names_a_state(tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ async def _on_disk(directory: Path) -> list[str]:
     """Who stands in a copy of the files as they are, as a crash would leave them."""
     state = LocalState(_copied(directory) / "state.db")
     await state.open()
-    names = await state.people()
+    names = await everybody(state)
     await state.close()
     return names
 

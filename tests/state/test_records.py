@@ -7,7 +7,18 @@ import pytest
 from geoengine.core.errors import StateConflict
 from geoengine.core.record import Record
 from tests.state.backends import World
-from tests.state.samples import change, commit_of, decision, one, op, send, write
+from tests.state.samples import (
+    change,
+    commit_of,
+    decision,
+    everybody,
+    fixes,
+    last,
+    one,
+    op,
+    send,
+    write,
+)
 
 
 async def test_a_record_comes_back_as_it_was_committed_one_version_on(world: World) -> None:
@@ -57,31 +68,56 @@ async def test_a_version_of_nobody_raises(world: World) -> None:
     assert await world.state.load(["ann"]) == {}
 
 
-async def test_one_conflict_among_several_records_undoes_the_whole_commit(world: World) -> None:
+async def test_a_conflict_undoes_that_persons_part_and_nobody_elses(world: World) -> None:
     state = world.state
     await write(state, Record("ann"), Record("bob"))
     await write(state, await one(state, "bob"))
+    await state.commit(commit_of(sends=(send("b0", "bob", due_ms=0),)))
     commit = commit_of(
         change(Record("ann", version=1, locale="fr"), due_ms=5),
-        change(Record("bob", version=1, locale="fr"), due_ms=5),
-        change(Record("cleo"), due_ms=5),
-        sends=(send("s1", "ann"),),
-        decisions=(decision("ann", 1),),
-        aliases={"phone": "ann"},
-        drop_people=("bob",),
+        change(Record("bob", version=1, locale="fr"), due_ms=6),
+        change(Record("cleo"), due_ms=7),
+        sends=(send("a1", "ann"), send("b1", "bob")),
+        decisions=(decision("ann", 1), decision("bob", 1)),
+        last=last(9, "ann", "bob", "stranger"),
+        cancel_sends_of=(("bob", ""),),
     )
     with pytest.raises(StateConflict) as caught:
         await state.commit(commit)
     assert caught.value.people == ["bob"]
-    assert {p: r.version for p, r in (await state.load(["ann", "bob", "cleo"])).items()} == {
-        "ann": 1,
-        "bob": 2,
-    }
-    assert (await one(state, "ann")).locale == ""
-    assert await state.due(10) == []
-    assert await state.sends() == []
-    assert await state.decisions("ann") == []
+    people = await state.load(["ann", "bob", "cleo"])
+    told = {name: (record.version, record.locale) for name, record in people.items()}
+    assert told == {"ann": (2, "fr"), "bob": (2, ""), "cleo": (1, "")}
+    assert await state.due(10) == ["ann", "cleo"]
+    rows = {row.send.send_id: row.status for row in await state.sends()}
+    assert rows == {"a1": "pending", "b0": "pending"}
+    assert len(await state.decisions("ann")) == 1 and await state.decisions("bob") == []
+    known = await state.known(fixes("ann", "bob", "stranger"))
+    assert known.fix_ms.tolist() == [9, -1, 9]
+
+
+async def test_a_conflict_undoes_the_whole_of_a_commit_that_binds_a_name(world: World) -> None:
+    state = world.state
+    await write(state, Record("ann"), Record("phone"))
+    await write(state, await one(state, "ann"))
+    commit = commit_of(
+        change(Record("ann", version=1, locale="fr"), due_ms=5),
+        aliases={"phone": "ann"},
+        drop_people={"phone": 1},
+    )
+    with pytest.raises(StateConflict) as caught:
+        await state.commit(commit)
+    assert caught.value.people == ["ann"]
+    assert set(await state.load(["ann", "phone"])) == {"ann", "phone"}
     assert await state.owners(["phone"]) == ["phone"]
+
+
+async def test_who_became_somebody_elses_device_gets_no_record_of_their_own(world: World) -> None:
+    state = world.state
+    await state.commit(commit_of(change(Record("ann")), aliases={"phone": "ann"}))
+    with pytest.raises(StateConflict) as caught:
+        await write(state, Record("phone"))
+    assert caught.value.people == ["phone"]
 
 
 async def test_a_commit_refused_for_conflict_may_come_again_under_its_own_id(world: World) -> None:
@@ -117,19 +153,24 @@ async def test_a_record_with_nothing_left_is_dropped_after_its_version_was_compa
         await state.commit(commit_of(gone))
         assert await state.load(["ann"]) == {}
         assert await state.due(10) == []
-        assert await state.people() == []
+        assert await everybody(state) == []
     await write(state, Record("ann"))
     assert (await one(state, "ann")).version == 1
 
 
-async def test_a_record_that_merged_into_another_is_dropped_whatever_its_version(
+async def test_a_record_that_merged_into_another_is_dropped_at_the_version_that_did(
     world: World,
 ) -> None:
     state = world.state
     await write(state, Record("phone"))
     await write(state, await one(state, "phone"))
+    early = commit_of(change(Record("eve")), aliases={"phone": "eve"}, drop_people={"phone": 1})
+    with pytest.raises(StateConflict) as caught:
+        await state.commit(early)
+    assert caught.value.people == ["phone"]
+    assert await state.owners(["phone"]) == ["phone"]
     await state.commit(
-        commit_of(change(Record("ann")), aliases={"phone": "ann"}, drop_people=("phone",))
+        commit_of(change(Record("ann")), aliases={"phone": "ann"}, drop_people={"phone": 2})
     )
     assert set(await state.load(["ann", "phone"])) == {"ann"}
     assert await state.owners(["phone", "other", "ann"]) == ["ann", "other", "ann"]
@@ -159,21 +200,33 @@ async def test_a_deadline_moves_with_the_record_and_goes_with_it(world: World) -
         await state.commit(commit_of(moved))
         assert await state.due(20) == expected
     await state.commit(commit_of(change(await one(state, "ann"), 10)))
-    await state.commit(commit_of(drop_people=("ann",)))
+    await state.commit(commit_of(drop_people={"ann": 5}))
     assert await state.due(20) == []
 
 
-async def test_people_are_listed_in_order_page_by_page(world: World) -> None:
+async def test_people_are_listed_page_by_page(world: World) -> None:
     state = world.state
-    names = ["dan", "ann", "élise", "bob", "zoë", "cleo"]
+    names = [f"person {ix}" for ix in range(40)] + ["élise", "zoë"]
     await write(state, *(Record(name) for name in names))
-    assert await state.people() == sorted(names)
-    assert await state.people(after="bob", limit=2) == ["cleo", "dan"]
-    await write(state, Record("bea"))
-    await state.commit(commit_of(drop_people=("cleo",)))
-    assert await state.people(after="b", limit=3) == ["bea", "bob", "dan"]
-    await write(state, Record("cleo"))
-    assert await state.people(after="bob", limit=2) == ["cleo", "dan"]
+    for limit in (1, 3, 1_000):
+        assert await everybody(state, limit) == sorted(names)
+    assert await state.people(limit=1_000) == (await state.people(limit=1_000))
+
+
+async def test_who_stays_is_listed_whoever_comes_and_goes_between_two_pages(world: World) -> None:
+    state = world.state
+    names = [f"person {ix}" for ix in range(40)]
+    await write(state, *(Record(name) for name in names))
+    seen: set[str] = set()
+    page = await state.people(limit=5)
+    for turn in range(1_000):
+        seen.update(page.names)
+        if not page.next:
+            break
+        await state.commit(commit_of(drop_people={f"person {turn}": 1} if turn < 20 else {}))
+        await write(state, Record(f"new {turn}"))
+        page = await state.people(page.next, limit=5)
+    assert seen >= set(names[20:])
 
 
 async def test_decisions_are_read_newest_first_and_by_person(world: World) -> None:

@@ -8,8 +8,9 @@ from geoengine.core.stays import settled
 from geoengine.state.base import Change, Commit
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.outbox import PendingSends
-from geoengine.state.embedded.people import People, flags_of, pack
+from geoengine.state.embedded.people import People, pack
 from geoengine.state.embedded.writes import DecisionRow, PersonRow, SendRow, Write, pack_send
+from geoengine.state.flags import flags_of
 
 _WITHDRAWN = "consent_withdrawn"
 
@@ -17,7 +18,7 @@ _WITHDRAWN = "consent_withdrawn"
 def people_of(commit: Commit) -> set[str]:
     """Everybody a commit is about: nobody else may commit on them meanwhile."""
     names = {change.record.person_id for change in commit.changes}
-    names.update(commit.drop_people)
+    names.update(commit.drop_people, commit.aliases)
     names.update(send.person_id for send in commit.sends)
     names.update(person_id for person_id, _ in commit.cancel_sends_of)
     return names
@@ -32,16 +33,18 @@ class Memory:
     outbox: PendingSends
 
     def conflicts(self, commit: Commit) -> list[str]:
-        """Whose record has another version than the one loaded; "" for people at rest."""
-        version = self.people.version
+        """Whose record has another version than the one loaded, or is somebody else's by now."""
+        version, owner_of = self.people.version, self.people.owner_of
         found = [
             record.person_id
             for change in commit.changes
             if version((record := change.record).person_id) != record.version
+            or (owner_of and record.person_id in owner_of)
         ]
+        found += [name for name, was in commit.drop_people.items() if version(name) != was]
         if commit.last is not None and commit.rests is not None:
-            found += [] if self.last.are_current(commit.last, commit.rests) else [""]
-        return found
+            found += self.last.moved_on(commit.last, commit.rests)
+        return list(dict.fromkeys(found))
 
     def bring_up(self, person_ids: list[str]) -> None:
         """Write into these people's records what has been noted of their stays since."""

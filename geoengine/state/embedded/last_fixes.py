@@ -20,8 +20,9 @@ from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, Spot, 
 from geoengine.core.record import Record
 from geoengine.core.stays import Settled, heard_again
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
-from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
+from geoengine.state.embedded.people import People
 from geoengine.state.embedded.stays import StayTable
+from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED
 
 if TYPE_CHECKING:
     from geoengine.core.quiet._quiet import Ground
@@ -188,9 +189,10 @@ class LastFixTable:
 
     # --- stays ----------------------------------------------------------------------------------
 
-    def are_current(self, last: LastFixes, rests: Rests) -> bool:
-        """Whether these people's records are as they were when their rest was decided."""
-        return bool(self._stays.are_current(*self._slots_of(last, rests)).all())
+    def moved_on(self, last: LastFixes, rests: Rests) -> list[str]:
+        """Whose records are not as they were when their rest was decided."""
+        is_current = self._stays.are_current(*self._slots_of(last, rests))
+        return [last.person_ids[ix] for ix in rests.last_ix[~is_current].tolist()]
 
     def note(self, last: LastFixes, rests: Rests) -> None:
         """These people were heard of again with the last fixes, which have been updated."""

@@ -33,6 +33,7 @@ class Lease(NamedTuple):
     owner: str
     until_ms: int
     bundle: str
+    is_begun: bool = False  # about to be sent, or on its way
 
 
 class PendingSends:
@@ -91,6 +92,25 @@ class PendingSends:
             self.agenda.set(name, until_ms)
             self._leases.update(dict.fromkeys(sends, Lease(owner, until_ms, name)))
         return [Leased(send, owner, until_ms) for send in sends.values()]
+
+    def begin(self, send_id: str, owner: str) -> bool:
+        """The owner is about to send the row; whether it is still theirs."""
+        lease = self._leases.get(send_id)
+        if lease is None or lease.owner != owner or self._held_row(send_id) is None:
+            return False
+        self._leases[send_id] = lease._replace(is_begun=True)
+        return True
+
+    def is_begun(self, person_id: str, owner: str, now_ms: int) -> bool:
+        """Whether anybody but this owner is about to send to a person, or is sending."""
+        of_person = [
+            *self._of_person.get(person_id, ()),
+            *(s for s, row in self._cancelled.items() if row.person_id == person_id),
+        ]
+        leases = (self._leases[send_id] for send_id in of_person if send_id in self._leases)
+        return any(
+            lease.is_begun and lease.owner != owner and now_ms < lease.until_ms for lease in leases
+        )
 
     def _free_bundles(self, now_ms: int) -> None:
         """Leases have run out: what is left of their bundles has been due since."""

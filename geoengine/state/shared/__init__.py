@@ -1,0 +1,1 @@
+"""The parts of the state that many processes share: the link to Redis or Valkey, its functions."""

@@ -1,0 +1,201 @@
+-- People: what is known of who sends a fix, last fixes, records.
+
+local function rows_of(k, devices)
+  local now, before = generations(k, LAST_A, LAST_B, 'last')
+  local rows = hmget(now, devices)
+  local missing, at = {}, {}
+  for i = 1, #devices do
+    if not rows[i] then
+      missing[#missing + 1] = devices[i]
+      at[#at + 1] = i
+    end
+  end
+  if #missing > 0 and redis.call('EXISTS', before) == 1 then
+    local found = hmget(before, missing)
+    for j = 1, #missing do rows[at[j]] = found[j] end
+  end
+  return rows
+end
+
+local function forget(k, devices)
+  if #devices > 0 then
+    hdel(k[LAST_A], devices)
+    hdel(k[LAST_B], devices)
+  end
+end
+
+-- Names that stand for a person here; the list hangs under a field that no name can be.
+local function owned(k, person) return list_of(k[NAMES], '\1' .. person) end
+
+local function bind(k, name, person)
+  redis.call('HSET', k[NAMES], name, person)
+  local names = owned(k, person)
+  if not has(names, name) then
+    names[#names + 1] = name
+    keep_list(k[NAMES], '\1' .. person, names)
+  end
+end
+
+local function unbind(k, name, person)
+  if redis.call('HGET', k[NAMES], name) == person then redis.call('HDEL', k[NAMES], name) end
+  keep_list(k[NAMES], '\1' .. person, without(owned(k, person), name))
+end
+
+-- Whether a device is this person's as far as this partition can tell; else whose, '' to ask at home.
+local function owner_here(k, device, person)
+  local told = redis.call('HGET', k[NAMES], device)
+  if told == person or (not told and device == person) then return nil end
+  return told or ''
+end
+
+local function flags_of(k, person)
+  local row = redis.call('HGET', k[PEOPLE], person)
+  return row and string.sub(row, 9, 9) or '\0', row
+end
+
+local function strange(k, i, device, person, is_sure, extras)
+  local other = owner_here(k, device, person)
+  if other == '' and is_sure then
+    bind(k, device, person) -- a binding that was cut short
+    other = nil
+  end
+  if other then
+    extras[#extras + 1] = {i, 'owner', other}
+    return NEVER .. NOTHING_KNOWN
+  end
+  local flags, row = flags_of(k, person)
+  if row then extras[#extras + 1] = {i, 'record', row} end
+  return NEVER .. flags .. NO_STAY
+end
+
+-- {devices, {i, owner, ...} where not the device itself, is_sure} -> {rows, {{i, kind, value}, ...}}
+local function look(k, q)
+  local devices, owner_at, extras, out = q[1], {}, {}, {}
+  for j = 1, #q[2], 2 do owner_at[q[2][j]] = q[2][j + 1] end
+  local rows = rows_of(k, devices)
+  for i = 1, #devices do
+    local row = rows[i]
+    if not row then
+      out[i] = strange(k, i, devices[i], owner_at[i] or devices[i], q[3], extras)
+    elseif #row > ROW then
+      out[i] = string.sub(row, 1, ROW)
+      extras[#extras + 1] = {i, 'suspect', string.sub(row, ROW + 1)}
+    else
+      out[i] = row
+    end
+  end
+  return {table.concat(out), extras}
+end
+
+-- Rows to be written: {devices, {i, owner, ...}, turns expected, first 40 bytes each, {i, lag, ...} of
+-- people at rest, {i, suspect, ...}}. Whose row has moved on is put into `lost`.
+local function compared(k, r, lost)
+  local devices, turns, bodies = r[1], r[3], r[4]
+  local plan = {devices = devices, owner_at = {}, lag_at = {}, suspect_at = {}, bodies = bodies}
+  for j = 1, #r[2], 2 do plan.owner_at[r[2][j]] = r[2][j + 1] end
+  for j = 1, #r[5], 2 do plan.lag_at[r[5][j]] = r[5][j + 1] end
+  for j = 1, #r[6], 2 do plan.suspect_at[r[6][j]] = r[6][j + 1] end
+  plan.stored = rows_of(k, devices)
+  for i = 1, #devices do
+    local was, expected = plan.stored[i], string.sub(turns, 4 * i - 3, 4 * i)
+    local turn = was and string.sub(was, 1, 4) or ZERO4
+    local is_done = was and string.sub(was, 1, FIX) == string.sub(bodies, FIX * (i - 1) + 1, FIX * i)
+    local is_lost = expected ~= ANY_TURN and turn ~= expected and not is_done
+    local person = plan.owner_at[i] or devices[i]
+    if not was and not is_lost then is_lost = owner_here(k, devices[i], person) ~= nil end
+    if is_lost then lost[person] = true end
+  end
+  return plan
+end
+
+local function next_turn(row)
+  return struct.pack('<I4', (struct.unpack('<I4', row) + 1) % 4294967295)
+end
+
+-- The rows of those not lost, as {device, row, device, row, ...}.
+local function written(k, plan, lost)
+  local fresh = {}
+  for i = 1, #plan.devices do
+    local device = plan.devices[i]
+    local person = plan.owner_at[i] or device
+    if not lost[person] then
+      local was = plan.stored[i]
+      local body = string.sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
+      if string.sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. string.sub(body, 5) end
+      local known = was and string.sub(was, FIX + 1, ROW)
+        or flags_of(k, person) .. NO_STAY
+      local lag = plan.lag_at[i]
+      if lag then known = string.sub(known, 1, 8) .. lag .. string.sub(known, 13) end
+      fresh[#fresh + 1] = device
+      fresh[#fresh + 1] = body .. known .. (plan.suspect_at[i] or '')
+    end
+  end
+  return fresh
+end
+
+-- Last fixes stay in memory: not in the append-only file, nor sent to replicas.
+local function keep_unlogged(k, fresh, limit)
+  if #fresh == 0 then return end
+  redis.set_repl(redis.REPL_NONE)
+  hset(generations(k, LAST_A, LAST_B, 'last'), fresh)
+  redis.set_repl(redis.REPL_ALL)
+  turn_over(k, LAST_A, LAST_B, 'last', limit)
+end
+
+local function names_in(lost)
+  local names = {}
+  for name in pairs(lost) do names[#names + 1] = name end
+  return names
+end
+
+-- {rows, limit} -> people whose device was heard of meanwhile
+local function note(k, q)
+  local lost = {}
+  local plan = compared(k, q[1], lost)
+  keep_unlogged(k, written(k, plan, lost), q[2])
+  return names_in(lost)
+end
+
+local function with_last(k, row)
+  if not row then return false end
+  local length = string.byte(row, 10)
+  if length == 0 then return {row} end
+  local last = rows_of(k, {string.sub(row, 11, 10 + length)})[1]
+  return last and {row, last} or {row}
+end
+
+-- {people} -> each {row, row of the device their presence goes on with} or false
+local function load(k, q)
+  local rows = hmget(k[PEOPLE], q)
+  for i = 1, #q do rows[i] = with_last(k, rows[i]) end
+  return rows
+end
+
+-- What is on record of a person shows on their devices. What is logged of it holds no place.
+local function show(k, names, flags, stay_device, standing)
+  local rows, logged, full = rows_of(k, names), {}, {}
+  for i = 1, #names do
+    local row = rows[i]
+    if row then
+      local known = names[i] == stay_device and standing
+        or flags .. NO_STAY
+      local turn = next_turn(row)
+      logged[#logged + 1] = names[i]
+      logged[#logged + 1] = turn .. ZERO4 .. string.sub(row, 9, 16) .. NOWHERE .. known
+      full[#full + 1] = names[i]
+      full[#full + 1] = turn .. string.sub(row, 5, FIX) .. known .. string.sub(row, ROW + 1)
+    end
+  end
+  if #full == 0 then return end
+  local now = generations(k, LAST_A, LAST_B, 'last')
+  hset(now, logged)
+  redis.set_repl(redis.REPL_NONE)
+  hset(now, full)
+  redis.set_repl(redis.REPL_ALL)
+end
+
+local function names_of(k, person)
+  local names = owned(k, person)
+  names[#names + 1] = person
+  return names
+end

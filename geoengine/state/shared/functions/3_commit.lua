@@ -1,0 +1,191 @@
+-- A commit's part in one partition.
+
+local function drop_person(k, person)
+  redis.call('HDEL', k[PEOPLE], person)
+  redis.call('ZREM', k[DUE], person)
+  show(k, names_of(k, person), '\0')
+end
+
+-- Somebody at rest was heard of again after the record was loaded: what ends their presence may not
+-- know. {person, version, row, due, device stood with, standing, known up to, is_forgotten}
+local function is_behind(k, change)
+  if change[8] then return false end
+  local row = redis.call('HGET', k[PEOPLE], change[1])
+  local length = row and string.byte(row, 10) or 0
+  if length == 0 then return false end
+  local device = string.sub(row, 11, 10 + length)
+  local last = rows_of(k, {device})[1]
+  if not last or string.sub(last, 65, ROW) == NO_ZONES then return false end
+  if change[5] == device and string.sub(change[6], 25, 48) == string.sub(last, 65, ROW) then return false end
+  return struct.unpack('<i8', string.sub(last, 9, 16)) > (change[7][device] or -1)
+end
+
+local function find_lost(k, changes, drops, lost)
+  local names = {}
+  for i, change in ipairs(changes) do names[i] = change[1] end
+  local rows, owners = hmget(k[PEOPLE], names), hmget(k[NAMES], names)
+  for i, change in ipairs(changes) do
+    local version = rows[i] and string.sub(rows[i], 1, 8) or NO_VERSION
+    local is_device = owners[i] and owners[i] ~= change[1]
+    if version ~= change[2] or is_device or is_behind(k, change) then lost[change[1]] = true end
+  end
+  for _, drop in ipairs(drops) do
+    local row = redis.call('HGET', k[PEOPLE], drop[1])
+    if (row and string.sub(row, 1, 8) or NO_VERSION) ~= drop[2] then lost[drop[1]] = true end
+  end
+end
+
+local function keep_person(k, change)
+  local person, row, due_ms = change[1], change[3], change[4]
+  if row == '' then return drop_person(k, person) end
+  redis.call('HSET', k[PEOPLE], person, row)
+  if due_ms < 0 then redis.call('ZREM', k[DUE], person) else redis.call('ZADD', k[DUE], due_ms, person) end
+  show(k, names_of(k, person), string.sub(row, 9, 9), change[5], change[6])
+end
+
+-- A row of the outbox: how it stands, then the send as first written. How it stands: {person, lever,
+-- created_ms, status, reason, settled_ms, attempts, due_ms, expires_ms or -1 as first written, last
+-- error}.
+local function read_send(k, send_id)
+  local packed = redis.call('HGET', k[SENDS], send_id)
+  if not packed then return nil end
+  local length = struct.unpack('<I4', packed)
+  return cmsgpack.unpack(string.sub(packed, 5, 4 + length)), string.sub(packed, 5 + length)
+end
+
+local function keep_send(k, send_id, row, send)
+  local packed = cmsgpack.pack(row)
+  redis.call('HSET', k[SENDS], send_id, struct.pack('<I4', #packed) .. packed .. send)
+end
+
+-- {send_id, person, lever, due_ms, created_ms, packed}
+local function add_send(k, send)
+  local send_id, person = send[1], send[2]
+  if redis.call('HEXISTS', k[SENDS], send_id) == 1 then return end
+  keep_send(k, send_id, {person, send[3], send[5], 'pending', '', -1, 0, send[4], -1, ''}, send[6])
+  redis.call('ZADD', k[WAIT], send[4], send_id)
+  redis.call('ZADD', k[PENDING], send[5], send_id)
+  local mine = list_of(k[MAIL], person)
+  mine[#mine + 1] = send_id
+  keep_list(k[MAIL], person, mine)
+end
+
+-- {person, at_ms, packed}
+local function add_decision(k, decision, limit_bytes)
+  local person, at_ms, packed = decision[1], decision[2], decision[3]
+  local said = (redis.call('HGET', k[SAID], person) or '') .. struct.pack('<dI4', at_ms, #packed) .. packed
+  local gone = 0
+  while #said > limit_bytes do
+    said = string.sub(said, 13 + struct.unpack('<I4', string.sub(said, 9, 12)))
+    gone = gone + 1
+  end
+  redis.call('HSET', k[SAID], person, said)
+  redis.call('ZADD', k[SAYING], 'LT', at_ms, person)
+  redis.call('HINCRBY', k[META], 'said', 1 - gone)
+end
+
+-- Pending rows of a person by a lever end; who is sending one may still settle it.
+local function cancel(k, person, lever, now_ms)
+  for _, send_id in ipairs(list_of(k[MAIL], person)) do
+    local row, send = read_send(k, send_id)
+    if row and row[4] == 'pending' and (lever == '' or lever == row[2]) then
+      row[4], row[5], row[6] = 'refused', 'consent_withdrawn', now_ms
+      keep_send(k, send_id, row, send)
+      redis.call('ZREM', k[WAIT], send_id)
+      redis.call('ZREM', k[PENDING], send_id)
+      redis.call('ZADD', k[SETTLED], now_ms, send_id)
+    end
+  end
+end
+
+local function done_before(k, op)
+  if op == '' then return nil end
+  local now, before = generations(k, OPS_A, OPS_B, 'ops')
+  local done = redis.call('HGET', now, op) or redis.call('HGET', before, op)
+  return done and cmsgpack.unpack(done)
+end
+
+local function remember(k, op, answer)
+  if op == '' then return end
+  redis.call('HSET', generations(k, OPS_A, OPS_B, 'ops'), op, cmsgpack.pack(answer))
+  turn_over(k, OPS_A, OPS_B, 'ops', 4096)
+end
+
+-- {op, now_ms, changes, rows or false, sends, decisions, cancels, devices to forget, bindings, drops,
+--  limits {devices, pending, said bytes}} -> {people whose part has not happened, outbox is full}
+local function commit(k, q)
+  local op, now_ms, changes, limits = q[1], q[2], q[3], q[11]
+  local done = done_before(k, op)
+  if done then
+    redis.call('HINCRBY', k[META], 'again', 1) -- something for WAIT to wait for
+    return {done, 0}
+  end
+  if #q[5] > 0 and redis.call('ZCARD', k[WAIT]) + #q[5] > limits[2] then return {{}, 1} end
+  local lost = {}
+  find_lost(k, changes, q[10], lost)
+  local plan = q[4] and compared(k, q[4], lost)
+  if #q[9] + #q[10] > 0 and next(lost) then return {names_in(lost), 0} end
+  if plan then keep_unlogged(k, written(k, plan, lost), limits[1]) end
+  forget(k, q[8])
+  for _, binding in ipairs(q[9]) do -- {name, person, its row, or ''}
+    bind(k, binding[1], binding[2])
+    if binding[3] ~= '' and not rows_of(k, {binding[1]})[1] then
+      keep_unlogged(k, {binding[1], string.sub(binding[3], 1, FIX) .. NOTHING_KNOWN}, limits[1])
+    end
+    show(k, {binding[1]}, (flags_of(k, binding[2])))
+  end
+  local has_happened = not next(lost)
+  for _, change in ipairs(changes) do
+    if not lost[change[1]] then
+      keep_person(k, change)
+      has_happened = true
+    end
+  end
+  for _, drop in ipairs(q[10]) do drop_person(k, drop[1]) end
+  for _, one in ipairs(q[7]) do
+    if not lost[one[1]] then cancel(k, one[1], one[2], now_ms) end
+  end
+  for _, send in ipairs(q[5]) do
+    if not lost[send[2]] then add_send(k, send) end
+  end
+  for _, decision in ipairs(q[6]) do
+    if not lost[decision[1]] then add_decision(k, decision, limits[3]) end
+  end
+  local names = names_in(lost)
+  if has_happened then remember(k, op, names) end -- else it may come again, made anew
+  return {names, 0}
+end
+
+-- At the home of names: {{name, owner, is_away}} -> nothing. Of a name that stands for itself again
+-- nothing is kept; the last fix goes where the owner is.
+local function settle_in(k, q)
+  for _, one in ipairs(q) do
+    local name, owner, is_away = one[1], one[2], one[3]
+    if owner == name then
+      redis.call('HDEL', k[NAMES], name)
+    else
+      redis.call('HSET', k[NAMES], name, owner)
+    end
+    if is_away then forget(k, {name}) end
+  end
+  return {}
+end
+
+-- Where names used to be bound: {{name, former owner, is_elsewhere now}}
+local function move_out(k, q)
+  for _, one in ipairs(q) do
+    unbind(k, one[1], one[2])
+    if one[3] then forget(k, {one[1]}) end
+  end
+  return {}
+end
+
+-- {names} -> {owner or '', row or '', version of the record of that name} each
+local function home(k, q)
+  local found, rows, owners = {}, rows_of(k, q), hmget(k[NAMES], q)
+  local records = hmget(k[PEOPLE], q)
+  for i = 1, #q do
+    found[i] = {owners[i] or '', rows[i] or '', records[i] and string.sub(records[i], 1, 8) or NO_VERSION}
+  end
+  return found
+end

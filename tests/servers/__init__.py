@@ -1,0 +1,1 @@
+"""Real Redis and Valkey servers for tests: on loopback, in temporary directories, ended."""
