@@ -29,10 +29,8 @@ from geoengine.service.sending.senders import senders
 from geoengine.service.service import assemble
 from geoengine.service.settings import Settings, SettingsError, from_environment, is_loopback
 from geoengine.service.siblings import Berth, berth_of
-from geoengine.state import open_state
+from geoengine.state import is_shared, open_state
 from geoengine.state.collector import rare_collection
-
-EMBEDDED = ("local", "memory")  # states that live in one process
 
 
 @click.command(name="serve")
@@ -58,14 +56,8 @@ def command(**flags: Any) -> None:
     raise SystemExit(serve(flags, os.environ))
 
 
-def serve(
-    flags: Mapping[str, Any], environ: Mapping[str, str], *, is_split_allowed: bool = False
-) -> int:
-    """Serve until told to stop; the exit code.
-
-    ``is_split_allowed`` lets several workers each have an embedded state of its own, which is of
-    use to nobody but the tests of what they otherwise have in common.
-    """
+def serve(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
+    """Serve until told to stop; the exit code."""
     try:
         if (berth := berth_of(environ)) is not None:
             return _work(berth, environ)
@@ -74,7 +66,7 @@ def serve(
         keys = keys_from(environ)
         refuse_open_door(settings, keys)
         if settings.workers > 1:
-            return _lead(settings, keys, environ, is_split_allowed)
+            return _lead(settings, keys, environ)
         return _run(settings, keys, environ, None)
     except ConfigurationError as error:
         click.echo(str(error), err=True)
@@ -95,15 +87,12 @@ def _work(berth: Berth, environ: Mapping[str, str]) -> int:
     return _run(berth.settings, keys_from(environ), environ, berth)
 
 
-def _lead(
-    settings: Settings, keys: Keys, environ: Mapping[str, str], is_split_allowed: bool
-) -> int:
+def _lead(settings: Settings, keys: Keys, environ: Mapping[str, str]) -> int:
     """Have workers serve. What cannot be served is found out here, and told once."""
     reading = build(settings)
     url = settings.state or reading.book.engine.spec.state
-    if not is_split_allowed:
-        refuse_embedded(url, settings.workers)
     open_state(url, last_fix_capacity=1)  # only to hear now if there is no such state
+    refuse_unshared(url, settings.workers)
     with ports.held(settings) as found, TemporaryDirectory(prefix="geoengine-") as folder:
         facts = _facts(found, reading, keys)
         text = greeting(found, reading, keys, senders(reading.book, environ))
@@ -120,13 +109,13 @@ def refuse_open_door(settings: Settings, keys: Keys) -> None:
         )
 
 
-def refuse_embedded(url: str, worker_count: int) -> None:
+def refuse_unshared(url: str, worker_count: int) -> None:
     """Workers need a state to share. Raises `SettingsError` for one that lives in a process."""
-    scheme = url.partition(":")[0]
-    if scheme in EMBEDDED:
+    if not is_shared(url):
         raise SettingsError(
-            f"a {scheme}: state lives in one process and cannot be shared by {worker_count} "
-            "workers: name one that can, with --state redis://HOST, or serve with --workers 1"
+            f"a {url.partition(':')[0]}: state lives in one process and cannot be shared by "
+            f"{worker_count} workers: name one that can, with --state redis://HOST, or serve with "
+            "--workers 1"
         )
 
 

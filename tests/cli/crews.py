@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -16,14 +17,9 @@ from typing import Any
 
 import aiohttp
 
+from tests.servers.server import Server, free_port, needed
 from tests.service.process import START_S, Process, environment
-from tests.service.serving import CATALOGUE, until, written
-
-# Each worker gets an embedded state of its own: what they have in common otherwise is tested here.
-RUN = (
-    "import json, os, sys; from geoengine.cli.serve import serve; "
-    "sys.exit(serve(json.loads(sys.argv[1]), os.environ, is_split_allowed=True))"
-)
+from tests.service.serving import CATALOGUE, types, until, written
 
 
 class CrewProcess(Process):
@@ -55,6 +51,21 @@ class CrewProcess(Process):
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {series: float(value) for series, value in rows}
 
+    async def pings(self) -> dict[int, float]:
+        """How many each worker has taken in."""
+        series = re.compile(r'geoengine_pings_total{worker="(\d+)"}')
+        found = ((series.match(name), value) for name, value in (await self.page()).items())
+        return {int(match[1]): value for match, value in found if match}
+
+    async def post(self, pings: Any, url: str = "") -> list[str]:
+        """Post pings over a connection of their own; the types of the events that came of them."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post((url or self.url) + "/v1/pings", json=pings) as reply,
+        ):
+            assert reply.status == 200
+            return types(await reply.json())
+
     async def answers(self, path: str = "/healthz", count: int = 40) -> Counter[int]:
         """How often each worker answered, over connections of their own."""
         found: Counter[int] = Counter()
@@ -70,16 +81,22 @@ class CrewProcess(Process):
             return await self.child.wait()
 
 
-def command(tmp_path: Path, **flags: Any) -> list[str]:
+def command(tmp_path: Path, state: str, *flags: str) -> list[str]:
     """How it is started, on the catalogue in a directory."""
-    given = {"config": str(tmp_path / "config"), "state": "memory:", "port": 0, "workers": 2}
-    return [sys.executable, "-c", RUN, json.dumps(given | flags)]
+    return [
+        sys.executable, "-c", "from geoengine.cli import main; main()", "serve",
+        "--config", str(tmp_path / "config"),
+        "--state", state,
+        "--workers", "2", "--port", "0", *flags,
+    ]  # fmt: skip
 
 
-def refused(tmp_path: Path, **flags: Any) -> subprocess.CompletedProcess[str]:
-    """How it ends where it cannot serve."""
+def refused(
+    tmp_path: Path, *flags: str, state: str = f"redis://127.0.0.1:{free_port()}"
+) -> subprocess.CompletedProcess[str]:
+    """How it ends where it cannot serve; nobody is at the address of its state."""
     return subprocess.run(
-        command(tmp_path, **flags),
+        command(tmp_path, state, *flags),
         env=environment({}),
         capture_output=True,
         timeout=START_S,
@@ -89,32 +106,29 @@ def refused(tmp_path: Path, **flags: Any) -> subprocess.CompletedProcess[str]:
 
 @asynccontextmanager
 async def crew(
-    tmp_path: Path, environ: dict[str, str] | None = None, **flags: Any
+    tmp_path: Path, *flags: str, environ: dict[str, str] | None = None
 ) -> AsyncIterator[CrewProcess]:
-    """A crew that is complete; ended afterwards, to the last worker, if it still runs."""
+    """A crew that is complete, over a server of its own; ended afterwards, to the last worker."""
     written(tmp_path / "config", CATALOGUE)
-    with tempfile.TemporaryDirectory() as folder:  # for what a parent that is killed leaves there
-        async with _running(tmp_path, (environ or {}) | {"TMPDIR": folder}, **flags) as running:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # for what a parent that is killed leaves there
+        Server(directory=tmp_path / "server", binary=needed("valkey")) as server,
+    ):
+        child = await asyncio.create_subprocess_exec(
+            *command(tmp_path, server.url, *flags),
+            stderr=subprocess.PIPE,
+            env=environment((environ or {}) | {"TMPDIR": folder}),
+        )
+        running = CrewProcess(child, "")
+        reading = asyncio.create_task(running.read())
+        try:
+            async with asyncio.timeout(START_S):
+                await running.listening.wait()
+            assert running.url, f"it did not start: {running.said}"
             yield running
-
-
-@asynccontextmanager
-async def _running(
-    tmp_path: Path, environ: dict[str, str], **flags: Any
-) -> AsyncIterator[CrewProcess]:
-    child = await asyncio.create_subprocess_exec(
-        *command(tmp_path, **flags), stderr=subprocess.PIPE, env=environment(environ)
-    )
-    running = CrewProcess(child, "")
-    reading = asyncio.create_task(running.read())
-    try:
-        async with asyncio.timeout(START_S):
-            await running.listening.wait()
-        assert running.url, f"it did not start: {running.said}"
-        yield running
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
-        async with asyncio.timeout(START_S):
-            await reading  # ends when nobody is left to say anything
+        finally:
+            if child.returncode is None:
+                child.kill()
+            await child.wait()
+            async with asyncio.timeout(START_S):
+                await reading  # ends when nobody is left to say anything

@@ -8,11 +8,12 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import aiohttp
 import pytest
 
-from geoengine.cli.serve import EMBEDDED, refuse_embedded
+from geoengine.cli.serve import refuse_unshared
 from geoengine.service.settings import SettingsError
 from tests.cli.crews import crew, refused
 from tests.service.process import command, environment
@@ -24,30 +25,37 @@ BROKEN = "stores:\n  - id: rivoli\n    nam: Maison\n"
 async def test_every_worker_answers_on_both_ports_and_one_page_tells_of_all(
     tmp_path: Path,
 ) -> None:
-    async with crew(tmp_path, workers=3, ingest_port=0) as running:
+    async with crew(tmp_path, "--workers", "3", "--ingest-port", "0") as running:
         for path in ("/healthz", "/readyz"):
             assert (await running.answers(path)).keys() == {1, 2, 3}
-        ingest = f"http://127.0.0.1:{running.told('serving')[0]['ingest_port']}/v1/pings"
+        ingest = f"http://127.0.0.1:{running.told('serving')[0]['ingest_port']}"
 
         async def all_have_pings() -> bool:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.post(ingest, json=walk_in("phone")) as reply,
-            ):
-                assert reply.status == 200
-            page = await running.page()
-            return all(page[f'geoengine_pings_total{{worker="{one}"}}'] for one in (1, 2, 3))
+            await running.post(walk_in("phone"), ingest)
+            return all((await running.pings()).values())
 
         await until(all_have_pings, 20)
         page = await running.page()
         assert page["geoengine_workers_missing"] == 0
-        assert page['geoengine_transitions_total{worker="1",kind="enter"}'] == 1
-        assert {"geoengine_people", "geoengine_outbox_pending"} <= page.keys()
+        assert page["geoengine_people"] == 1
+        assert "geoengine_outbox_pending" in page
         assert not any(series.startswith("geoengine_people{") for series in page)
         assert running.said.count("geoengine serves") == 1
         assert ", 3 workers\n" in running.said
         assert await running.stopped(signal.SIGINT) == 0
     assert sorted(line["worker"] for line in running.told("stopped")) == [1, 2, 3]
+
+
+async def test_somebody_is_known_to_all_workers_whichever_they_talk_to(tmp_path: Path) -> None:
+    async with crew(tmp_path) as running:
+        met: set[int] = set()
+        while met != {1, 2}:  # a walk, step by step over new connections, that both took part in
+            name = f"phone-{uuid4()}"
+            before = await running.pings()
+            told = [event for row in walk_in(name) for event in await running.post(row)]
+            assert told == ["zone.entered", "trigger.fired"]
+            after = await running.pings()
+            met = {worker for worker in (1, 2) if after[worker] > before[worker]}
 
 
 async def test_a_crew_told_to_stop_answers_whom_it_let_in(tmp_path: Path) -> None:
@@ -117,7 +125,7 @@ async def test_a_bad_catalogue_keeps_a_new_worker_out_and_lets_the_others_be(
 
 
 async def test_a_worker_that_does_not_stop_in_time_is_ended_and_told_of(tmp_path: Path) -> None:
-    async with crew(tmp_path, {"GEOENGINE_STOP_S": "0.1"}) as running:
+    async with crew(tmp_path, environ={"GEOENGINE_STOP_S": "0.1"}) as running:
         os.kill(running.pid(2), signal.SIGSTOP)
         assert await running.stopped() == 1
         (told,) = running.told("worker_stopped_badly")
@@ -129,7 +137,7 @@ async def test_a_crew_has_its_port_to_itself_and_a_parent_that_is_killed_takes_i
 ) -> None:
     async with crew(tmp_path) as running:
         port = int(running.url.rpartition(":")[2])
-        told = await asyncio.to_thread(refused, tmp_path, port=port)
+        told = await asyncio.to_thread(refused, tmp_path, "--port", str(port))
         assert told.returncode == 2
         assert f"cannot listen on 127.0.0.1 port {port}" in told.stderr
         alone = await asyncio.to_thread(
@@ -155,31 +163,24 @@ def test_what_cannot_be_served_is_told_once(tmp_path: Path) -> None:
     told = refused(tmp_path)
     assert (told.returncode, told.stderr.count("catalogue.yaml:3:5")) == (2, 1), told.stderr
     written(tmp_path / "config")
-    told = refused(tmp_path, workers="many")
+    told = refused(tmp_path, "--workers", "many")
     assert (told.returncode, "GEOENGINE_WORKERS" in told.stderr) == (2, True)
     told = refused(tmp_path, state="nowhere://")
     assert (told.returncode, told.stderr.count("not a state")) == (2, 1)
+    told = refused(tmp_path, state=f"local:{tmp_path / 'state.db'}")
+    assert (told.returncode, told.stderr.count("local: state lives in one process")) == (2, 1)
+    assert not (tmp_path / "state.db").exists()
 
 
 def test_a_crew_gives_up_where_a_worker_finds_that_it_cannot_be_served(tmp_path: Path) -> None:
     written(tmp_path / "config")
-    told = refused(tmp_path, state=f"local:{tmp_path / 'state.db'}")  # one has it, one cannot
-    assert told.returncode == 2
+    told = refused(tmp_path)
+    assert told.returncode == 2, told.stderr
     assert "geoengine serves" not in told.stderr
 
 
-@pytest.mark.parametrize("scheme", EMBEDDED)
+@pytest.mark.parametrize("scheme", ["local", "memory"])
 def test_workers_are_refused_a_state_that_lives_in_one_process(scheme: str) -> None:
     with pytest.raises(SettingsError, match=r"redis://HOST, or serve with --workers 1"):
-        refuse_embedded(f"{scheme}:", 2)
-    refuse_embedded("redis://127.0.0.1", 2)
-
-
-def test_the_command_refuses_workers_an_embedded_state(tmp_path: Path) -> None:
-    written(tmp_path / "config")
-    told = subprocess.run(
-        command(tmp_path, "--workers", "2"), env=environment({}), capture_output=True, text=True
-    )
-    assert told.returncode == 2
-    assert "local: state lives in one process" in told.stderr
-    assert not (tmp_path / "state.db").exists()
+        refuse_unshared(f"{scheme}:", 2)
+    refuse_unshared("redis://127.0.0.1", 2)
