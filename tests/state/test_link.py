@@ -15,12 +15,14 @@ import pytest
 from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.state.shared.link import Call, LibraryFault, Link
 from tests.servers.certificates import certificates
+from tests.servers.proxy import proxying
 from tests.servers.server import Server, needed, wait_until
 
 LIBRARY = """#!lua name=tests_VERSION
 local function define(name, run) redis.register_function(name .. '_VERSION', run) end
 define('echo', function(keys, args) return args[1] end)
 define('get', function(keys, args) return redis.call('HGET', keys[1], args[1]) end)
+define('count', function(keys, args) return redis.call('INCR', keys[1]) end)
 define('fail', function(keys, args) redis.call('INCR', keys[1]) error('oh') end)
 -- An operation that is done once; repeated, it answers as the first time, and writes.
 define('add', function(keys, args)
@@ -30,7 +32,7 @@ define('add', function(keys, args)
   return total
 end)
 """
-NAMES = ("echo", "get", "fail", "add")
+NAMES = ("echo", "get", "count", "fail", "add")
 
 
 @asynccontextmanager
@@ -251,6 +253,45 @@ async def cancel_at_random(link: Link, rounds: int) -> None:
             assert outcome is None or task.cancelled()
 
 
+@pytest.mark.parametrize("lost", ["drop_reply", "drop_request"])
+async def test_a_call_that_is_lost_is_sent_again_by_the_link_and_by_nothing_below_it(
+    server: Server, lost: str
+):
+    count = Call("count", ("counted",), ())
+    many = [add(op, "p2") for op in range(50)]
+    async with proxying("127.0.0.1", server.port) as proxy:
+        async with linked(proxy.url) as link:
+            await link.call([count], is_write=True)
+            happened = getattr(proxy, lost)(b"count_")
+            assert await link.call([count], is_write=True) == [3 if lost == "drop_reply" else 2]
+            assert happened.is_set()
+            getattr(proxy, lost)(b"$2\r\n17\r\n")  # in the middle of many
+            replies = await link.call(many, is_write=True)
+            assert [int(reply) for reply in replies] == list(range(1, 51))
+        counted = server.call("GET", "counted")
+        async with linked(proxy.url, patience_s=0) as link:  # one attempt
+            happened = getattr(proxy, lost)(b"count_")
+            with pytest.raises(StateUnavailable):
+                await link.call([count], is_write=True)
+            assert happened.is_set()
+        assert int(server.call("GET", "counted")) - int(counted) == (lost == "drop_reply")
+
+
+async def test_replies_that_come_too_late_are_nobodys(server: Server):
+    async with (
+        proxying("127.0.0.1", server.port) as proxy,
+        linked(proxy.url, patience_s=0.1, timeout_s=0.05) as link,
+    ):
+        await link.call([echo(1)], is_write=False)
+        proxy.black_hole()
+        many = [link.call([echo(f"late{i}")], is_write=False) for i in range(20)]
+        for error in await asyncio.gather(*many, return_exceptions=True):
+            assert isinstance(error, StateUnavailable)
+        proxy.restore()
+        for i in range(20):
+            assert await link.call([echo(i)], is_write=False) == [b"%d" % i]
+
+
 async def test_calls_cancelled_anywhere_leave_no_reply_to_others(server: Server):
     async with linked(server.url) as link:
         await cancel_at_random(link, 1_000)
@@ -263,6 +304,16 @@ async def test_callers_wait_for_one_of_a_few_connections(server: Server):
         many = [link.call([echo(i)], is_write=False) for i in range(200)]
         assert await asyncio.gather(*many) == [[b"%d" % i] for i in range(200)]
         assert clients_of(server) == 3
+
+
+async def test_a_restart_breaks_all_connections_and_costs_one_attempt(server: Server):
+    async with linked(server.url) as link:
+        many = [link.call([echo(i)], is_write=False) for i in range(100)]
+        await asyncio.gather(*many)
+        assert clients_of(server) == 8
+        await asyncio.to_thread(server.restart)
+        async with asyncio.timeout(0.5):
+            assert await link.call([echo(1)], is_write=False) == [b"1"]
 
 
 async def test_many_callers_do_not_storm_a_server_that_is_down(server: Server):

@@ -38,14 +38,18 @@ from geoengine.state.shared.wire import (
     LAST_WAIT_S,
     Broken,
     Refusal,
+    Word,
     Words,
     jittered_s,
+    pack,
+    pack_call,
 )
 
 CONNECTIONS: Final = 8  # a server; more would only queue there instead of here
 PATIENCE_S: Final = 5.0
 TIMEOUT_S: Final = 2.0  # for the answers of one exchange; a function runs for milliseconds
 WAIT_MS: Final = 1_000  # for replicas to acknowledge; they take one round trip when they are well
+_ASKING: Final = pack((b"ASKING",))
 PROMPT_ROUNDS: Final = 3  # so many times is a call sent elsewhere without a pause
 
 
@@ -54,14 +58,14 @@ class Call(NamedTuple):
 
     function: str
     keys: tuple[str, ...]
-    args: tuple[bytes | str | int, ...]
+    args: Words
 
 
 @dataclass(slots=True)
 class _Errand:
     """One command on its way."""
 
-    words: Words
+    packed: bytes
     slot: int
     asked: Address | None = None  # who takes it this once, though the slot is not yet theirs
     reply: Any = None
@@ -127,23 +131,21 @@ class Link:
         """
         names = self._names
         errands = [
-            _Errand(
-                (b"FCALL", names[function], len(keys), *keys, *args),
-                slot_of(keys[0]) if keys else 0,
-            )
+            _Errand(pack_call(names[function], keys, args), slot_of(keys[0]) if keys else 0)
             for function, keys, args in calls
         ]
         return await self._run(errands, is_write=is_write)
 
-    async def command(self, *words: bytes | str | int, key: str | None = None) -> Any:
+    async def command(self, *words: Word, key: str | None = None) -> Any:
         """One command, where the key is or to the first primary; it may be sent more than once."""
         slot = 0 if key is None else slot_of(key)
-        return (await self._run([_Errand(words, slot)], is_write=False))[0]
+        return (await self._run([_Errand(pack(words), slot)], is_write=False))[0]
 
-    async def everywhere(self, *words: bytes | str | int) -> dict[str, Any]:
+    async def everywhere(self, *words: Word) -> dict[str, Any]:
         """One command to every primary: its replies by address."""
         primaries = self._nodes.topology.primaries()
-        errands = [_Errand(words, slot) for slot in primaries.values()]
+        packed = pack(words)
+        errands = [_Errand(packed, slot) for slot in primaries.values()]
         replies = await self._run(errands, is_write=False)
         return dict(zip(map(str, primaries), replies, strict=True))
 
@@ -219,13 +221,11 @@ class Link:
             wanted = await self._replicas.wanted(address, until_s) if is_write else 0
             replies = await self._exchange(address, errands, wanted, until_s)
         except Broken as broken:
-            replies = []
-            troubles = [_Trouble(Verdict.AGAIN, address, str(broken))]
-        else:
-            troubles = []
-        for errand in errands:
-            errand.asked = None
-        for errand, reply in zip(errands, replies, strict=False):
+            for errand in errands:
+                errand.asked = None
+            return [_Trouble(Verdict.AGAIN, address, str(broken))]
+        troubles = []
+        for errand, reply in zip(errands, replies, strict=True):
             if isinstance(reply, Refusal):
                 troubles.append(self._refused(errand, reply, address))
             else:
@@ -236,13 +236,13 @@ class Link:
         self, address: Address, errands: list[_Errand], wanted: int, until_s: float
     ) -> list[Any]:
         """The errands' replies, once as many replicas as wanted hold what was written."""
-        commands: list[Words] = []
+        commands: list[bytes] = []
         places = []
         for errand in errands:
             if errand.asked:
-                commands.append((b"ASKING",))
+                commands.append(_ASKING)
             places.append(len(commands))
-            commands.append(errand.words)
+            commands.append(errand.packed)
         if wanted:
             commands.append(self._replicas.wait(wanted))
         pause_s = self._replicas.pause_s if wanted else 0.0
@@ -253,9 +253,12 @@ class Link:
         return answers
 
     def _refused(self, errand: _Errand, refusal: Refusal, address: Address) -> _Trouble:
+        """What an errand was refused for, and where it is sent next."""
         verdict = self._nodes.judged(refusal, address)
         if verdict is Verdict.ASK:
             errand.asked = redirected(refusal.text, address)
+        elif verdict is not Verdict.LOAD:  # who is given the library is asked once more
+            errand.asked = None
         knowing = redirected(refusal.text, address) if verdict is Verdict.MOVED else None
         return _Trouble(verdict, address, refusal.text, knowing)
 

@@ -11,7 +11,15 @@ from geoengine.core.errors import ConfigurationError, Fault, StateUnavailable
 from geoengine.state.shared.refusals import LibraryFault, Verdict, judge
 from geoengine.state.shared.topology import Topology, read_slots
 from geoengine.state.shared.urls import Address, Target
-from geoengine.state.shared.wire import Broken, Refusal, Server, Unwelcome, Words
+from geoengine.state.shared.wire import (
+    FIRST_WAIT_S,
+    Broken,
+    Refusal,
+    Server,
+    Unwelcome,
+    Words,
+    pack,
+)
 
 
 class Nodes:
@@ -30,6 +38,7 @@ class Nodes:
         self._rng = rng
         self._servers: dict[Address, Server] = {}
         self._reading = asyncio.Lock()
+        self._fresh_until_s = 0.0  # in the loop's time
 
     async def close(self) -> None:
         """Close every connection."""
@@ -38,7 +47,7 @@ class Nodes:
             await server.close()
 
     async def exchange(
-        self, address: Address, commands: Sequence[Words], until_s: float, *, pause_s: float = 0.0
+        self, address: Address, commands: Sequence[bytes], until_s: float, *, pause_s: float = 0.0
     ) -> list[Any]:
         """`Server.exchange` with the server of that address; who lets nobody in is unavailable."""
         try:
@@ -48,7 +57,7 @@ class Nodes:
 
     async def ask(self, address: Address, words: Words, until_s: float) -> Any:
         """One command of the link's own. A refusal is raised, as `Broken` if it may pass."""
-        (reply,) = await self.exchange(address, [words], until_s)
+        (reply,) = await self.exchange(address, [pack(words)], until_s)
         if isinstance(reply, Refusal):
             self.judged(reply, address)
             raise Broken(reply.text)
@@ -70,7 +79,7 @@ class Nodes:
     async def find(
         self, seen: Topology, doubted: Address, knowing: Address | None, until_s: float
     ) -> None:
-        """Read the topology anew, unless somebody has since it was seen.
+        """Read the topology anew, unless somebody has since it was seen, or a moment ago.
 
         The server that is said to know better is asked first, the doubted one last. Raises
         `Broken` or `StateUnavailable` when nobody answers.
@@ -78,13 +87,15 @@ class Nodes:
         if not self.target.is_cluster:
             return
         async with self._reading:
-            if self.topology is not seen:
+            now_s = asyncio.get_running_loop().time()
+            if self.topology is not seen or (knowing is None and now_s < self._fresh_until_s):
                 return
             known = list(dict.fromkeys((*seen.servers, *self.target.seeds)))
             self._rng.shuffle(known)
             known.sort(key=lambda address: address == doubted)
             first = [] if knowing is None else [knowing]
             self.topology = await self._first_account([*first, *known], until_s)
+            self._fresh_until_s = asyncio.get_running_loop().time() + FIRST_WAIT_S
             kept = {*self.topology.servers, *self.target.seeds}
             for address in self._servers.keys() - kept:
                 await self._servers.pop(address).close()

@@ -23,7 +23,7 @@ from typing import Any, Final
 from geoengine.state.shared.nodes import Nodes
 from geoengine.state.shared.topology import has_replica
 from geoengine.state.shared.urls import Address
-from geoengine.state.shared.wire import Broken, Refusal, Words
+from geoengine.state.shared.wire import Broken, Refusal, pack
 
 NEWS_S: Final = 1.0
 
@@ -47,9 +47,9 @@ class Replicas:
             return int(has_one)
         return int(await self._ask(address, until_s))
 
-    def wait(self, wanted: int) -> Words:
+    def wait(self, wanted: int) -> bytes:
         """The command that waits for them."""
-        return (b"WAIT", wanted, self._wait_ms)
+        return pack((b"WAIT", wanted, self._wait_ms))
 
     async def require(self, address: Address, wanted: int, held: Any, until_s: float) -> None:
         """Raise `StateUnavailable` unless enough hold it, by the reply of WAIT, or none is there.

@@ -66,12 +66,13 @@ def parse_url(url: str) -> Target:
     user, password, hosts = _who(authority)
     is_cluster = scheme.endswith("+cluster")
     is_socket = scheme == "unix"
+    seeds = (_socket(slash + path),) if is_socket else _seeds(hosts, is_cluster)
     db = _number(options.pop("db", "0" if is_socket else path or "0"), "the database", 10_000)
     if is_cluster and db:
         raise _fault("a Cluster has database 0 only")
     replicas = options.pop("replicas", "auto")
     return Target(
-        seeds=(_socket(slash + path),) if is_socket else _seeds(hosts, is_cluster),
+        seeds=seeds,
         is_cluster=is_cluster,
         user=user,
         password=password,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import hiredis
@@ -21,8 +22,9 @@ from redis.exceptions import RedisError, ResponseError
 from geoengine.state.shared.refusals import Verdict, judge
 from geoengine.state.shared.urls import Address, Target
 
-Words = tuple[bytes | str | int, ...]
-_pack: Callable[[Words], bytes] = hiredis.pack_command  # type: ignore[assignment]  # says one word
+Word = bytes | str | int
+Words = tuple[Word, ...]
+pack: Callable[[Words], bytes] = hiredis.pack_command  # type: ignore[assignment]  # says one word
 
 FIRST_WAIT_S: Final = 0.02
 LAST_WAIT_S: Final = 1.0
@@ -50,6 +52,26 @@ class _Parser(redis_py.DefaultParser):  # type: ignore[valid-type,misc]
     @classmethod
     def parse_error(cls, response: str) -> Refusal:
         return Refusal(response)
+
+
+@lru_cache(maxsize=16_384)
+def _opening(name: bytes, keys: tuple[str, ...]) -> bytes:
+    """All of a call but its arguments, and without the count of its words."""
+    _, _, opening = pack((b"FCALL", name, len(keys), *keys)).partition(b"\r\n")
+    return opening
+
+
+def pack_call(name: bytes, keys: tuple[str, ...], args: Words) -> bytes:
+    """A call of a server-side function, packed.
+
+    The same functions are called with the same keys over and over: to keep how they begin makes a
+    small call five times cheaper to pack than hiredis does it.
+    """
+    parts = [b"*%d\r\n%b" % (3 + len(keys) + len(args), _opening(name, keys))]
+    for arg in args:
+        word = arg if isinstance(arg, bytes) else str(arg).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
+    return b"".join(parts)
 
 
 def jittered_s(wait_s: float, rng: random.Random) -> float:
@@ -86,21 +108,20 @@ class Server:
         self._not_before_s = 0.0  # in the loop's time
 
     async def exchange(
-        self, commands: Sequence[Words], until_s: float, *, pause_s: float = 0.0
+        self, commands: Sequence[bytes], until_s: float, *, pause_s: float = 0.0
     ) -> list[Any]:
-        """Send the commands and read their replies, `Refusal`s among them.
+        """Send packed commands and read their replies, `Refusal`s among them.
 
         Waits for a free connection until ``until_s`` of the loop's time; ``pause_s`` is how long
         the commands may block. Raises `Broken` or `Unwelcome`.
         """
-        packed = b"".join([_pack(words) for words in commands])
         await self._wait_for_one(until_s)
         try:
             connection = await self._take()
             is_whole = False
             try:
                 async with asyncio.timeout(self._timeout_s + pause_s):
-                    await connection.send_packed_command(packed, check_health=False)
+                    await connection.send_packed_command(b"".join(commands), check_health=False)
                     replies = [await _reply(connection) for _ in commands]
                 is_whole = True
             except TimeoutError:
