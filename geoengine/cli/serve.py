@@ -119,6 +119,9 @@ def refuse_unshared(url: str, worker_count: int) -> None:
         )
 
 
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
+
+
 def end_with_parent(parent_pid: int) -> None:
     """See that this process is killed when its parent ends, however that ends.
 
@@ -126,12 +129,9 @@ def end_with_parent(parent_pid: int) -> None:
     acknowledged is kept, killed or not.
     """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         raise SettingsError("the process that started this worker is gone")
-
-
-_PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 
 
 # Python hands its lock to another thread only this often when the loop is busy, and the writer of
