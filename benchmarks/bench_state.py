@@ -30,8 +30,9 @@ from geoengine.core.columns import Fixes, LastFixes
 from geoengine.core.record import Consent, Decision, Presence, Record, Send
 from geoengine.state.base import Change, Commit, Settlement
 from geoengine.state.embedded.last_fixes import LastFixTable
-from geoengine.state.embedded.people import People, flags_of, pack
+from geoengine.state.embedded.people import People, pack
 from geoengine.state.embedded.writes import PersonRow
+from geoengine.state.flags import flags_of
 from geoengine.state.local import LocalState
 
 SEED = 20_261_121

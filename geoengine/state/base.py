@@ -280,6 +280,7 @@ class Archive(Protocol):
 class State(Records, Outbox, Archive, Protocol):
     """A back end."""
 
+    concerns: list[str]  # what it cannot keep of what is promised, known once it is open
     look_again_s: float  # how long what other processes did may go unseen by `due` and `lease`
 
     @property

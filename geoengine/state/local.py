@@ -59,6 +59,7 @@ class LocalState:
         pending_limit: int = 1_000_000,
         tuning: Tuning | None = None,
     ) -> None:
+        self.concerns: list[str] = []
         self.pending_limit = pending_limit  # more sends than this may not wait: I6
         self._people = People()
         self._last = LastFixTable(last_fix_capacity, self._bring_up)

@@ -11,7 +11,7 @@ from geoengine.core import quiet
 from geoengine.core.columns import NEVER_MS
 from geoengine.core.policy import Policy
 from geoengine.core.stays import LAG_MAX_MS
-from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED
+from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED
 from tests.core.roads import COMPILED, Ground, Shape, away
 from tests.core.test_quiet_calls import tables_of
 from tests.core.world import LAT, LON, NOON_MS

@@ -12,6 +12,8 @@ from typing import Any
 
 from geoengine.state.base import State
 from geoengine.state.local import LocalState
+from geoengine.state.redis import RedisState
+from tests.servers.shared import cluster, prefix, server
 
 READS = frozenset(
     {"known", "owners", "load", "due", "next_due", "sends", "decisions", "people", "stats"}
@@ -22,6 +24,7 @@ class World:
     """Opens a state for a test, and restarts it where the back end can."""
 
     can_restart = True
+    is_shared = False  # whether what it keeps is others', and outlives this process whole
     keeps_leases = False  # whether a lease outlives a restart
 
     def __init__(self, make: Callable[[], State]) -> None:
@@ -98,10 +101,25 @@ def local_restarting(directory: Path) -> World:
     return Restarting(lambda: LocalState(directory / "state.db"))
 
 
+def shared_by(url_of: Callable[[], str]) -> Callable[[Path], World]:
+    """A state that many may share, on a server of its own kind; tests are kept apart by prefix."""
+
+    def world(_: Path) -> World:
+        url = f"{url_of()}?prefix={prefix()}"
+        opened = World(lambda: RedisState(url, partition_count=16))
+        opened.is_shared = True
+        return opened
+
+    return world
+
+
 WORLDS: dict[str, Callable[[Path], World]] = {
     "memory": memory,
     "local": local,
     "local, restarted before each call": local_restarting,
+    "valkey": shared_by(lambda: server("valkey").url),
+    "redis": shared_by(lambda: server("redis").url),
+    "cluster": shared_by(lambda: cluster("valkey").url),
 }
 # Where many calls are under way at once, a restart in between has no meaning.
-CONCURRENT_WORLDS = {name: WORLDS[name] for name in ("memory", "local")}
+CONCURRENT_WORLDS = {name: WORLDS[name] for name in WORLDS if "restarted" not in name}

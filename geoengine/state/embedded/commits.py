@@ -8,8 +8,9 @@ from geoengine.core.stays import settled
 from geoengine.state.base import Change, Commit
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.outbox import PendingSends
-from geoengine.state.embedded.people import People, flags_of, pack
+from geoengine.state.embedded.people import People, pack
 from geoengine.state.embedded.writes import DecisionRow, PersonRow, SendRow, Write, pack_send
+from geoengine.state.flags import flags_of
 
 _WITHDRAWN = "consent_withdrawn"
 

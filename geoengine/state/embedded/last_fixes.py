@@ -20,8 +20,9 @@ from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, Spot, 
 from geoengine.core.record import Record
 from geoengine.core.stays import Settled, heard_again
 from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex, Keys, Rows
-from geoengine.state.embedded.people import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, People
+from geoengine.state.embedded.people import People
 from geoengine.state.embedded.stays import StayTable
+from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED
 
 if TYPE_CHECKING:
     from geoengine.core.quiet._quiet import Ground

@@ -14,10 +14,6 @@ from geoengine.core.record import Record
 from geoengine.state.embedded.agenda import Agenda
 from geoengine.state.embedded.writes import PersonRow
 
-IS_LOCATED = 1  # consent to being located is on record
-IS_OBSERVED = 2  # a presence, a half-confirmed one, or a beacon heard lately
-HAS_REFUSED = 4  # consent to being located is on record as withdrawn
-
 # Ahead of each packed record: version and flags. One bytes object a person and nothing else keeps
 # the memory small and out of the garbage collector's sight.
 _HEAD = Layout("<QB")
@@ -26,13 +22,6 @@ _VERSION_BYTES = 8
 
 pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(Record).decode
-
-
-def flags_of(record: Record) -> int:
-    """The three things about a record that every fix of its devices asks for."""
-    consent = record.consents.get("location")
-    located = 0 if consent is None else IS_LOCATED if consent.is_granted else HAS_REFUSED
-    return located | IS_OBSERVED * bool(record.presences or record.heard)
 
 
 class People:

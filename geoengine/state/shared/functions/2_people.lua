@@ -10,7 +10,7 @@ local function rows_of(k, devices)
       at[#at + 1] = i
     end
   end
-  if #missing > 0 and call('EXISTS', before) == 1 then
+  if #missing > 0 and redis.call('EXISTS', before) == 1 then
     local found = hmget(before, missing)
     for j = 1, #missing do rows[at[j]] = found[j] end
   end
@@ -28,7 +28,7 @@ end
 local function owned(k, person) return list_of(k[NAMES], '\1' .. person) end
 
 local function bind(k, name, person)
-  call('HSET', k[NAMES], name, person)
+  redis.call('HSET', k[NAMES], name, person)
   local names = owned(k, person)
   if not has(names, name) then
     names[#names + 1] = name
@@ -37,20 +37,20 @@ local function bind(k, name, person)
 end
 
 local function unbind(k, name, person)
-  if call('HGET', k[NAMES], name) == person then call('HDEL', k[NAMES], name) end
+  if redis.call('HGET', k[NAMES], name) == person then redis.call('HDEL', k[NAMES], name) end
   keep_list(k[NAMES], '\1' .. person, without(owned(k, person), name))
 end
 
 -- Whether a device is this person's as far as this partition can tell; else whose, '' to ask at home.
 local function owner_here(k, device, person)
-  local told = call('HGET', k[NAMES], device)
+  local told = redis.call('HGET', k[NAMES], device)
   if told == person or (not told and device == person) then return nil end
   return told or ''
 end
 
 local function flags_of(k, person)
-  local row = call('HGET', k[PEOPLE], person)
-  return row and sub(row, 9, 9) or '\0', row
+  local row = redis.call('HGET', k[PEOPLE], person)
+  return row and string.sub(row, 9, 9) or '\0', row
 end
 
 local function strange(k, i, device, person, is_sure, extras)
@@ -61,11 +61,11 @@ local function strange(k, i, device, person, is_sure, extras)
   end
   if other then
     extras[#extras + 1] = {i, 'owner', other}
-    return NEVER .. string.rep('\0', ROW - FIX)
+    return NEVER .. NOTHING_KNOWN
   end
   local flags, row = flags_of(k, person)
   if row then extras[#extras + 1] = {i, 'record', row} end
-  return NEVER .. flags .. string.rep('\0', ROW - FIX - 1)
+  return NEVER .. flags .. NO_STAY
 end
 
 -- {devices, {i, owner, ...} where not the device itself, is_sure} -> {rows, {{i, kind, value}, ...}}
@@ -78,13 +78,13 @@ local function look(k, q)
     if not row then
       out[i] = strange(k, i, devices[i], owner_at[i] or devices[i], q[3], extras)
     elseif #row > ROW then
-      out[i] = sub(row, 1, ROW)
-      extras[#extras + 1] = {i, 'suspect', sub(row, ROW + 1)}
+      out[i] = string.sub(row, 1, ROW)
+      extras[#extras + 1] = {i, 'suspect', string.sub(row, ROW + 1)}
     else
       out[i] = row
     end
   end
-  return {concat(out), extras}
+  return {table.concat(out), extras}
 end
 
 -- Rows to be written: {devices, {i, owner, ...}, turns expected, first 40 bytes each, {i, lag, ...} of
@@ -97,9 +97,9 @@ local function compared(k, r, lost)
   for j = 1, #r[6], 2 do plan.suspect_at[r[6][j]] = r[6][j + 1] end
   plan.stored = rows_of(k, devices)
   for i = 1, #devices do
-    local was, expected = plan.stored[i], sub(turns, 4 * i - 3, 4 * i)
-    local turn = was and sub(was, 1, 4) or ZERO4
-    local is_done = was and sub(was, 1, FIX) == sub(bodies, FIX * (i - 1) + 1, FIX * i)
+    local was, expected = plan.stored[i], string.sub(turns, 4 * i - 3, 4 * i)
+    local turn = was and string.sub(was, 1, 4) or ZERO4
+    local is_done = was and string.sub(was, 1, FIX) == string.sub(bodies, FIX * (i - 1) + 1, FIX * i)
     local is_lost = expected ~= ANY_TURN and turn ~= expected and not is_done
     local person = plan.owner_at[i] or devices[i]
     if not was and not is_lost then is_lost = owner_here(k, devices[i], person) ~= nil end
@@ -109,7 +109,7 @@ local function compared(k, r, lost)
 end
 
 local function next_turn(row)
-  return struct.pack('<I4', (struct.unpack('<I4', row) + 1) % 4294967296)
+  return struct.pack('<I4', (struct.unpack('<I4', row) + 1) % 4294967295)
 end
 
 -- The rows of those not lost, as {device, row, device, row, ...}.
@@ -120,12 +120,12 @@ local function written(k, plan, lost)
     local person = plan.owner_at[i] or device
     if not lost[person] then
       local was = plan.stored[i]
-      local body = sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
-      if sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. sub(body, 5) end
-      local known = was and sub(was, FIX + 1, ROW)
-        or flags_of(k, person) .. string.rep('\0', ROW - FIX - 1)
+      local body = string.sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
+      if string.sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. string.sub(body, 5) end
+      local known = was and string.sub(was, FIX + 1, ROW)
+        or flags_of(k, person) .. NO_STAY
       local lag = plan.lag_at[i]
-      if lag then known = sub(known, 1, 8) .. lag .. sub(known, 13) end
+      if lag then known = string.sub(known, 1, 8) .. lag .. string.sub(known, 13) end
       fresh[#fresh + 1] = device
       fresh[#fresh + 1] = body .. known .. (plan.suspect_at[i] or '')
     end
@@ -160,7 +160,7 @@ local function with_last(k, row)
   if not row then return false end
   local length = string.byte(row, 10)
   if length == 0 then return {row} end
-  local last = rows_of(k, {sub(row, 11, 10 + length)})[1]
+  local last = rows_of(k, {string.sub(row, 11, 10 + length)})[1]
   return last and {row, last} or {row}
 end
 
@@ -178,12 +178,12 @@ local function show(k, names, flags, stay_device, standing)
     local row = rows[i]
     if row then
       local known = names[i] == stay_device and standing
-        or flags .. string.rep('\0', ROW - FIX - 1)
+        or flags .. NO_STAY
       local turn = next_turn(row)
       logged[#logged + 1] = names[i]
-      logged[#logged + 1] = turn .. ZERO4 .. sub(row, 9, 16) .. NOWHERE .. known
+      logged[#logged + 1] = turn .. ZERO4 .. string.sub(row, 9, 16) .. NOWHERE .. known
       full[#full + 1] = names[i]
-      full[#full + 1] = turn .. sub(row, 5, FIX) .. known .. sub(row, ROW + 1)
+      full[#full + 1] = turn .. string.sub(row, 5, FIX) .. known .. string.sub(row, ROW + 1)
     end
   end
   if #full == 0 then return end

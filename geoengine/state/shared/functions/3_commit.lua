@@ -1,8 +1,8 @@
 -- A commit's part in one partition.
 
 local function drop_person(k, person)
-  call('HDEL', k[PEOPLE], person)
-  call('ZREM', k[DUE], person)
+  redis.call('HDEL', k[PEOPLE], person)
+  redis.call('ZREM', k[DUE], person)
   show(k, names_of(k, person), '\0')
 end
 
@@ -10,14 +10,14 @@ end
 -- know. {person, version, row, due, device stood with, standing, known up to, is_forgotten}
 local function is_behind(k, change)
   if change[8] then return false end
-  local row = call('HGET', k[PEOPLE], change[1])
+  local row = redis.call('HGET', k[PEOPLE], change[1])
   local length = row and string.byte(row, 10) or 0
   if length == 0 then return false end
-  local device = sub(row, 11, 10 + length)
+  local device = string.sub(row, 11, 10 + length)
   local last = rows_of(k, {device})[1]
-  if not last or sub(last, 65, ROW) == string.rep('\0', 24) then return false end
-  if change[5] == device and sub(change[6], 25, 48) == sub(last, 65, ROW) then return false end
-  return struct.unpack('<i8', sub(last, 9, 16)) > (change[7][device] or -1)
+  if not last or string.sub(last, 65, ROW) == NO_ZONES then return false end
+  if change[5] == device and string.sub(change[6], 25, 48) == string.sub(last, 65, ROW) then return false end
+  return struct.unpack('<i8', string.sub(last, 9, 16)) > (change[7][device] or -1)
 end
 
 local function find_lost(k, changes, drops, lost)
@@ -25,31 +25,46 @@ local function find_lost(k, changes, drops, lost)
   for i, change in ipairs(changes) do names[i] = change[1] end
   local rows, owners = hmget(k[PEOPLE], names), hmget(k[NAMES], names)
   for i, change in ipairs(changes) do
-    local version = rows[i] and sub(rows[i], 1, 8) or NO_VERSION
+    local version = rows[i] and string.sub(rows[i], 1, 8) or NO_VERSION
     local is_device = owners[i] and owners[i] ~= change[1]
     if version ~= change[2] or is_device or is_behind(k, change) then lost[change[1]] = true end
   end
   for _, drop in ipairs(drops) do
-    local row = call('HGET', k[PEOPLE], drop[1])
-    if (row and sub(row, 1, 8) or NO_VERSION) ~= drop[2] then lost[drop[1]] = true end
+    local row = redis.call('HGET', k[PEOPLE], drop[1])
+    if (row and string.sub(row, 1, 8) or NO_VERSION) ~= drop[2] then lost[drop[1]] = true end
   end
 end
 
 local function keep_person(k, change)
   local person, row, due_ms = change[1], change[3], change[4]
   if row == '' then return drop_person(k, person) end
-  call('HSET', k[PEOPLE], person, row)
-  if due_ms < 0 then call('ZREM', k[DUE], person) else call('ZADD', k[DUE], due_ms, person) end
-  show(k, names_of(k, person), sub(row, 9, 9), change[5], change[6])
+  redis.call('HSET', k[PEOPLE], person, row)
+  if due_ms < 0 then redis.call('ZREM', k[DUE], person) else redis.call('ZADD', k[DUE], due_ms, person) end
+  show(k, names_of(k, person), string.sub(row, 9, 9), change[5], change[6])
+end
+
+-- A row of the outbox: how it stands, then the send as first written. How it stands: {person, lever,
+-- created_ms, status, reason, settled_ms, attempts, due_ms, expires_ms or -1 as first written, last
+-- error}.
+local function read_send(k, send_id)
+  local packed = redis.call('HGET', k[SENDS], send_id)
+  if not packed then return nil end
+  local length = struct.unpack('<I4', packed)
+  return cmsgpack.unpack(string.sub(packed, 5, 4 + length)), string.sub(packed, 5 + length)
+end
+
+local function keep_send(k, send_id, row, send)
+  local packed = cmsgpack.pack(row)
+  redis.call('HSET', k[SENDS], send_id, struct.pack('<I4', #packed) .. packed .. send)
 end
 
 -- {send_id, person, lever, due_ms, created_ms, packed}
 local function add_send(k, send)
   local send_id, person = send[1], send[2]
-  local row = {person, send[3], send[5], 'pending', '', -1, 0, send[4], -1, send[6], ''}
-  if call('HSETNX', k[SENDS], send_id, pack(row)) == 0 then return end
-  call('ZADD', k[WAIT], send[4], send_id)
-  call('ZADD', k[PENDING], send[5], send_id)
+  if redis.call('HEXISTS', k[SENDS], send_id) == 1 then return end
+  keep_send(k, send_id, {person, send[3], send[5], 'pending', '', -1, 0, send[4], -1, ''}, send[6])
+  redis.call('ZADD', k[WAIT], send[4], send_id)
+  redis.call('ZADD', k[PENDING], send[5], send_id)
   local mine = list_of(k[MAIL], person)
   mine[#mine + 1] = send_id
   keep_list(k[MAIL], person, mine)
@@ -58,28 +73,27 @@ end
 -- {person, at_ms, packed}
 local function add_decision(k, decision, limit_bytes)
   local person, at_ms, packed = decision[1], decision[2], decision[3]
-  local said = (call('HGET', k[SAID], person) or '') .. struct.pack('<dI4', at_ms, #packed) .. packed
+  local said = (redis.call('HGET', k[SAID], person) or '') .. struct.pack('<dI4', at_ms, #packed) .. packed
   local gone = 0
   while #said > limit_bytes do
-    said = sub(said, 13 + struct.unpack('<I4', sub(said, 9, 12)))
+    said = string.sub(said, 13 + struct.unpack('<I4', string.sub(said, 9, 12)))
     gone = gone + 1
   end
-  call('HSET', k[SAID], person, said)
-  call('ZADD', k[SAYING], 'LT', at_ms, person)
-  call('HINCRBY', k[META], 'said', 1 - gone)
+  redis.call('HSET', k[SAID], person, said)
+  redis.call('ZADD', k[SAYING], 'LT', at_ms, person)
+  redis.call('HINCRBY', k[META], 'said', 1 - gone)
 end
 
 -- Pending rows of a person by a lever end; who is sending one may still settle it.
 local function cancel(k, person, lever, now_ms)
   for _, send_id in ipairs(list_of(k[MAIL], person)) do
-    local packed = call('HGET', k[SENDS], send_id)
-    local row = packed and unpacked(packed)
+    local row, send = read_send(k, send_id)
     if row and row[4] == 'pending' and (lever == '' or lever == row[2]) then
       row[4], row[5], row[6] = 'refused', 'consent_withdrawn', now_ms
-      call('HSET', k[SENDS], send_id, pack(row))
-      call('ZREM', k[WAIT], send_id)
-      call('ZREM', k[PENDING], send_id)
-      call('ZADD', k[SETTLED], now_ms, send_id)
+      keep_send(k, send_id, row, send)
+      redis.call('ZREM', k[WAIT], send_id)
+      redis.call('ZREM', k[PENDING], send_id)
+      redis.call('ZADD', k[SETTLED], now_ms, send_id)
     end
   end
 end
@@ -87,13 +101,13 @@ end
 local function done_before(k, op)
   if op == '' then return nil end
   local now, before = generations(k, OPS_A, OPS_B, 'ops')
-  local done = call('HGET', now, op) or call('HGET', before, op)
-  return done and unpacked(done)
+  local done = redis.call('HGET', now, op) or redis.call('HGET', before, op)
+  return done and cmsgpack.unpack(done)
 end
 
 local function remember(k, op, answer)
   if op == '' then return end
-  call('HSET', generations(k, OPS_A, OPS_B, 'ops'), op, pack(answer))
+  redis.call('HSET', generations(k, OPS_A, OPS_B, 'ops'), op, cmsgpack.pack(answer))
   turn_over(k, OPS_A, OPS_B, 'ops', 4096)
 end
 
@@ -102,8 +116,11 @@ end
 local function commit(k, q)
   local op, now_ms, changes, limits = q[1], q[2], q[3], q[11]
   local done = done_before(k, op)
-  if done then return {done, 0} end
-  if #q[5] > 0 and call('ZCARD', k[WAIT]) + #q[5] > limits[2] then return {{}, 1} end
+  if done then
+    redis.call('HINCRBY', k[META], 'again', 1) -- something for WAIT to wait for
+    return {done, 0}
+  end
+  if #q[5] > 0 and redis.call('ZCARD', k[WAIT]) + #q[5] > limits[2] then return {{}, 1} end
   local lost = {}
   find_lost(k, changes, q[10], lost)
   local plan = q[4] and compared(k, q[4], lost)
@@ -113,12 +130,16 @@ local function commit(k, q)
   for _, binding in ipairs(q[9]) do -- {name, person, its row, or ''}
     bind(k, binding[1], binding[2])
     if binding[3] ~= '' and not rows_of(k, {binding[1]})[1] then
-      keep_unlogged(k, {binding[1], sub(binding[3], 1, FIX) .. string.rep('\0', ROW - FIX)}, limits[1])
+      keep_unlogged(k, {binding[1], string.sub(binding[3], 1, FIX) .. NOTHING_KNOWN}, limits[1])
     end
     show(k, {binding[1]}, (flags_of(k, binding[2])))
   end
+  local has_happened = not next(lost)
   for _, change in ipairs(changes) do
-    if not lost[change[1]] then keep_person(k, change) end
+    if not lost[change[1]] then
+      keep_person(k, change)
+      has_happened = true
+    end
   end
   for _, drop in ipairs(q[10]) do drop_person(k, drop[1]) end
   for _, one in ipairs(q[7]) do
@@ -131,7 +152,7 @@ local function commit(k, q)
     if not lost[decision[1]] then add_decision(k, decision, limits[3]) end
   end
   local names = names_in(lost)
-  remember(k, op, names)
+  if has_happened then remember(k, op, names) end -- else it may come again, made anew
   return {names, 0}
 end
 
@@ -141,20 +162,20 @@ local function settle_in(k, q)
   for _, one in ipairs(q) do
     local name, owner, is_away = one[1], one[2], one[3]
     if owner == name then
-      call('HDEL', k[NAMES], name)
+      redis.call('HDEL', k[NAMES], name)
     else
-      call('HSET', k[NAMES], name, owner)
+      redis.call('HSET', k[NAMES], name, owner)
     end
     if is_away then forget(k, {name}) end
   end
   return {}
 end
 
--- Where names used to be bound: {{name, former owner}}
+-- Where names used to be bound: {{name, former owner, is_elsewhere now}}
 local function move_out(k, q)
   for _, one in ipairs(q) do
     unbind(k, one[1], one[2])
-    forget(k, {one[1]})
+    if one[3] then forget(k, {one[1]}) end
   end
   return {}
 end
@@ -164,7 +185,7 @@ local function home(k, q)
   local found, rows, owners = {}, rows_of(k, q), hmget(k[NAMES], q)
   local records = hmget(k[PEOPLE], q)
   for i = 1, #q do
-    found[i] = {owners[i] or '', rows[i] or '', records[i] and sub(records[i], 1, 8) or NO_VERSION}
+    found[i] = {owners[i] or '', rows[i] or '', records[i] and string.sub(records[i], 1, 8) or NO_VERSION}
   end
   return found
 end

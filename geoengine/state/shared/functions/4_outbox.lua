@@ -1,34 +1,32 @@
--- The outbox. A row: {person, lever, created_ms, status, reason, settled_ms, attempts, due_ms,
--- expires_ms or -1 as first written, the send as first written, last error}. Who holds one:
--- {owner, until_ms, process, 1 when begun}.
+-- The outbox. Who holds a row: {owner, until_ms, process, 1 when begun}.
 
 -- {} -> when the first deadline and the first row fall due; '' for never
 local function sweep(k, q)
-  local due = call('ZRANGE', k[DUE], 0, 0, 'WITHSCORES')
-  local wait = call('ZRANGE', k[WAIT], 0, 0, 'WITHSCORES')
+  local due = redis.call('ZRANGE', k[DUE], 0, 0, 'WITHSCORES')
+  local wait = redis.call('ZRANGE', k[WAIT], 0, 0, 'WITHSCORES')
   return {due[2] or '', wait[2] or ''}
 end
 
 -- {now_ms, limit} -> {person, due_ms, ...}
 local function overdue(k, q)
-  return call('ZRANGEBYSCORE', k[DUE], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
+  return redis.call('ZRANGEBYSCORE', k[DUE], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
 end
 
 -- {now_ms, limit} -> {send_id, due_ms, ...}
 local function peek(k, q)
-  return call('ZRANGEBYSCORE', k[WAIT], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
+  return redis.call('ZRANGEBYSCORE', k[WAIT], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
 end
 
 -- {send_ids, now_ms, until_ms, owner, process} -> {send_id, row, ...} of those still to be had
 local function take(k, q)
-  local taken, hand = {}, pack({q[4], q[3], q[5], 0})
+  local taken, hand = {}, cmsgpack.pack({q[4], q[3], q[5], 0})
   for _, send_id in ipairs(q[1]) do
-    local due_ms = call('ZSCORE', k[WAIT], send_id)
+    local due_ms = redis.call('ZSCORE', k[WAIT], send_id)
     if due_ms and tonumber(due_ms) <= q[2] then
-      call('ZADD', k[WAIT], q[3], send_id)
-      call('HSET', k[HANDS], send_id, hand)
+      redis.call('ZADD', k[WAIT], q[3], send_id)
+      redis.call('HSET', k[HANDS], send_id, hand)
       taken[#taken + 1] = send_id
-      taken[#taken + 1] = call('HGET', k[SENDS], send_id)
+      taken[#taken + 1] = redis.call('HGET', k[SENDS], send_id)
     end
   end
   return taken
@@ -38,12 +36,12 @@ end
 local function begin(k, q)
   local found = {}
   for i, one in ipairs(q) do
-    local packed = call('HGET', k[HANDS], one[1])
-    local hand = packed and unpacked(packed)
+    local packed = redis.call('HGET', k[HANDS], one[1])
+    local hand = packed and cmsgpack.unpack(packed)
     if hand and hand[1] == one[2] then
       hand[4] = 1
-      call('HSET', k[HANDS], one[1], pack(hand))
-      found[i] = with_last(k, call('HGET', k[PEOPLE], one[3]))
+      redis.call('HSET', k[HANDS], one[1], cmsgpack.pack(hand))
+      found[i] = with_last(k, redis.call('HGET', k[PEOPLE], one[3]))
     else
       found[i] = false
     end
@@ -55,8 +53,8 @@ end
 local function begun(k, q)
   local processes = {}
   for _, send_id in ipairs(list_of(k[MAIL], q[1])) do
-    local packed = call('HGET', k[HANDS], send_id)
-    local hand = packed and unpacked(packed)
+    local packed = redis.call('HGET', k[HANDS], send_id)
+    local hand = packed and cmsgpack.unpack(packed)
     if hand and hand[4] == 1 and hand[1] ~= q[2] and q[3] < hand[2] then
       processes[#processes + 1] = hand[3]
     end
@@ -64,13 +62,13 @@ local function begun(k, q)
   return processes
 end
 
-local function end_row(k, send_id, row, now_ms)
+local function end_row(k, send_id, row, send, now_ms)
   row[6] = now_ms
-  call('HSET', k[SENDS], send_id, pack(row))
-  call('ZREM', k[WAIT], send_id)
-  call('ZREM', k[PENDING], send_id)
-  call('ZADD', k[SETTLED], now_ms, send_id)
-  if row[4] == 'dead' then call('HINCRBY', k[META], 'dead', 1) end
+  keep_send(k, send_id, row, send)
+  redis.call('ZREM', k[WAIT], send_id)
+  redis.call('ZREM', k[PENDING], send_id)
+  redis.call('ZADD', k[SETTLED], now_ms, send_id)
+  if row[4] == 'dead' then redis.call('HINCRBY', k[META], 'dead', 1) end
 end
 
 -- {{{send_id, status, reason, due_ms, attempts}}, owner, now_ms} -> the send_ids settled
@@ -78,19 +76,18 @@ local function settle(k, q)
   local settled = {}
   for _, one in ipairs(q[1]) do
     local send_id, status = one[1], one[2]
-    local hand, packed = call('HGET', k[HANDS], send_id), call('HGET', k[SENDS], send_id)
-    if hand and packed and unpacked(hand)[1] == q[2] then
-      local row = unpacked(packed)
+    local hand, row, send = redis.call('HGET', k[HANDS], send_id), read_send(k, send_id)
+    if hand and row and cmsgpack.unpack(hand)[1] == q[2] then
       if one[5] > 0 then row[7] = one[5] end
       if status ~= 'retry' then
         row[4], row[5] = status, one[3]
-        end_row(k, send_id, row, q[3])
+        end_row(k, send_id, row, send, q[3])
       elseif row[4] == 'pending' then
-        row[8], row[11] = one[4], one[3]
-        call('HSET', k[SENDS], send_id, pack(row))
-        call('ZADD', k[WAIT], one[4], send_id)
+        row[8], row[10] = one[4], one[3]
+        keep_send(k, send_id, row, send)
+        redis.call('ZADD', k[WAIT], one[4], send_id)
       end
-      call('HDEL', k[HANDS], send_id)
+      redis.call('HDEL', k[HANDS], send_id)
       settled[#settled + 1] = send_id
     end
   end
@@ -99,10 +96,10 @@ end
 
 -- {} -> {send_id, process, ...} of all rows in somebody's hands
 local function held(k, q)
-  local found, hands = {}, call('HGETALL', k[HANDS])
+  local found, hands = {}, redis.call('HGETALL', k[HANDS])
   for i = 1, #hands, 2 do
     found[#found + 1] = hands[i]
-    found[#found + 1] = unpacked(hands[i + 1])[3]
+    found[#found + 1] = cmsgpack.unpack(hands[i + 1])[3]
   end
   return found
 end
@@ -110,28 +107,27 @@ end
 -- {{send_id, process}} of processes that are no more: whoever serves the partition may take the rows
 local function free(k, q)
   for _, one in ipairs(q) do
-    local packed = call('HGET', k[HANDS], one[1])
-    local hand = packed and unpacked(packed)
+    local packed = redis.call('HGET', k[HANDS], one[1])
+    local hand = packed and cmsgpack.unpack(packed)
     if hand and hand[3] == one[2] then
-      local row = unpacked(call('HGET', k[SENDS], one[1]))
-      call('HDEL', k[HANDS], one[1])
-      if row[4] == 'pending' then call('ZADD', k[WAIT], row[8], one[1]) end
+      local row = read_send(k, one[1])
+      redis.call('HDEL', k[HANDS], one[1])
+      if row and row[4] == 'pending' then redis.call('ZADD', k[WAIT], row[8], one[1]) end
     end
   end
   return {}
 end
 
 local function drop_send(k, send_id)
-  local packed = call('HGET', k[SENDS], send_id)
-  if not packed then return end
-  local row = unpacked(packed)
-  if row[4] == 'dead' then call('HINCRBY', k[META], 'dead', -1) end
+  local row = read_send(k, send_id)
+  if not row then return end
+  if row[4] == 'dead' then redis.call('HINCRBY', k[META], 'dead', -1) end
   keep_list(k[MAIL], row[1], without(list_of(k[MAIL], row[1]), send_id))
-  call('HDEL', k[SENDS], send_id)
-  call('HDEL', k[HANDS], send_id)
-  call('ZREM', k[WAIT], send_id)
-  call('ZREM', k[PENDING], send_id)
-  call('ZREM', k[SETTLED], send_id)
+  redis.call('HDEL', k[SENDS], send_id)
+  redis.call('HDEL', k[HANDS], send_id)
+  redis.call('ZREM', k[WAIT], send_id)
+  redis.call('ZREM', k[PENDING], send_id)
+  redis.call('ZREM', k[SETTLED], send_id)
 end
 
 -- {status or '', limit} -> {send_id, row, 1 when leased, ...}, newest first
@@ -139,25 +135,25 @@ local function list(k, q)
   local found, status, limit = {}, q[1], q[2]
   local function add(ids, is_wanted)
     for _, send_id in ipairs(ids) do
-      if #found >= 6 * limit then return end
-      local packed = call('HGET', k[SENDS], send_id)
-      local is_held = call('HEXISTS', k[HANDS], send_id)
-      if packed and is_wanted(unpacked(packed), is_held) then
+      if #found >= 6 * limit then return end -- three values each, of two kinds
+      local row = read_send(k, send_id)
+      local is_held = redis.call('HEXISTS', k[HANDS], send_id)
+      if row and is_wanted(row, is_held) then
         found[#found + 1] = send_id
-        found[#found + 1] = packed
+        found[#found + 1] = redis.call('HGET', k[SENDS], send_id)
         found[#found + 1] = is_held
       end
     end
   end
   if status == '' or status == 'pending' or status == 'leased' then
     local bound = status == '' and limit - 1 or -1
-    add(call('ZREVRANGE', k[PENDING], 0, bound), function(_, is_held)
+    add(redis.call('ZREVRANGE', k[PENDING], 0, bound), function(_, is_held)
       return status == '' or (status == 'leased') == (is_held == 1)
     end)
   end
   if status ~= 'pending' and status ~= 'leased' then
     local bound = status == '' and limit - 1 or -1
-    add(call('ZREVRANGE', k[SETTLED], 0, bound), function(row)
+    add(redis.call('ZREVRANGE', k[SETTLED], 0, bound), function(row)
       return status == '' or row[4] == status
     end)
   end
@@ -168,16 +164,15 @@ end
 local function revive(k, q)
   local revived = {}
   for _, send_id in ipairs(q[1]) do
-    local packed = call('HGET', k[SENDS], send_id)
-    local row = packed and unpacked(packed)
+    local row, send = read_send(k, send_id)
     if row and row[4] == 'dead' then
       row[4], row[5], row[6], row[7], row[8], row[9] = 'pending', '', -1, 0, q[2], q[3]
-      row[11] = ''
-      call('HSET', k[SENDS], send_id, pack(row))
-      call('ZREM', k[SETTLED], send_id)
-      call('ZADD', k[WAIT], q[2], send_id)
-      call('ZADD', k[PENDING], row[3], send_id)
-      call('HINCRBY', k[META], 'dead', -1)
+      row[10] = ''
+      keep_send(k, send_id, row, send)
+      redis.call('ZREM', k[SETTLED], send_id)
+      redis.call('ZADD', k[WAIT], q[2], send_id)
+      redis.call('ZADD', k[PENDING], row[3], send_id)
+      redis.call('HINCRBY', k[META], 'dead', -1)
       revived[#revived + 1] = send_id
     end
   end

@@ -1,6 +1,6 @@
 -- What was decided; forgetting; sizes; who serves which partition.
 
-local function said_by(k, person) return call('HGET', k[SAID], person) or '' end
+local function said_by(k, person) return redis.call('HGET', k[SAID], person) or '' end
 
 -- {person} -> entries of {at_ms as a double, length, packed}, oldest first
 local function decisions(k, q) return said_by(k, q[1]) end
@@ -8,12 +8,12 @@ local function decisions(k, q) return said_by(k, q[1]) end
 local function drop_decisions(k, person)
   local said, at, count = said_by(k, person), 1, 0
   while at <= #said do
-    at = at + 12 + struct.unpack('<I4', sub(said, at + 8, at + 11))
+    at = at + 12 + struct.unpack('<I4', string.sub(said, at + 8, at + 11))
     count = count + 1
   end
-  call('HDEL', k[SAID], person)
-  call('ZREM', k[SAYING], person)
-  if count > 0 then call('HINCRBY', k[META], 'said', -count) end
+  redis.call('HDEL', k[SAID], person)
+  redis.call('ZREM', k[SAYING], person)
+  if count > 0 then redis.call('HINCRBY', k[META], 'said', -count) end
   return count
 end
 
@@ -28,15 +28,15 @@ local function erase(k, q)
   local names, row_count = owned(k, person), 0
   local mail = list_of(k[MAIL], person)
   for _, send_id in ipairs(mail) do drop_send(k, send_id) end
-  row_count = #mail + #names + drop_decisions(k, person) + call('HDEL', k[PEOPLE], person)
-  call('ZREM', k[DUE], person)
+  row_count = #mail + #names + drop_decisions(k, person) + redis.call('HDEL', k[PEOPLE], person)
+  redis.call('ZREM', k[DUE], person)
   local devices = {person}
   for _, device in ipairs(q[2]) do devices[#devices + 1] = device end
   for _, name in ipairs(names) do
     devices[#devices + 1] = name
     unbind(k, name, person)
   end
-  call('HDEL', k[NAMES], '\1' .. person)
+  redis.call('HDEL', k[NAMES], '\1' .. person)
   local rows = rows_of(k, devices)
   for i = 1, #devices do
     if rows[i] then row_count = row_count + 1 end
@@ -48,8 +48,8 @@ end
 -- At the home of names: {{name, former owner}}
 local function leave_home(k, q)
   for _, one in ipairs(q) do
-    if call('HGET', k[NAMES], one[1]) == one[2] then call('HDEL', k[NAMES], one[1]) end
-    if not call('HGET', k[NAMES], one[1]) then forget(k, {one[1]}) end
+    if redis.call('HGET', k[NAMES], one[1]) == one[2] then redis.call('HDEL', k[NAMES], one[1]) end
+    if not redis.call('HGET', k[NAMES], one[1]) then forget(k, {one[1]}) end
   end
   return {}
 end
@@ -57,39 +57,39 @@ end
 local function trim_decisions(k, person, before_ms)
   local said, at, left, gone, oldest = said_by(k, person), 1, {}, 0, nil
   while at <= #said do
-    local at_ms, length = struct.unpack('<dI4', sub(said, at, at + 11))
+    local at_ms, length = struct.unpack('<dI4', string.sub(said, at, at + 11))
     if at_ms < before_ms then
       gone = gone + 1
     else
-      left[#left + 1] = sub(said, at, at + 11 + length)
+      left[#left + 1] = string.sub(said, at, at + 11 + length)
       oldest = math.min(oldest or at_ms, at_ms)
     end
     at = at + 12 + length
   end
   if oldest then
-    call('HSET', k[SAID], person, concat(left))
-    call('ZADD', k[SAYING], oldest, person)
+    redis.call('HSET', k[SAID], person, table.concat(left))
+    redis.call('ZADD', k[SAYING], oldest, person)
   else
-    call('HDEL', k[SAID], person)
-    call('ZREM', k[SAYING], person)
+    redis.call('HDEL', k[SAID], person)
+    redis.call('ZREM', k[SAYING], person)
   end
-  call('HINCRBY', k[META], 'said', -gone)
+  redis.call('HINCRBY', k[META], 'said', -gone)
   return gone
 end
 
 -- {settled before, decisions before, limit} -> {how many were dropped, 1 when there may be more}
 local function trim(k, q)
-  local ids = call('ZRANGEBYSCORE', k[SETTLED], '-inf', '(' .. q[1], 'LIMIT', 0, q[3])
+  local ids = redis.call('ZRANGEBYSCORE', k[SETTLED], '-inf', '(' .. q[1], 'LIMIT', 0, q[3])
   for _, send_id in ipairs(ids) do drop_send(k, send_id) end
   local gone = #ids
-  local people = call('ZRANGEBYSCORE', k[SAYING], '-inf', '(' .. q[2], 'LIMIT', 0, q[3])
+  local people = redis.call('ZRANGEBYSCORE', k[SAYING], '-inf', '(' .. q[2], 'LIMIT', 0, q[3])
   for _, person in ipairs(people) do gone = gone + trim_decisions(k, person, q[2]) end
   return {gone, (#ids == q[3] or #people == q[3]) and 1 or 0}
 end
 
 -- {cursor, count} -> {next cursor, people}
 local function page(k, q)
-  local found, names = call('HSCAN', k[PEOPLE], q[1], 'COUNT', q[2]), {}
+  local found, names = redis.call('HSCAN', k[PEOPLE], q[1], 'COUNT', q[2]), {}
   for i = 1, #found[2], 2 do names[#names + 1] = found[2][i] end
   return {found[1], names}
 end
@@ -97,25 +97,25 @@ end
 -- {} -> {people, devices, pending, dead, decisions, created_ms of the oldest pending, first deadline,
 --        rows leased}
 local function sizes(k, q)
-  local oldest = call('ZRANGE', k[PENDING], 0, 0, 'WITHSCORES')[2] or ''
-  local due = call('ZRANGE', k[DUE], 0, 0, 'WITHSCORES')[2] or ''
+  local oldest = redis.call('ZRANGE', k[PENDING], 0, 0, 'WITHSCORES')[2] or ''
+  local due = redis.call('ZRANGE', k[DUE], 0, 0, 'WITHSCORES')[2] or ''
   return {
-    call('HLEN', k[PEOPLE]), call('HLEN', k[LAST_A]) + call('HLEN', k[LAST_B]),
-    call('ZCARD', k[WAIT]), tonumber(call('HGET', k[META], 'dead') or '0'),
-    tonumber(call('HGET', k[META], 'said') or '0'), oldest, due, call('HLEN', k[HANDS]),
+    redis.call('HLEN', k[PEOPLE]), redis.call('HLEN', k[LAST_A]) + redis.call('HLEN', k[LAST_B]),
+    redis.call('ZCARD', k[WAIT]), tonumber(redis.call('HGET', k[META], 'dead') or '0'),
+    tonumber(redis.call('HGET', k[META], 'said') or '0'), oldest, due, redis.call('HLEN', k[HANDS]),
   }
 end
 
 -- Processes and the partitions they serve. A process holds what it holds while it is alive, which it
 -- says every few seconds; each holds its share. Keys: members, leases.
 local function alive(keys, ttl_ms)
-  local time = call('TIME')
+  local time = redis.call('TIME')
   local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  local names, members = {}, call('HGETALL', keys[1])
+  local names, members = {}, redis.call('HGETALL', keys[1])
   for i = 1, #members, 2 do
     local age_ms = now_ms - members[i + 1]
     if age_ms < ttl_ms then names[#names + 1] = members[i] end
-    if age_ms > 100 * ttl_ms then call('HDEL', keys[1], members[i]) end
+    if age_ms > 100 * ttl_ms then redis.call('HDEL', keys[1], members[i]) end
   end
   return names, now_ms
 end
@@ -124,11 +124,11 @@ end
 local function hold(keys, args)
   local me, ttl_ms, count = args[1], tonumber(args[2]), tonumber(args[3])
   local names, now_ms = alive(keys, ttl_ms)
-  call('HSET', keys[1], me, now_ms)
+  redis.call('HSET', keys[1], me, now_ms)
   if not has(names, me) then names[#names + 1] = me end
   local is_alive, holder = {}, {}
   for _, name in ipairs(names) do is_alive[name] = true end
-  local leases = call('HGETALL', keys[2])
+  local leases = redis.call('HGETALL', keys[2])
   for i = 1, #leases, 2 do holder[leases[i]] = leases[i + 1] end
   local fair, mine, free_ = math.ceil(count / #names), {}, {}
   for p = 0, count - 1 do
@@ -139,10 +139,10 @@ local function hold(keys, args)
       free_[#free_ + 1] = p
     end
   end
-  while #mine > fair do call('HDEL', keys[2], table.remove(mine)) end
+  while #mine > fair do redis.call('HDEL', keys[2], table.remove(mine)) end
   for _, p in ipairs(free_) do
     if #mine >= fair then break end
-    call('HSET', keys[2], p, me)
+    redis.call('HSET', keys[2], p, me)
     mine[#mine + 1] = p
   end
   return {names, mine}
@@ -150,10 +150,10 @@ end
 
 -- process -> nothing
 local function leave(keys, args)
-  call('HDEL', keys[1], args[1])
-  local leases = call('HGETALL', keys[2])
+  redis.call('HDEL', keys[1], args[1])
+  local leases = redis.call('HGETALL', keys[2])
   for i = 1, #leases, 2 do
-    if leases[i + 1] == args[1] then call('HDEL', keys[2], leases[i]) end
+    if leases[i + 1] == args[1] then redis.call('HDEL', keys[2], leases[i]) end
   end
   return {}
 end
@@ -161,7 +161,7 @@ end
 -- ttl_ms -> processes alive
 local function members(keys, args) return (alive(keys, tonumber(args[1]))) end
 
-local function register(name, callback) redis.register_function('ge_' .. name .. '_VERSION', callback) end
+local function register(name, callback) redis.register_function(name .. '_VERSION', callback) end
 
 register('look', shares(FEW_KEYS, look))
 register('note', shares(FEW_KEYS, note))
@@ -171,13 +171,22 @@ register('settle_in', shares(FEW_KEYS, settle_in))
 register('move_out', shares(FEW_KEYS, move_out))
 register('leave_home', shares(FEW_KEYS, leave_home))
 register('page', shares(FEW_KEYS, page))
-for name, body in pairs({
-  commit = commit, sweep = sweep, overdue = overdue, peek = peek, take = take, begin = begin,
-  begun = begun, settle = settle, held = held, free = free, list = list, revive = revive,
-  decisions = decisions, erase = erase, trim = trim, sizes = sizes,
-}) do
-  register(name, shares(ALL_KEYS, body))
-end
+register('commit', shares(ALL_KEYS, commit))
+register('sweep', shares(ALL_KEYS, sweep))
+register('overdue', shares(ALL_KEYS, overdue))
+register('peek', shares(ALL_KEYS, peek))
+register('take', shares(ALL_KEYS, take))
+register('begin', shares(ALL_KEYS, begin))
+register('begun', shares(ALL_KEYS, begun))
+register('settle', shares(ALL_KEYS, settle))
+register('held', shares(ALL_KEYS, held))
+register('free', shares(ALL_KEYS, free))
+register('list', shares(ALL_KEYS, list))
+register('revive', shares(ALL_KEYS, revive))
+register('decisions', shares(ALL_KEYS, decisions))
+register('erase', shares(ALL_KEYS, erase))
+register('trim', shares(ALL_KEYS, trim))
+register('sizes', shares(ALL_KEYS, sizes))
 register('hold', hold)
 register('leave', leave)
 register('members', members)

@@ -1,0 +1,56 @@
+"""What falls due next in the partitions that this process serves, as far as it has looked.
+
+Asking every partition each time would cost more than the answer is worth: what others have put
+there is seen `LOOK_AGAIN_S` later, what this process has put there at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from geoengine.state.shared.leases import Leases
+from geoengine.state.shared.partitions import Partitions
+
+LOOK_AGAIN_S: Final = 0.2
+NEVER_MS: Final = 1 << 62
+
+
+class Next(NamedTuple):
+    """When the first deadline and the first row of a partition fall due."""
+
+    due_ms: int
+    wait_ms: int
+
+
+class Horizon:
+    """Deadlines and rows, by partition."""
+
+    def __init__(self, partitions: Partitions, leases: Leases) -> None:
+        self._partitions = partitions
+        self._leases = leases
+        self._next: dict[int, Next] = {}
+        self._touched: set[int] = set()
+        self._looked_s = -LOOK_AGAIN_S
+
+    def touch(self, numbers: Iterable[int]) -> None:
+        """Something has changed in these."""
+        self._touched.update(numbers)
+
+    async def look(self) -> dict[int, Next]:
+        """What falls due next, by partition held."""
+        held, now_s = self._leases.held, asyncio.get_running_loop().time()
+        if now_s >= self._looked_s + LOOK_AGAIN_S:
+            self._looked_s, asked = now_s, set(held)
+        else:
+            asked = {p for p in held if p in self._touched or p not in self._next}
+        if asked:
+            self._touched -= asked
+            found = await self._partitions.call("sweep", dict.fromkeys(asked, ()))
+            self._next |= {p: Next(_ms(due), _ms(wait)) for p, (due, wait) in found.items()}
+        return {p: self._next[p] for p in held if p in self._next}
+
+
+def _ms(told: bytes) -> int:
+    return int(float(told)) if told else NEVER_MS

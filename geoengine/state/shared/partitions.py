@@ -1,0 +1,80 @@
+"""Partitions: which of them a name belongs to, their keys, and calls about several at once.
+
+Everything of a person lives in one partition, and so in one slot of a Cluster. Where there is no
+Cluster one call serves many partitions: two hundred calls cost more than what they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from geoengine.state.shared.link import Call, Link
+
+COUNT: Final = 256
+COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
+# In the order in which the functions number them.
+KEYS: Final = (
+    "people", "due", "names", "last_a", "last_b", "meta",
+    "sends", "hands", "wait", "mail", "pending", "settled", "said", "saying", "ops_a", "ops_b",
+)  # fmt: skip
+FEW: Final = frozenset(
+    ("look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page")
+)
+FEW_COUNT: Final = 6
+AT_ONCE: Final = 64  # partitions in one call: nobody else is served meanwhile
+
+_pack = msgspec.msgpack.Encoder().encode
+T = TypeVar("T")
+
+
+class Partitions:
+    """The partitions of one state."""
+
+    def __init__(self, link: Link, count: int) -> None:
+        self.count = count
+        self._link = link
+        self._at_once = 1 if link.is_cluster else AT_ONCE
+        tags = [f"{link.prefix}:{{p{number}}}:" for number in range(count)]
+        self._keys = [tuple(tag + key for key in KEYS) for tag in tags]
+
+    def of(self, name: str) -> int:
+        """The partition of a person, or the home of a device."""
+        return crc32(name.encode()) % self.count
+
+    def split(self, items: Iterable[T], name_of: Callable[[T], str]) -> dict[int, list[T]]:
+        """Items by the partition of the name that each has."""
+        shares: dict[int, list[T]] = {}
+        for item in items:
+            shares.setdefault(self.of(name_of(item)), []).append(item)
+        return shares
+
+    async def call(
+        self, function: str, requests: Mapping[int, Any], *, is_write: bool = False
+    ) -> dict[int, Any]:
+        """Run a function for some partitions, each with its own request; replies by partition.
+
+        ``is_write``: replicas hold it when this returns, where there are any. Raises
+        `StateUnavailable` when not all could be done; some may have been.
+        """
+        numbers = list(requests)
+        width = FEW_COUNT if function in FEW else len(KEYS)
+        calls = []
+        for start in range(0, len(numbers), self._at_once):
+            some = numbers[start : start + self._at_once]
+            keys = tuple(key for number in some for key in self._keys[number][:width])
+            calls.append(Call(function, keys, tuple(_pack(requests[number]) for number in some)))
+        replies = await self._link.call(calls, is_write=is_write) if calls else []
+        flat = (share for reply in replies for share in reply)
+        return dict(zip(numbers, flat, strict=True))
+
+    async def of_all(
+        self, function: str, request: Any, *, is_write: bool = False
+    ) -> dict[int, Any]:
+        """Run a function for all partitions with the same request."""
+        return await self.call(
+            function, dict.fromkeys(range(self.count), request), is_write=is_write
+        )

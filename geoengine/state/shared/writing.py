@@ -1,0 +1,192 @@
+"""A commit on its way: cut by partition, and told who lost.
+
+A commit that binds names touches the partition of the owner, then the homes of the names, then
+those of former owners. Cut short in between, it is made good by whoever looks for the device next,
+or tries to bind it again: the owner has everything first, and a name leads there last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any, Final
+
+from geoengine.core.errors import StateConflict, StateUnavailable
+from geoengine.core.record import Decision
+from geoengine.state.base import Commit
+from geoengine.state.shared.names import Names
+from geoengine.state.shared.partitions import Partitions
+from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
+
+SAID_BYTES: Final = 32_768  # what is kept of the decisions about a person: some 300
+_OP_BYTES: Final = 16
+
+
+class Writing:
+    """Writes commits."""
+
+    def __init__(
+        self, partitions: Partitions, names: Names, *, capacity: int, pending_limit: int
+    ) -> None:
+        """``capacity`` is how many devices' last fixes are kept, in all partitions together."""
+        self._partitions = partitions
+        self._names = names
+        # Two hashes take turns in each partition, and both may be full.
+        devices = max(capacity // (2 * partitions.count), 1)
+        self._limits = [devices, max(pending_limit // partitions.count, 1), SAID_BYTES]
+
+    async def write(self, commit: Commit) -> set[int]:
+        """Write it; the partitions where deadlines or rows may have changed.
+
+        Raises `StateConflict`, `StateUnavailable`.
+        """
+        if commit.is_bond:
+            return await self._bind(commit)
+        return await self._parts(commit)
+
+    async def _parts(
+        self,
+        commit: Commit,
+        bindings: dict[int, list[list[Any]]] | None = None,
+    ) -> set[int]:
+        whole, notes = self._cut(commit, bindings or {})
+        parts, noted = await asyncio.gather(
+            self._partitions.call("commit", whole, is_write=commit.is_durable),
+            self._partitions.call("note", notes),
+        )
+        if any(is_full for _, is_full in parts.values()):
+            raise StateUnavailable("the outbox is full")
+        lost = [name for names, _ in parts.values() for name in names]
+        lost += [name for names in noted.values() for name in names]
+        if lost:
+            raise StateConflict(sorted({name.decode() for name in lost}))
+        return set(whole)
+
+    def _cut(
+        self, commit: Commit, bindings: dict[int, list[list[Any]]]
+    ) -> tuple[dict[int, Any], dict[int, Any]]:
+        """Requests by partition: of those where records change, and where only last fixes do."""
+        split, of = self._partitions.split, self._partitions.of
+        is_forgotten = bool(commit.forget_devices)
+        changes = split(commit.changes, lambda change: change.record.person_id)
+        sends = split(commit.sends, lambda send: send.person_id)
+        decisions = split(commit.decisions, lambda decision: decision.person_id)
+        cancels = split(commit.cancel_sends_of, lambda one: one[0])
+        forgets: dict[int, list[str]] = {}
+        for device_id in commit.forget_devices:
+            for number in {of(device_id), *changes}:
+                forgets.setdefault(number, []).append(device_id)
+        touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
+        touched |= forgets.keys() | bindings.keys()
+        rows = self._rows(commit)
+        op = _digest(commit.op_id)
+        whole = {
+            number: [
+                op,
+                commit.now_ms,
+                [change_of(one, is_forgotten=is_forgotten) for one in changes.get(number, ())],
+                rows.pop(number, False),
+                [send_row(send) for send in sends.get(number, ())],
+                [
+                    [one.person_id, one.at_ms, binary(pack(one))]
+                    for one in decisions.get(number, ())
+                ],
+                cancels.get(number, ()),
+                forgets.get(number, ()),
+                bindings.get(number, ()),
+                (),
+                self._limits,
+            ]
+            for number in touched
+        }
+        return whole, {number: [share, self._limits[0]] for number, share in rows.items()}
+
+    def _rows(self, commit: Commit) -> dict[int, Any]:
+        last = commit.last
+        if last is None or not len(last):
+            return {}
+        of, shares = self._partitions.of, dict[int, list[int]]()
+        for row, person_id in enumerate(last.person_ids):
+            shares.setdefault(of(person_id), []).append(row)
+        bodies = Bodies(last, commit.rests)
+        return {number: bodies.share(rows) for number, rows in shares.items()}
+
+    # --- names ----------------------------------------------------------------------------------
+
+    async def _bind(self, commit: Commit) -> set[int]:
+        of, call = self._partitions.of, self._partitions.call
+        found = await self.home({*commit.aliases, *commit.drop_people})
+        self._require_versions(commit, found)
+        bindings: dict[int, list[list[Any]]] = {}
+        moves: dict[int, list[list[Any]]] = {}
+        leaves: dict[int, list[list[Any]]] = {}
+        for name, owner in commit.aliases.items():
+            before, row = found[name][0] or name, found[name][1]
+            if owner != name:
+                bindings.setdefault(of(owner), []).append([name, owner, binary(row)])
+            is_away = of(owner) != of(name)
+            moves.setdefault(of(name), []).append([name, owner, is_away])
+            if before not in (name, owner):
+                is_elsewhere = of(before) != of(owner)
+                leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
+        touched = await self._parts(commit, bindings)
+        await call("settle_in", moves, is_write=True)
+        touched |= await self._drop(commit)
+        await call("move_out", leaves, is_write=True)
+        for name, owner in commit.aliases.items():
+            self._names.learn(name, owner)
+        return touched
+
+    async def home(self, names: Iterable[str]) -> dict[str, tuple[str, bytes, bytes]]:
+        """Of each name: its owner ("" for itself), its last fix, the version of its own record."""
+        shares = self._partitions.split(names, str)
+        replies = await self._partitions.call("home", shares)
+        found = {
+            name: (owner.decode(), row, version)
+            for number, mine in shares.items()
+            for name, (owner, row, version) in zip(mine, replies[number], strict=True)
+        }
+        strays = {name: owner for name, (owner, row, _) in found.items() if owner and not row}
+        away = self._partitions.split(strays, lambda name: strays[name])
+        replies = await self._partitions.call("home", away)
+        for number, mine in away.items():
+            for name, (_, row, _) in zip(mine, replies[number], strict=True):
+                found[name] = (found[name][0], row, found[name][2])
+        return found
+
+    def _require_versions(self, commit: Commit, found: dict[str, tuple[str, bytes, bytes]]) -> None:
+        """Nobody to be dropped may have changed; who is gone already may have been by this."""
+        lost = []
+        for name, version in commit.drop_people.items():
+            owner, _, there = found[name]
+            is_done = there == version_of(0) and owner and owner == commit.aliases.get(name)
+            if there != version_of(version) and not is_done:
+                lost.append(name)
+        if lost:
+            raise StateConflict(lost)
+
+    async def _drop(self, commit: Commit) -> set[int]:
+        drops = self._partitions.split(commit.drop_people.items(), lambda drop: drop[0])
+        requests = {
+            number: [
+                _digest(f"drop:{commit.op_id}") if commit.op_id else "",
+                commit.now_ms, (), False, (), (), (), (), (),
+                [[name, binary(version_of(version))] for name, version in mine],
+                self._limits,
+            ]
+            for number, mine in drops.items()
+        }  # fmt: skip
+        replies = await self._partitions.call("commit", requests, is_write=True)
+        if lost := [name.decode() for names, _ in replies.values() for name in names]:
+            raise StateConflict(lost)
+        return set(requests)
+
+
+def _said(decision: Decision) -> list[Any]:
+    return [decision.person_id, decision.at_ms, binary(pack(decision))]
+
+
+def _digest(op_id: str) -> str:
+    """In place of an operation id, which may name somebody; nothing for none."""
+    return blake2b(op_id.encode(), digest_size=_OP_BYTES).hexdigest() if op_id else ""
