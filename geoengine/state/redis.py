@@ -33,6 +33,7 @@ from geoengine.state.shared.link import Link
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import COUNT, Partitions
 from geoengine.state.shared.rows import decisions_of, record_of, send_of, sent_row
+from geoengine.state.shared.seal import Seal
 from geoengine.state.shared.writing import Writing
 
 SETTLED_KEPT_MS: Final = 7 * DAY_MS
@@ -102,7 +103,8 @@ class RedisState:
             self.concerns = await concerns_of(self._link)
             count = await self._agreed_count()
             self._partitions = Partitions(self._link, count)
-            self._names = Names(self._partitions)
+            seal = await asyncio.to_thread(Seal, self._link.password, self._link.prefix)
+            self._names = Names(self._partitions, seal)
             self._writing = Writing(
                 self._partitions,
                 self._names,
