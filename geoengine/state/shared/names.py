@@ -13,7 +13,7 @@ import numpy as np
 
 from geoengine.core.columns import Known
 from geoengine.state.shared.partitions import Partitions
-from geoengine.state.shared.rows import ROW, Looks, known_of, record_of
+from geoengine.state.shared.rows import ROW, Looks, known_of, others, record_of
 from geoengine.state.shared.seal import Seal
 
 REMEMBERED_MAX: Final = 1_000_000
@@ -67,27 +67,23 @@ class _Look:
 
     async def ask(self, partitions: Partitions, rows: list[int], *, is_sure: bool) -> list[int]:
         """Look these rows up; those that are somebody else's, whose name is known now."""
-        of, owners = partitions.of, self._owners
-        shares: dict[int, list[int]] = {}
-        for row in rows:
-            shares.setdefault(of(owners[row]), []).append(row)
-        requests = {number: self._request(mine, is_sure) for number, mine in shares.items()}
-        found = await partitions.call("look", requests)
+        order, spans = partitions.group([self._owners[row] for row in rows])
+        rows = np.array(rows, np.intp)[order].tolist()
+        ids, owners = [self._ids[row] for row in rows], [self._owners[row] for row in rows]
+        found = await partitions.call(
+            "look",
+            {
+                number: [ids[start:end], others(ids[start:end], owners[start:end]), is_sure]
+                for number, start, end in spans
+            },
+        )
+        # In the order asked for, as the rows are.
+        self._table[rows] = np.frombuffer(b"".join(rows for rows, _ in found.values()), ROW)
         strayed: list[int] = []
-        for number, (packed, extras) in found.items():
-            mine = shares[number]
-            self._table[mine] = np.frombuffer(packed, ROW)
-            for nth, kind, value in extras:
-                self._take(mine[nth - 1], kind, value, strayed)
+        for number, start, _ in spans:
+            for nth, kind, value in found[number][1]:
+                self._take(rows[start + nth - 1], kind, value, strayed)
         return strayed
-
-    def _request(self, rows: list[int], is_sure: bool) -> list[object]:
-        ids, owners = self._ids, self._owners
-        others: list[int | str] = []
-        for nth, row in enumerate(rows, 1):
-            if owners[row] != ids[row]:
-                others += (nth, owners[row])
-        return [[ids[row] for row in rows], others, is_sure]
 
     def _take(self, row: int, kind: bytes, value: bytes, strayed: list[int]) -> None:
         device_id = self._ids[row]

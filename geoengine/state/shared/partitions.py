@@ -7,11 +7,13 @@ Cluster one call serves many partitions: two hundred calls cost more than what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
+import numpy as np
 
+from geoengine.core.columns import Longs, rows_where
 from geoengine.state.shared.link import Call, Link
 
 COUNT: Final = 256
@@ -55,6 +57,15 @@ _pack = msgspec.msgpack.Encoder().encode
 T = TypeVar("T")
 
 
+class Groups(NamedTuple):
+    """Positions by partition: ``order`` holds them, those of a partition in one piece, and ``spans``
+    tells partition, start and end of each piece.
+    """
+
+    order: Longs
+    spans: list[tuple[int, int, int]]
+
+
 class Partitions:
     """The partitions of one state."""
 
@@ -67,6 +78,15 @@ class Partitions:
     def of(self, name: str) -> int:
         """The partition of a person, or the home of a device."""
         return crc32(name.encode()) % self.count
+
+    def group(self, names: list[str]) -> Groups:
+        """Names by partition."""
+        numbers = np.fromiter(map(crc32, map(str.encode, names)), np.int64, len(names)) % self.count
+        order = np.argsort(numbers, kind="stable")
+        in_order = numbers[order]
+        starts = rows_where(np.diff(in_order, prepend=-1) != 0).tolist()
+        spans = zip(in_order[starts].tolist(), starts, [*starts[1:], len(names)], strict=True)
+        return Groups(order, list(spans))
 
     def split(self, items: Iterable[T], name_of: Callable[[T], str]) -> dict[int, list[T]]:
         """Items by the partition of the name that each has."""

@@ -33,6 +33,7 @@ from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import SentRow
 from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, flags_of
+from geoengine.state.shared.partitions import Groups
 from geoengine.state.shared.seal import Seal
 
 FIX_BYTES: Final = 40
@@ -189,18 +190,28 @@ def _packed_spot(spot: Spot, seal: Seal) -> bytes:
     return _SPOT.pack(seal.mark, hidden.tobytes(), spot.accuracy_m, spot.at_ms)
 
 
+def others(device_ids: list[str], person_ids: list[str]) -> list[int | str]:
+    """Where devices are not people of their own: position from one, and whose it is, in turn."""
+    if device_ids == person_ids:
+        return []
+    found: list[int | str] = []
+    for nth, (device_id, person_id) in enumerate(zip(device_ids, person_ids, strict=True), 1):
+        if device_id != person_id:
+            found += (nth, person_id)
+    return found
+
+
 class Bodies:
     """The last fixes of a commit as the functions take them, share by share."""
 
     def __init__(self, last: LastFixes, rests: Rests | None, looks: Looks) -> None:
         self._last = last
-        self.person_ids = last.person_ids
+        self._seal = seal = looks.seal
         rows, is_gone = looks.rows(last.slot_ix)
         self.lost = [last.person_ids[row] for row in rows_where(is_gone).tolist()]
         turns = np.where(last.slot_ix < 0, ANY_TURN, rows["turn"])
         rows["turn"] = np.where(turns == ANY_TURN, ANY_TURN, (turns + 1) % ANY_TURN)
         rows["suspects"] = last.suspect_count
-        self._seal = seal = looks.seal
         rows["mark"], rows["fix_ms"], rows["accuracy_m"] = seal.mark, last.fix_ms, last.accuracy_m
         places = np.stack([last.lon_deg, last.lat_deg], axis=1)
         rows["place"] = seal.hide(places, last.fix_ms)
@@ -209,29 +220,30 @@ class Bodies:
         self._turns = turns.astype("<u4")
         self._rows = rows
 
-    def share(self, rows: list[int]) -> list[Any]:
-        """The rows of one partition: see ``compared`` in the functions."""
-        last, picked = self._last, np.array(rows, np.intp)
-        owners: list[int | str] = []
-        suspects: list[int | Raw] = []
-        device_ids, person_ids = last.device_ids, last.person_ids
-        devices = [device_ids[row] for row in rows]
-        if devices != (people := [person_ids[row] for row in rows]):
-            for nth, (device, owner) in enumerate(zip(devices, people, strict=True), 1):
-                if owner != device:
-                    owners += (nth, owner)
-        if last.suspects:
-            for nth, row in enumerate(rows, 1):
-                if last.suspect_count[row] > 0:
-                    spot = last.suspects[int(last.device_keys[row])]
-                    suspects += (nth, binary(_packed_spot(spot, self._seal)))
-        return [
-            devices,
-            owners,
-            binary(self._turns[picked].tobytes()),
-            binary(self._rows[picked].tobytes()),
-            suspects,
-        ]
+    def shares(self, groups: Groups) -> dict[int, list[Any]]:
+        """The rows by partition of their people: see ``compared`` in the functions."""
+        last, order = self._last, groups.order.tolist()
+        device_ids = [last.device_ids[row] for row in order]
+        person_ids = [last.person_ids[row] for row in order]
+        turns, rows = self._turns[groups.order].tobytes(), self._rows[groups.order].tobytes()
+        return {
+            number: [
+                device_ids[start:end],
+                others(device_ids[start:end], person_ids[start:end]),
+                binary(turns[4 * start : 4 * end]),
+                binary(rows[ROW.itemsize * start : ROW.itemsize * end]),
+                self._suspects(order[start:end]) if last.suspects else (),
+            ]
+            for number, start, end in groups.spans
+        }
+
+    def _suspects(self, rows: list[int]) -> list[int | Raw]:
+        last, found = self._last, list[int | Raw]()
+        for nth, row in enumerate(rows, 1):
+            if last.suspect_count[row] > 0:
+                spot = last.suspects[int(last.device_keys[row])]
+                found += (nth, binary(_packed_spot(spot, self._seal)))
+        return found
 
 
 # --- people -------------------------------------------------------------------------------------

@@ -101,7 +101,9 @@ class Writing:
                 forgets.setdefault(number, []).append(device_id)
         touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
         touched |= forgets.keys() | bindings.keys() | drops.keys()
-        rows = {} if bodies is None else self._shares_of(bodies)
+        rows: dict[int, Any] = {}
+        if bodies is not None and commit.last is not None:
+            rows = bodies.shares(self._partitions.group(commit.last.person_ids))
         op = _digest(commit.op_id)
         whole = {
             number: [
@@ -120,12 +122,6 @@ class Writing:
             for number in touched
         }
         return whole, {number: [share, self._limits[0]] for number, share in rows.items()}
-
-    def _shares_of(self, bodies: Bodies) -> dict[int, Any]:
-        of, shares = self._partitions.of, dict[int, list[int]]()
-        for row, person_id in enumerate(bodies.person_ids):
-            shares.setdefault(of(person_id), []).append(row)
-        return {number: bodies.share(rows) for number, rows in shares.items()}
 
     # --- names ----------------------------------------------------------------------------------
 
