@@ -67,7 +67,7 @@ def died(state: RedisState) -> None:
 async def until(holds: Callable[[], Any], timeout_s: float = 15.0) -> None:
     """Ask again until it holds."""
     async with asyncio.timeout(timeout_s):
-        while not await holds():
+        while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

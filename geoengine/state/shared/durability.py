@@ -9,7 +9,9 @@ from __future__ import annotations
 from geoengine.core.errors import ConfigurationError, Fault, StateUnavailable
 from geoengine.state.shared.link import Link
 
-_ASKED = ("maxmemory-policy", "appendonly", "appendfsync", "save")
+_ASKED = ("maxmemory-policy", "appendonly", "appendfsync")
+_UNASKED = "the servers do not tell their settings (CONFIG GET): nobody has checked them (I1 to I5)"
+_FSYNC_LOSES = {"everysec": "the last second", "no": "what the system had not yet written"}
 
 
 async def concerns_of(link: Link) -> list[str]:
@@ -17,21 +19,29 @@ async def concerns_of(link: Link) -> list[str]:
 
     Raises `ConfigurationError` where keys may be evicted.
     """
-    found: dict[str, None] = {}
-    for name in _ASKED:
-        try:
-            told = await link.everywhere("CONFIG", "GET", name)
-        except StateUnavailable:
-            found[
-                "the servers do not tell their settings (CONFIG GET): nobody has checked them"
-            ] = None
-            break
-        for address, reply in told.items():
-            value = _value(reply)
-            if name == "maxmemory-policy" and value != "noeviction":
-                what = f"{address} may evict what is remembered: maxmemory-policy is {value}"
-                raise ConfigurationError([Fault("state", 1, 1, f"{what}; expected noeviction")])
-    return list(found)
+    settings: dict[str, dict[str, str]] = {}
+    try:
+        for name in _ASKED:
+            for address, reply in (await link.everywhere("CONFIG", "GET", name)).items():
+                settings.setdefault(address, {})[name] = _value(reply)
+    except StateUnavailable:
+        return [_UNASKED]
+    found = []
+    for address, told in settings.items():
+        if (policy := told["maxmemory-policy"]) != "noeviction":
+            what = f"{address} may evict what is remembered: maxmemory-policy is {policy}"
+            raise ConfigurationError([Fault("state", 1, 1, f"{what}; expected noeviction")])
+        if lost := _lost_in_a_power_cut(told):
+            found.append(f"{address}: a power cut loses {lost}, acknowledged or not (I4)")
+    return found
+
+
+def _lost_in_a_power_cut(told: dict[str, str]) -> str:
+    """What is lost, and the setting that says so; nothing where all that was told is kept."""
+    if told["appendonly"] != "yes":
+        return "all since the last snapshot, if there is one: appendonly is no"
+    lost = _FSYNC_LOSES.get(told["appendfsync"])
+    return f"{lost}: appendfsync is {told['appendfsync']}" if lost else ""
 
 
 def _value(reply: list[bytes] | dict[bytes, bytes]) -> str:
