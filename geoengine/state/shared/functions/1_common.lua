@@ -106,11 +106,13 @@ end
 
 -- Two hashes take turns: when the one that is written is full, it takes the place of the other, and
 -- a new one begins. What has not been touched for a whole round is gone then: bounded, least recent
--- first. Replicas and the file, which have not all of it, begin anew.
+-- first. Replicas and the file, which have not all of it, begin anew: what they are told to drop has to
+-- be there to be dropped.
 local function turn_over(k, a, b, limit)
   if redis.call('HLEN', k[a]) <= limit then return end
-  redis.call('UNLINK', k[b])
   redis.set_repl(redis.REPL_NONE)
   redis.call('RENAME', k[a], k[b])
+  redis.call('HSET', k[a], '', '')
   redis.set_repl(redis.REPL_ALL)
+  redis.call('UNLINK', k[a])
 end

@@ -224,7 +224,8 @@ local function show(k, shown, limit)
     end
   end
   if #full > 0 then
-    hset(k[LAST_A], logged)
+    local new_count = hset(k[LAST_A], logged)
     keep_unlogged(k, full, limit)
+    if new_count > 0 then turn_over(k, LAST_A, LAST_B, limit) end
   end
 end
