@@ -40,8 +40,8 @@ Invariants, each a test of the contract suite
 6. A settled row is never leased again; a ``send_id`` ever appended is never appended twice.
 7. An erased person leaves no row and no byte behind.
 
-A state *tells* everything it keeps, in the same words whatever keeps it, and *takes in* what another
-one told: so it moves from one back end to another (`copying`). Nobody serves either meanwhile.
+A state *tells* everything it keeps, in the same words whatever keeps it, and *takes in* what
+another one told: so it moves from one back end to another (`copying`). Nobody serves either then.
 
 What it does not do: read a clock (times are arguments), decide anything, know what a campaign is.
 """
@@ -332,8 +332,8 @@ class Whole(Protocol):
         ...
 
     async def take_in(self, items: Sequence[Kept]) -> None:
-        """Keep what another state told, in its order; durable at `close`. For a state that was empty
-        before, and is opened anew before it is served.
+        """Keep what another state told, in its order; durable at `close`. For a state that was
+        empty before, and is opened anew before it is served.
         """
         ...
 

@@ -1,4 +1,5 @@
-"""The shared state, told to another one and taken in from it: kind by kind, some partitions at once.
+"""The shared state, told to another one and taken in from it: kind by kind, some partitions at a
+time.
 
 Nobody serves it meanwhile. A hash is walked by its server's cursor, which may show a thing twice:
 what a partition has told of a kind is remembered until it has told all of it.
@@ -117,6 +118,7 @@ class Intake:
         self.times: list[LastTime] = []
         self._of = partitions.of
         self._op = uuid4().hex
+        self._aliases: dict[str, str] = {}
         self._said: dict[str, list[Decision]] = {}
         self._requests = defaultdict[int, list[Any]](self._request)
         take: dict[type, Callable[..., None]] = {
@@ -131,8 +133,9 @@ class Intake:
             take[type(item)](item)
 
     def requests(self, owners: Sequence[str]) -> dict[int, list[Any]]:
-        """Each partition's, given whose the devices are that last times are of."""
-        for time, owner in zip(self.times, owners, strict=True):
+        """Each partition's, given whose the devices of the last times have been so far."""
+        for time, before in zip(self.times, owners, strict=True):
+            owner = self._aliases.get(time.device_id, before)
             fix_ms = binary(time.fix_ms.to_bytes(8, "little", signed=True))
             self._requests[self._of(owner)][4].append([time.device_id, owner, fix_ms])
         for person_id, said in self._said.items():
@@ -154,6 +157,7 @@ class Intake:
 
     def _take_alias(self, alias: Alias) -> None:
         pair = [alias.name, alias.person_id]
+        self._aliases[alias.name] = alias.person_id
         self._requests[self._of(alias.name)][2].append(pair)
         self._requests[self._of(alias.person_id)][3].append(pair)
 

@@ -81,11 +81,11 @@ def _partition(number: int, told: list[Any], holder: str) -> Partition:
 
 async def _servers(link: Link) -> list[Server]:
     told = await link.everywhere("INFO")
-    settings: dict[str, dict[str, str]] = {address: {} for address in told}
-    for name in _SETTINGS:
-        for address, value in (await _setting(link, name)).items():
-            settings.setdefault(address, {})[name] = value
-    return [_server(address, text, settings[address]) for address, text in sorted(told.items())]
+    values = {name: await _setting(link, name) for name in _SETTINGS}
+    return [
+        _server(address, text, {name: at[address] for name, at in values.items() if address in at})
+        for address, text in sorted(told.items())
+    ]
 
 
 async def _setting(link: Link, name: str) -> dict[str, str]:
@@ -94,11 +94,7 @@ async def _setting(link: Link, name: str) -> dict[str, str]:
         told = await link.everywhere("CONFIG", "GET", name)
     except StateUnavailable:
         return {}
-    pairs = {
-        address: list(reply.items()) if isinstance(reply, dict) else [reply]
-        for address, reply in told.items()
-    }
-    return {address: found[0][1].decode() for address, found in pairs.items() if found[0]}
+    return {address: reply[1].decode() for address, reply in told.items() if reply}
 
 
 def _server(address: str, text: bytes, settings: dict[str, str]) -> Server:

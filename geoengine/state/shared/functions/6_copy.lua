@@ -3,9 +3,8 @@
 -- {kind, cursor, count} -> {next cursor, values}. Last fixes are told without the place, those of the
 -- older hash where the newer one has none.
 local function tell(k, q)
-  local newer, older = generations(k, LAST_A, LAST_B, 'last')
   local key_of = {
-    people = k[PEOPLE], names = k[NAMES], newer = newer, older = older, sends = k[SENDS],
+    people = k[PEOPLE], names = k[NAMES], newer = k[LAST_A], older = k[LAST_B], sends = k[SENDS],
     said = k[SAID],
   }
   local kind, told = q[1], {}
@@ -15,7 +14,7 @@ local function tell(k, q)
     if kind == 'people' then
       local rows = with_last(k, value)
       told[#told + 1] = {name, rows[1], rows[2] or '', redis.call('ZSCORE', k[DUE], name) or ''}
-    elseif kind == 'newer' or (kind == 'older' and redis.call('HEXISTS', newer, name) == 0) then
+    elseif kind == 'newer' or (kind == 'older' and redis.call('HEXISTS', k[LAST_A], name) == 0) then
       told[#told + 1] = {name, string.sub(value, 9, 16), redis.call('HGET', k[NAMES], name) or ''}
     elseif kind == 'sends' or kind == 'said' or (kind == 'names' and string.byte(name) ~= 1) then
       told[#told + 1] = {name, value}
@@ -56,10 +55,9 @@ local function take_in(k, q)
   end
   for _, one in ipairs(q[3]) do redis.call('HSET', k[NAMES], one[1], one[2]) end
   for _, one in ipairs(q[4]) do bind(k, one[1], one[2]) end
-  local last = generations(k, LAST_A, LAST_B, 'last')
   for _, one in ipairs(q[5]) do
     local fix = '\1\0\0\0' .. ZERO4 .. one[3] .. NOWHERE
-    redis.call('HSET', last, one[1], fix .. flags_of(k, one[2]) .. NO_STAY)
+    redis.call('HSET', k[LAST_A], one[1], fix .. flags_of(k, one[2]) .. NO_STAY)
   end
   for _, one in ipairs(q[6]) do take_send(k, one) end
   for _, one in ipairs(q[7]) do
@@ -74,10 +72,10 @@ end
 
 -- {} -> nothing: of the whole partition nothing is left
 local function wipe(k, q)
-  redis.call('UNLINK', unpack(k))
+  for number = 1, #KEYS_BY_NUMBER do redis.call('UNLINK', k[number]) end
   return {}
 end
 
-register('tell', shares(ALL_KEYS, tell))
-register('take_in', shares(ALL_KEYS, take_in))
-register('wipe', shares(ALL_KEYS, wipe))
+register('tell', shares(tell))
+register('take_in', shares(take_in))
+register('wipe', shares(wipe))
