@@ -21,6 +21,10 @@ COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
 _OPS: Final = ("ops_a", "ops_b")
+_ALL: Final = (
+    "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
+    "settled", "said", "saying", *_OPS,
+)  # fmt: skip
 # What each function may touch.
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "look": ("people", "names", *_LAST),
@@ -31,10 +35,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "move_out": ("names", *_LAST),
     "leave_home": ("names", *_LAST),
     "page": ("people",),
-    "commit": (
-        "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
-        "settled", "said", "saying", *_OPS,
-    ),
+    "commit": _ALL,
     "sweep": ("due", "wait"),
     "overdue": ("due",),
     "peek": ("wait",),
@@ -49,6 +50,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "decisions": ("said",),
     "erase": ("people", "due", "names", *_LAST, *_ROW, *_OPS, "mail", "said", "saying"),
     "trim": (*_ROW, "mail", "said", "saying"),
+    "tell": ("people", "due", "names", *_LAST, "sends", "said"),
+    "take_in": _ALL,
+    "wipe": _ALL,
     "sizes": ("people", *_LAST, "wait", "meta", "pending", "due", "hands"),
 }  # fmt: skip
 AT_ONCE: Final = 64  # partitions in one call: nobody else is served meanwhile

@@ -326,6 +326,12 @@ def sent_row(row: bytes, *, is_held: bool) -> SentRow:
     return SentRow(send_of(row), status, reason, None if settled_ms < 0 else settled_ms)
 
 
+def entry_of(decision: Decision) -> bytes:
+    """A decision as it stands in its person's log."""
+    packed = pack(decision)
+    return _ENTRY.pack(decision.at_ms, len(packed)) + packed
+
+
 def decisions_of(said: bytes) -> list[Decision]:
     """The decisions in a person's log, oldest first."""
     found, at = [], 0
