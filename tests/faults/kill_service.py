@@ -33,13 +33,13 @@ from tests.faults.ledger import (
     SECRET,
     Ledger,
     Line,
+    conclude,
     fired,
     inside,
     parser,
     progress,
     receiver,
     session,
-    conclude,
 )
 from tests.service.process import Process, process
 from tests.service.serving import ping, walk_in

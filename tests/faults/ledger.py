@@ -53,14 +53,12 @@ class Ledger:
         self.check(person_id not in self.withdrawn, f"{person_id}: sent after the withdrawal")
 
 
-def listening() -> socket.socket:
-    """A socket of loopback that listens on a free port."""
-    return socket.create_server(("127.0.0.1", 0))
-
-
 @contextlib.asynccontextmanager
 async def receiver(ledger: Ledger, *sockets: socket.socket) -> AsyncIterator[int]:
-    """Takes webhooks, sometimes slowly, sometimes not at all; yields the port of the first."""
+    """Takes webhooks, sometimes slowly, sometimes not at all; yields its port.
+
+    Without sockets that listen it makes one, on loopback.
+    """
 
     async def take(request: web.Request) -> web.Response:
         told, webhook_id = await request.json(), request.headers["webhook-id"]
@@ -72,7 +70,7 @@ async def receiver(ledger: Ledger, *sockets: socket.socket) -> AsyncIterator[int
         ledger.taken.add(webhook_id)
         return web.Response(status=204)
 
-    sockets = sockets or (listening(),)
+    sockets = sockets or (socket.create_server(("127.0.0.1", 0)),)
     port = sockets[0].getsockname()[1]
     app = web.Application()
     app.router.add_post("/hook", take)

@@ -88,7 +88,7 @@ class Crowd:
             case "twins":
                 await self._walk_as_twins(person)
             case _:
-                await self._insist(self._any(), posting(walk))
+                await self._walk_alone(person, walk)
         person.is_in = True
         match person.kind:
             case "walker" | "late":
@@ -101,6 +101,18 @@ class Crowd:
                 # It may have to wait until a dead process is known to be one; nobody else waits.
                 stopping = asyncio.create_task(self._stop(person))
                 self.stopping.add(stopping)
+
+    async def _walk_alone(self, person: Person, walk: Any) -> None:
+        """Answered at once, it is told what has happened, however often that was asked for."""
+        line = self._any()
+        told = await line.post(walk)
+        if told is None:
+            self.ledger.seen["asked again"] += 1
+            await self._insist(line, posting(walk))
+            return
+        self.ledger.seen["acknowledged"] += 1
+        is_told = "geoengine.zone.entered" in types_of(told)
+        self.ledger.check(is_told, f"{person.name}: walked in, was answered, and not told of it")
 
     async def _walk_as_twins(self, person: Person) -> None:
         phones = zip(self.lines, (RIVOLI, BASTILLE), "ab", strict=True)
@@ -119,8 +131,8 @@ class Crowd:
         else:
             late = ping(person.name, AWAY, 30)
         told = await self._insist(self._any(), posting(late))
-        events = [event["type"] for event in told["events"]] if told else []
-        self.ledger.check(not events, f"{person.name}: a late fix caused {events}")
+        caused = types_of(told) if told else []
+        self.ledger.check(not caused, f"{person.name}: a late fix caused {caused}")
         self.ledger.seen["late fixes"] += 1
 
     async def _stop(self, person: Person) -> None:
@@ -190,6 +202,11 @@ class Crowd:
         if person.kind != "stopped":
             check(len(ids) >= 1, f"{person.name}: fired and never sent")
             check(ids <= self.ledger.taken, f"{person.name}: sent and never taken")
+
+
+def types_of(told: Any) -> list[str]:
+    """What has happened, by the answer to a post."""
+    return [event["type"] for event in told["events"]]
 
 
 def posting(rows: Any) -> Ask:

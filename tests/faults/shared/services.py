@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from tests.faults.ledger import SECRET, Ledger, Line, session
+from tests.faults.shared.sides import connector
+from tests.servers.places import Loopback, Place
 from tests.service.process import Process, process
 
 STOP_S = 20.0
@@ -46,13 +48,13 @@ class Service:
         catalogue: str,
         state_url: str,
         *,
-        enter: Sequence[str] = (),
+        place: Place | None = None,
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self._directory = directory
         self._catalogue = catalogue
         self._state_url = state_url
-        self._enter = enter
+        self.place = place or Loopback()
         self._environment = SECRET | dict(settings or {})
         self._open = AsyncExitStack()
         self._running: Process
@@ -74,7 +76,7 @@ class Service:
             self._environment,
             self._catalogue,
             more=("--state", self._state_url),
-            enter=self._enter,
+            enter=self.place.enter,
         )
         self._running = await self._open.enter_async_context(starting)
 
@@ -95,17 +97,17 @@ class Service:
 @contextlib.asynccontextmanager
 async def serving(ledger: Ledger, *services: Service) -> AsyncIterator[list[Line]]:
     """All of them started, and lines to them; a clean stop at the end counts."""
-    try:
+    async with AsyncExitStack() as open_:
+        lines = []
         for service in services:
+            open_.push_async_callback(service.kill)
             await service.start()
-        async with session() as calls:
-            yield [Line(calls, _url_of(service)) for service in services]
+            calls = await open_.enter_async_context(session(connector=connector(service.place)))
+            lines.append(Line(calls, _url_of(service)))
+        yield lines
         for service in services:
             code = await service.stop()
             ledger.check(code == 0, f"exit {code} after a clean stop")
-    finally:
-        for service in services:
-            await service.kill()
 
 
 def _url_of(service: Service) -> Callable[[], str]:
