@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tests.faults.ledger import OUTSIDE, Ledger, Line, fired, inside
@@ -54,6 +54,7 @@ class Crowd:
     lines: Sequence[Line]
     kinds: Counter[str] = field(default_factory=lambda: Counter(KINDS))
     pause_s: float = 0.0  # between two people of a lane
+    stop_within_s: float = STOP_WITHIN_S
     is_believing: bool = False  # counts as acknowledged what was only posted: to be found out
     people: list[Person] = field(default_factory=list)
     stopping: set[asyncio.Task[None]] = field(default_factory=set)
@@ -136,7 +137,7 @@ class Crowd:
         self.ledger.seen["late fixes"] += 1
 
     async def _stop(self, person: Person) -> None:
-        await asyncio.sleep(self.ledger.rng.uniform(0, STOP_WITHIN_S))
+        await asyncio.sleep(self.ledger.rng.uniform(0, self.stop_within_s))
         if person.name in self.ledger.started:
             self.ledger.seen["withdrawals after the message"] += 1
         await self._insist(self._any(), lambda line: line.withdraw(person.name))
@@ -169,7 +170,8 @@ class Crowd:
 
         async def check(person: Person) -> None:
             async with enough:
-                self._check(person, await self._any().person(person.name))
+                expected = replace(person)  # acknowledged by now, and not while it is asked for
+                self._check(expected, await self._any().person(person.name))
 
         await asyncio.gather(*(check(person) for person in self.people[first:]))
 

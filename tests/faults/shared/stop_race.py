@@ -4,8 +4,8 @@
 
 A message is due as soon as somebody walks in, and whichever process serves their partition sends
 it. The withdrawal comes at any moment around that, by either process, and once it is answered the
-receiver must hear nothing more. The way to the server takes its time, so that a process acts upon
-what has changed since.
+receiver must hear nothing more. For one of the processes the way to the server is long: it acts
+upon what has changed since.
 
 ``--careless`` does not wait for messages on their way: some must be caught that start too late.
 """
@@ -23,8 +23,9 @@ from tests.servers.proxy import Proxy, proxying
 from tests.servers.server import Server
 
 LANES = 8
-PEOPLE = 40  # a round
-DELAY_S = 0.03  # one way
+PEOPLE = 24  # a round
+DELAY_S = (0.02, 0.06)  # one way
+SOON_S, CALLS = 0.3, 12  # how soon a message starts: it is looked for, taken, begun
 LATE_S = 0.3  # what is sent after the answer has come by then
 IMPATIENT = {"GEOENGINE_QUIESCE_S": "0.001"}
 
@@ -34,7 +35,10 @@ async def one_round(trial: Trial, ways: list[Proxy]) -> None:
     crowd = trial.crowd
     first = len(crowd.people)
     for way in ways:
-        way.delay_s = trial.rng.uniform(0, DELAY_S)
+        way.restore()
+    delay_s = trial.rng.uniform(*DELAY_S)
+    trial.rng.choice(ways).delay_s = delay_s
+    crowd.stop_within_s = SOON_S + CALLS * delay_s
     async with crowd.walking(LANES):
         while len(crowd.people) < first + PEOPLE:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
