@@ -96,33 +96,39 @@ local function keys_set_tracked(keys, args)
   return refused
 end
 
-local function hash_rows(keys, args)
-  local asked, found, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix, key in ipairs(keys) do
+local function walk(keys, args, step, work)
+  local asked, last = cmsgpack.unpack(args[1]), 0
+  for ix = 1, #keys, step do
     local first = last + 1
-    last = last + asked[1][ix]
-    for _, row in ipairs(redis.call('HMGET', key, unpack(asked[2], first, last))) do
+    last = last + asked[1][(ix - 1) / step + 1]
+    work(asked[2], first, last, keys[ix], keys[ix + 1])
+  end
+end
+
+local function hash_rows(keys, args)
+  local found = {}
+  walk(keys, args, 1, function(ids, first, last, key)
+    for _, row in ipairs(redis.call('HMGET', key, unpack(ids, first, last))) do
       found[#found + 1] = row or NEVER
     end
-  end
+  end)
   return table.concat(found)
 end
 
 local function hash_set(keys, args)
-  local asked, refused, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix, key in ipairs(keys) do
-    local first, written = last + 1, {}
-    last = last + asked[1][ix]
-    for turn, found in ipairs(redis.call('HMGET', key, unpack(asked[2], first, last))) do
-      local row = found or NEVER
-      local head = judged(row, args[2], first + turn - 1, refused)
+  local refused = {}
+  walk(keys, args, 1, function(ids, first, last, key)
+    local written = {}
+    for turn, found in ipairs(redis.call('HMGET', key, unpack(ids, first, last))) do
+      local row, ix = found or NEVER, first + turn - 1
+      local head = judged(row, args[2], ix, refused)
       if head then
-        written[#written + 1] = asked[2][first + turn - 1]
+        written[#written + 1] = ids[ix]
         written[#written + 1] = head .. string.sub(row, HEAD + 1)
       end
     end
     if #written > 0 then redis.call('HSET', key, unpack(written)) end
-  end
+  end)
   return table.concat(refused)
 end
 
@@ -132,56 +138,60 @@ local function hash_set_here(keys, args)
 end
 
 local function blob_rows(keys, args)
-  local asked, found, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix, key in ipairs(keys) do
-    local first = last + 1
-    last = last + asked[1][ix]
-    for turn = first, last do
-      local at = asked[2][turn]
-      found[turn] = redis.call('GETRANGE', key, at, at + ROW - 1)
+  local found = {}
+  walk(keys, args, 1, function(offsets, first, last, key)
+    for ix = first, last do
+      found[ix] = redis.call('GETRANGE', key, offsets[ix], offsets[ix] + ROW - 1)
     end
-  end
+  end)
   return table.concat(found)
 end
 
-local function blob_write(key, at, entries, turn, refused)
+local function blob_write(key, at, entries, ix, refused)
   local row = redis.call('GETRANGE', key, at, at + ROW - 1)
-  local head = judged(row, entries, turn, refused)
+  local head = judged(row, entries, ix, refused)
   if head then redis.call('SETRANGE', key, at, head) end
 end
 
 local function blob_set(keys, args)
-  local asked, refused, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix, key in ipairs(keys) do
-    local first = last + 1
-    last = last + asked[1][ix]
-    for turn = first, last do blob_write(key, asked[2][turn], args[2], turn, refused) end
-  end
+  local refused = {}
+  walk(keys, args, 1, function(offsets, first, last, key)
+    for ix = first, last do blob_write(key, offsets[ix], args[2], ix, refused) end
+  end)
   return table.concat(refused)
 end
 
 local function indexed_rows(keys, args)
-  local asked, found, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix = 1, #keys / 2 do
-    local first = last + 1
-    last = last + asked[1][ix]
-    for _, at in ipairs(redis.call('HMGET', keys[2 * ix], unpack(asked[2], first, last))) do
-      found[#found + 1] = redis.call('GETRANGE', keys[2 * ix - 1], at, at + ROW - 1)
+  local found = {}
+  walk(keys, args, 2, function(ids, first, last, key, index)
+    for _, at in ipairs(redis.call('HMGET', index, unpack(ids, first, last))) do
+      found[#found + 1] = redis.call('GETRANGE', key, at, at + ROW - 1)
     end
-  end
+  end)
   return table.concat(found)
 end
 
 local function indexed_set(keys, args)
-  local asked, refused, last = cmsgpack.unpack(args[1]), {}, 0
-  for ix = 1, #keys / 2 do
-    local first = last + 1
-    last = last + asked[1][ix]
-    for turn, at in ipairs(redis.call('HMGET', keys[2 * ix], unpack(asked[2], first, last))) do
-      blob_write(keys[2 * ix - 1], tonumber(at), args[2], first + turn - 1, refused)
+  local refused = {}
+  walk(keys, args, 2, function(ids, first, last, key, index)
+    for turn, at in ipairs(redis.call('HMGET', index, unpack(ids, first, last))) do
+      blob_write(key, tonumber(at), args[2], first + turn - 1, refused)
     end
-  end
+  end)
   return table.concat(refused)
+end
+
+local function leased_set(keys, args)
+  local first = 3
+  local counts = cmsgpack.unpack(args[1])
+  for ix, key in ipairs(keys) do
+    local stop = first + 2 * counts[ix]
+    if redis.call('HGET', key, '') == args[2] then
+      redis.call('HSET', key, unpack(args, first, stop - 1))
+    end
+    first = stop
+  end
+  return ''
 end
 
 redis.register_function('keys_set', keys_set)
@@ -193,6 +203,7 @@ redis.register_function('blob_rows', blob_rows)
 redis.register_function('blob_set', blob_set)
 redis.register_function('indexed_rows', indexed_rows)
 redis.register_function('indexed_set', indexed_set)
+redis.register_function('leased_set', leased_set)
 """
 
 Rows = NDArray[Any]  # of `ROW`
@@ -377,7 +388,9 @@ class Order:
             yield key, slice(start, stop)
 
 
-KEYS = {kind: [b"%s:{p%d}" % (kind, p) for p in range(PARTITIONS)] for kind in (b"h", b"b", b"i")}
+KEYS = {
+    kind: [b"%s:{p%d}" % (kind, p) for p in range(PARTITIONS)] for kind in (b"h", b"b", b"i", b"o")
+}
 
 
 def ordered(kind: bytes, names: list[Any], partitions: NDArray[np.intp]) -> Order:
@@ -507,6 +520,28 @@ class IndexedBlobs(Hashes):
         return [name for key in asked.keys for name in (key, b"i" + key[1:])]
 
 
+class Leased(Hashes):
+    """Heads alone in a hash a partition, which nobody else writes while the lease holds.
+
+    One comparison a partition, of who holds the lease, and none a device; the standing parts are
+    elsewhere. What a lease of the partition saves: it takes every fix of a device to one process.
+    """
+
+    kind, setter = b"o", "leased_set"
+
+    async def set(self, asked: Order, entries: NDArray[Any]) -> bytes:
+        """Replace heads."""
+        raw = entries.tobytes()
+        heads = [raw[at + 4 : at + ENTRY.itemsize] for at in range(0, len(raw), ENTRY.itemsize)]
+        words = [word for pair in zip(asked.names, heads, strict=True) for word in pair]
+        call = ("FCALL", self.setter, len(asked.keys), *asked.keys, pack(asked.counts), b"1")
+        return (await self.wire.exchange((*call, *words)))[0]
+
+    async def rows(self, asked: Order) -> Rows:
+        """Nothing is read that the cache has not."""
+        return np.zeros(len(asked.order), ROW)
+
+
 class Single(Hashes):
     """A small command a device, pipelined, and nothing compared."""
 
@@ -613,8 +648,11 @@ class Announced:
     an announcement may still be on its way.
     """
 
-    def __init__(self, crowd: Crowd, keys: Keys, other: Wire, hit_share: float) -> None:
-        self.crowd, self.keys, self.other, self.hit_share = crowd, keys, Keys(other), hit_share
+    def __init__(
+        self, crowd: Crowd, way: Any, other: Any, greeting: Command, hit_share: float = 1.0
+    ) -> None:
+        self.crowd, self.way, self.other, self.hit_share = crowd, way, other, hit_share
+        self._greeting = greeting
         self.cache = Embedded(len(crowd.ids))
         self.rows = np.zeros(len(crowd.ids) + FIRST_ROW, ROW)
         self.is_good = np.zeros(len(crowd.ids) + FIRST_ROW, bool)
@@ -622,11 +660,11 @@ class Announced:
 
     async def before(self, batch: Batch) -> None:
         """Read the batch, so that the server tracks it; then another process changes some of it."""
+        await self.listen()
         slot_ix = self.cache.look(batch)
         names = keys_of(batch.ids)
-        (found,) = await self.keys.wire.exchange(("MGET", *names))
+        (found,) = await self.way.wire.exchange(("MGET", *names))
         self.rows[slot_ix], self.is_good[slot_ix] = np.frombuffer(b"".join(found), ROW), True
-        self.keys.wire.heard.clear()
         self.changed_count = round(len(names) * (1 - self.hit_share))
         if self.changed_count:
             changed = slot_ix[: self.changed_count]
@@ -635,27 +673,69 @@ class Announced:
 
     async def serve(self, batch: Batch) -> None:
         """Read the rows of a batch, and replace them."""
-        await self.keys.wire.hear(self.changed_count)
+        await self.way.wire.hear(self.changed_count)
         self._forget()
         slot_ix = self.cache.look(batch)
         names = keys_of(batch.ids)
         missing = np.flatnonzero(~self.is_good[slot_ix])
         if len(missing):
             asked = [names[ix] for ix in missing.tolist()]
-            (found,) = await self.keys.wire.exchange(("MGET", *asked))
+            (found,) = await self.way.wire.exchange(("MGET", *asked))
             self.rows[slot_ix[missing]] = np.frombuffer(b"".join(found), ROW)
             self.is_good[slot_ix[missing]] = True
         entries = entries_of(self.rows[slot_ix], batch.last)
-        assert not await self.keys.set(names, entries)
+        assert not await self.way.set(names, entries)
         self.rows["turn"][slot_ix] += 1
         self.cache.note(batch, slot_ix)
 
+    async def listen(self) -> None:
+        """From here on; the other ways must not pay for it."""
+        await self.way.wire.exchange(self._greeting)
+        self.way.wire.heard.clear()
+
+    async def after(self) -> None:
+        """No further."""
+        await self.way.wire.exchange(("CLIENT", "TRACKING", "OFF"))
+
     def _forget(self) -> None:
-        heard = self.keys.wire.heard
+        heard = self.way.wire.heard
         if heard:
             ids = [key.rpartition(b":")[2].decode() for key in heard]
             self.is_good[self.cache.look(Batch(np.empty(0, np.intp), ids, last_fixes([])))] = False
             heard.clear()
+
+
+class AnnouncedHashes(Announced):
+    """The same by partition, while another process writes as many devices, whichever they are."""
+
+    def __init__(self, crowd: Crowd, way: Hashes, other: Hashes) -> None:
+        super().__init__(crowd, way, other, BROADCAST_HASHES)
+        self._rng = np.random.default_rng(SEED)
+
+    async def before(self, batch: Batch) -> None:
+        """Read the batch; then another process writes one of its own."""
+        await self.listen()
+        asked = self.other.order(batch)
+        self.rows[self.cache.look(batch)] = await self.other.rows(asked)
+        others = batch_of(self.crowd, len(batch.ids), self._rng)
+        await self.other.serve(others)
+        self.changed_count = len(set(partitions_of(others.ids).tolist()))
+
+    async def serve(self, batch: Batch) -> None:
+        """Read the rows of a batch, and replace them."""
+        await self.way.wire.hear(self.changed_count)
+        is_old = np.zeros(PARTITIONS, bool)
+        is_old[[int(key[4:-1]) for key in self.way.wire.heard]] = True
+        slot_ix = self.cache.look(batch)
+        asked = self.way.order(batch)
+        missing = np.flatnonzero(is_old[self.crowd.partitions[batch.at]])
+        if len(missing):
+            ids = [batch.ids[ix] for ix in missing.tolist()]
+            part = ordered(b"h", ids, self.crowd.partitions[batch.at[missing]])
+            self.rows[slot_ix[missing]] = await self.way.rows(part)
+        entries = entries_of(self.rows[slot_ix], batch.last)
+        assert not await self.way.set(asked, entries[asked.order])
+        self.cache.note(batch, slot_ix)
 
 
 class TrackedKeys(Keys):
@@ -685,6 +765,7 @@ async def fill(wire: Wire, crowd: Crowd, kinds: str) -> None:
                 "k": ("MSET", *(word for key in keys for word in (key, row))),
                 "h": ("HSET", KEYS[b"h"][partition], *(w for raw in part for w in (raw, row))),
                 "b": ("APPEND", KEYS[b"b"][partition], row * len(part)),
+                "o": ("HSET", KEYS[b"o"][partition], "", "1"),
                 "i": ("HSET", KEYS[b"i"][partition], *sum(zip(part, offsets, strict=True), ())),
             }
             await wire.exchange(*(commands[kind] for kind in kinds))
@@ -698,12 +779,11 @@ class Cost:
     server: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
 
-    def middle(self) -> tuple[float, float, float]:
-        """The median of the rounds, microseconds."""
-        one, two, three = (
-            statistics.median(x) / 1e3 for x in (self.client, self.server, self.wall)
-        )
-        return one, two, three
+    def told(self, which: str, floor: Cost) -> str:
+        """The least of the rounds in microseconds, and the median of the rounds' ratios."""
+        values = getattr(self, which)
+        ratios = [one / other for one, other in zip(values, floor.client, strict=False)]
+        return f"{min(values) / 1e3:.3g} ({statistics.median(ratios):.1f})" if values else "–"
 
 
 async def measure(way: Any, batches: list[Batch], server: Server, cost: Cost) -> None:
@@ -717,6 +797,8 @@ async def measure(way: Any, batches: list[Batch], server: Server, cost: Cost) ->
         client_ns += time.process_time_ns() - began[2]
         wall_ns += time.perf_counter_ns() - began[1]
         server_ns += server.cpu_ns() - began[0]
+        if hasattr(way, "after"):
+            await way.after()
     devices = sum(len(batch.ids) for batch in batches)
     cost.client.append(client_ns / devices)
     cost.server.append(server_ns / devices)
@@ -737,6 +819,7 @@ class Pings:
 
 Ways = dict[str, tuple[Any, Server]]
 TRACKING = ("CLIENT", "TRACKING", "ON", "NOLOOP")
+BROADCAST_HASHES = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "h:", "NOLOOP")
 BROADCAST = ("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", "k:", "NOLOOP")
 
 
@@ -747,7 +830,7 @@ async def ways_of(crowd: Crowd, servers: dict[str, Server], embedded: Embedded) 
     for server in servers.values():
         filler = await server.wire()
         await filler.exchange(("FUNCTION", "LOAD", "REPLACE", FUNCTIONS))
-        await fill(filler, crowd, "khbi" if server is off else "h")
+        await fill(filler, crowd, "khbio" if server is off else "h")
     ways: dict[str, Any] = {
         "embedded table": embedded,
         "two empty exchanges": Pings(wire),
@@ -769,14 +852,21 @@ async def ways_of(crowd: Crowd, servers: dict[str, Server], embedded: Embedded) 
         ("blobs, a call a partition, replies in bulk", PipelinedBlobs(bulk, crowd)),
     ):
         ways[f"d. cache and {name}, 100% right"] = Cached(crowd, way, 1.0)
+    ways["d. cache and leased hashes of heads, one call, never wrong"] = Cached(
+        crowd, Leased(wire, crowd), 1.0
+    )
     for share in (1.0, 0.5, 0.0):
         for name, kind, greeting in (
             ("tracked", TrackedKeys, TRACKING),
             ("broadcast", Keys, BROADCAST),
         ):
-            ear = await off.wire(greeting, protocol=3, is_bulk=True)
-            announced = Announced(crowd, kind(ear), wire, share)
+            ear = await off.wire(protocol=3, is_bulk=True)
+            announced = Announced(crowd, kind(ear), Keys(wire), greeting, share)
             ways[f"e. keys, {name}, {share:.0%} unchanged"] = announced
+    ear = await off.wire(protocol=3, is_bulk=True)
+    ways["e. hashes, broadcast, another writes as much"] = AnnouncedHashes(
+        crowd, Hashes(ear, crowd), Hashes(wire, crowd)
+    )
     ways["f. HGET, HSET a device"] = Single(wire, crowd)
     found: Ways = {name: (way, off) for name, way in ways.items()}
     for name, server in servers.items():
@@ -799,6 +889,8 @@ async def costs(
             batches = [batch_of(crowd, size, rng) for _ in range(count)]
             rng.shuffle(names)
             for name in names:
+                if "50%" in name and size == 1:
+                    continue
                 way, server = ways[name]
                 cost = found[name][size] if turn >= 0 else Cost()
                 await measure(way, batches, server, cost)
@@ -807,19 +899,15 @@ async def costs(
 
 def tables(found: dict[str, dict[int, Cost]]) -> Iterator[str]:
     """Three tables: the client's processor, the server's, the wall's."""
-    for title, which in (("Client", 0), ("Server", 1), ("Wall", 2)):
-        sizes = list(next(iter(found.values())))
-        yield f"\n{title}, µs a device; in brackets how many times the embedded table's "
-        yield "client.\n\n" if which else "own.\n\n"
-        yield "| way | " + " | ".join(f"batches of {size:,}" for size in sizes) + " |\n"
-        yield "|---|" + "--:|" * len(sizes) + "\n"
+    floors = found["embedded table"]
+    for which in ("client", "server", "wall"):
+        yield f"\n{which.title()}, µs a device:\n\n| way | "
+        yield " | ".join(f"batches of {size:,}" for size in floors) + " |\n|---|"
+        yield "--:|" * len(floors) + "\n"
         for name, by_size in found.items():
-            cells = []
-            for size, cost in by_size.items():
-                floor = found["embedded table"][size].middle()[0]
-                value = cost.middle()[which]
-                cells.append(f"{value:.3g} ({value / floor:.1f})" if value else "")
-            yield f"| {name} | " + " | ".join(cells) + " |\n"
+            if which == "client" or name != "embedded table":
+                cells = [by_size[size].told(which, floors[size]) for size in floors]
+                yield f"| {name} | " + " | ".join(cells) + " |\n"
 
 
 async def weights(binary: str, crowd: Crowd, kinds: str) -> tuple[float, float]:
@@ -909,6 +997,10 @@ async def lines(rounds: int, devices: tuple[int, ...]) -> Any:
     yield f"{os.cpu_count()} cores shared with others, Python {platform.python_version()}, commit "
     yield f"{commit()}, seed {SEED}; `python benchmarks/bench_last_fix.py --rounds {rounds}`.\n\n"
     yield __doc__.split("\n\n", 2)[2]  # type: ignore[union-attr]
+    yield "\nMicroseconds are the least of the rounds; in brackets the median of the rounds' own "
+    yield "ratios to the processor time of the embedded table's `known` and `update`. With d and e "
+    yield "the table is the cache, and its time is in theirs. Client and server are processor "
+    yield "time, the wall is one exchange after another, nothing overlapping.\n"
     crowd = Crowd(device_ids(devices[0]))
     embedded = Embedded(devices[0])
     for name, binary in binaries():
