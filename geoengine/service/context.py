@@ -17,6 +17,7 @@ from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.settings import Settings
+from geoengine.service.siblings import Siblings
 from geoengine.service.worker import Worker
 from geoengine.state.base import State
 
@@ -52,6 +53,7 @@ class Context:
     openapi: bytes = b""
     reload_error: str = ""  # why the catalogue on disk is not the one in force
     is_stopping: bool = False
+    siblings: Siblings | None = None  # where this process is one of several workers
     connection_count: Callable[[], int] = lambda: 0
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
 

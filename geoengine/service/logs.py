@@ -65,14 +65,22 @@ def _render(_logger: object, _method: str, line: Line) -> str:
     return msgspec.json.encode(line).decode()
 
 
-def configure(level: str, stream: TextIO = sys.stderr) -> None:
-    """Send our log and that of the libraries to a stream, as JSON, from this level up."""
+def configure(level: str, stream: TextIO = sys.stderr, **always: Any) -> None:
+    """Send our log and that of the libraries to a stream, as JSON, from this level up.
+
+    ``always`` is what each line says beside its own: which worker of several wrote it.
+    """
+
+    def sign(_logger: object, _method: str, line: Line) -> Line:
+        return {**always, **line}
+
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.format_exc_info,
         _stamp,
+        sign,
         redact,
     ]
     handler = logging.StreamHandler(stream)

@@ -1,13 +1,14 @@
 """What operators see: Prometheus series, counted once a batch.
 
-A registry of its own, so that two services in one process do not share counts. Children of
+Registries of its own, so that two services in one process do not share counts: one for what this
+process does, one for what is true of the state and so of every process over it. Children of
 labelled series are kept, since looking one up costs more than adding to it. No label holds a
 person, a device, a place or a message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
@@ -53,8 +54,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.shared_registry = CollectorRegistry()
         self._series()
         self._gauges()
+        self._shared_gauges()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
 
@@ -77,21 +80,30 @@ class Metrics:
         self.queue_pings = self._gauge("queue_pings", "Pings waiting for the worker")
         self.queue_bytes = self._gauge("queue_bytes", "Bytes waiting for the worker")
         self.connections = self._gauge("connections", "Open connections")
-        self.outbox_pending = self._gauge("outbox_pending", "Messages waiting to be sent")
-        self.outbox_dead = self._gauge("outbox_dead", "Messages given up on")
-        self.outbox_age = self._gauge(
-            "outbox_oldest_age_seconds", "Age of the message that has waited longest"
-        )
-        self.people = self._gauge("people", "Records of people")
-        self.devices = self._gauge("devices", "Devices whose last fix is remembered")
         self.reload_failed = self._gauge("reload_failed", "1 while the catalogue on disk is bad")
         self.book = Gauge(
             "geoengine_book", "The catalogue in force", ["version"], registry=self.registry
         )
 
-    def page(self) -> bytes:
-        """Everything, in Prometheus' text format."""
+    def _shared_gauges(self) -> None:
+        self.outbox_pending = self._shared("outbox_pending", "Messages waiting to be sent")
+        self.outbox_dead = self._shared("outbox_dead", "Messages given up on")
+        self.outbox_age = self._shared(
+            "outbox_oldest_age_seconds", "Age of the message that has waited longest"
+        )
+        self.people = self._shared("people", "Records of people")
+        self.devices = self._shared("devices", "Devices whose last fix is remembered")
+        self.workers_missing = self._shared(
+            "workers_missing", "Workers whose figures are not on this page"
+        )
+
+    def own_page(self) -> bytes:
+        """What this process does, in Prometheus' text format."""
         return generate_latest(self.registry)
+
+    def shared_page(self) -> bytes:
+        """What is true whichever process is asked."""
+        return generate_latest(self.shared_registry)
 
     def count_rejects(self, rejects: Iterable[Reject]) -> None:
         """Count rows that were refused."""
@@ -112,8 +124,44 @@ class Metrics:
     def _gauge(self, name: str, text: str) -> Gauge:
         return Gauge(f"geoengine_{name}", text, registry=self.registry)
 
+    def _shared(self, name: str, text: str) -> Gauge:
+        return Gauge(f"geoengine_{name}", text, registry=self.shared_registry)
+
     def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
         return Histogram(f"geoengine_{name}", text, buckets=buckets, registry=self.registry)
+
+
+def gathered(pages: Mapping[int, bytes]) -> bytes:
+    """The pages of several workers as one: each series says whose it is.
+
+    A page names a series once and its figures right after, so figures are sorted in below the line
+    that they stood below.
+
+    >>> one, two = (b"# TYPE a counter\\na_total %d.0\\n" % total for total in (3, 4))
+    >>> print(gathered({1: one, 2: two}).decode(), end="")
+    # TYPE a counter
+    a_total{worker="1"} 3.0
+    a_total{worker="2"} 4.0
+    """
+    figures: dict[str, list[str]] = {}
+    for worker, page in sorted(pages.items()):
+        below: list[str] = []
+        for line in page.decode().removesuffix("\n").split("\n"):
+            if line.startswith("#"):
+                below = figures.setdefault(line, [])
+            else:
+                below.append(_labelled(line, f'worker="{worker}"'))
+    lines = [line for head, below in figures.items() for line in (head, *below)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _labelled(line: str, label: str) -> str:
+    """A line of a page with one label more."""
+    name, has_labels, rest = line.partition("{")
+    if has_labels:
+        return f"{name}{{{label},{rest}"
+    name, _, figure = line.partition(" ")
+    return f"{name}{{{label}}} {figure}"
 
 
 def without_numbers(reason: str) -> str:

@@ -13,6 +13,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -41,8 +42,10 @@ from geoengine.service.metrics import Metrics
 from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
+from geoengine.service.routes.operate import own_page
 from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
+from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.worker import Worker
 from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.loop import amend
@@ -137,6 +140,7 @@ class Service:
             settings.host,
             settings.port,
             max_connections=settings.max_connections,
+            reuse_port=settings.workers > 1,
             keepalive_timeout=settings.keepalive_s,
             lingering_time=2.0,  # a refused body is read this long, so that its sender hears why
             auto_decompress=False,
@@ -148,7 +152,11 @@ class Service:
         hall = self.hall = Hall(self.context, INGEST)
         self.context.connection_count = lambda: listener.connection_count() + hall.guest_count()
         if settings.ingest_port is not None:
-            self.ingest_port = await hall.open(Connection, settings.host, settings.ingest_port)
+            self.ingest_port = await hall.open(
+                Connection, settings.host, settings.ingest_port, reuse_port=settings.workers > 1
+            )
+        if self.context.siblings is not None:
+            await self.context.siblings.open()
         return listener.port
 
     async def _close_doors(self) -> None:
@@ -157,6 +165,8 @@ class Service:
         if self.hall is not None:
             waiting.append(self.hall.close(self.context.settings.stop_s))
         await asyncio.gather(*waiting)
+        if self.context.siblings is not None:
+            self.context.siblings.close()
 
     async def _keep_house(self) -> None:
         """Write what is not yet on disk every few seconds, drop what is too old every hour."""
@@ -279,6 +289,8 @@ def assemble(
     )
     worker.on_commit = lambda outcome: dispatcher.wake() if outcome.sends else None
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, clock.now_ms)
+    if (berth := berth_of(environ)) is not None:
+        context.siblings = Siblings(berth, partial(own_page, context))
     runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)
     reloader = Reloader(Path(settings.config), context)
     service = Service(context, dispatcher, reloader, runner, levers, environ)

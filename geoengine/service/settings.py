@@ -6,6 +6,7 @@ name in capitals. Keys are not among them (see `auth`), so that settings can be 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Annotated, Any
@@ -20,6 +21,8 @@ PREFIX = "GEOENGINE_"
 Count = Annotated[int, Meta(ge=1)]
 Duration = Annotated[float, Meta(gt=0)]
 Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0 takes a free one
+Workers = Annotated[int, Meta(ge=1, le=256)]  # a slip of the finger is no fork bomb
+ONE_A_CORE = "auto"  # a number of workers, written as a word
 
 
 class SettingsError(GeoengineError):
@@ -27,7 +30,10 @@ class SettingsError(GeoengineError):
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Where to listen, what to read, and the limits; beyond each limit there is an answer."""
+    """Where to listen, what to read, and the limits; beyond each limit there is an answer.
+
+    The limits are those of one process: of several workers each has its own.
+    """
 
     config: str = "config"
     state: str = ""  # empty: what the catalogue's `engine.state` says
@@ -35,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     ingest_port: Port | None = None  # of the lean ingest listener; None: there is none
+    workers: Workers = 1  # processes on one port; more than one need a state that can be shared
     log_level: str = "info"
 
     max_body_bytes: Count = 1 << 20  # 413; some ten thousand pings
@@ -67,6 +74,8 @@ def from_environment(environ: Mapping[str, str], flags: Mapping[str, Any]) -> Se
         if environ.get(PREFIX + name.upper(), "") != ""
     }
     raw |= {name: value for name, value in flags.items() if value is not None}
+    if raw.get("workers") == ONE_A_CORE:
+        raw["workers"] = len(os.sched_getaffinity(0))
     try:
         return msgspec.convert(raw, Settings, strict=False)
     except msgspec.ValidationError as error:

@@ -171,7 +171,7 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
-        self._horizon.touch(await self._writing.write(commit))
+        self._horizon.expect(await self._writing.write(commit))
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People of partitions held whose next deadline has passed, the longest overdue first."""
@@ -195,6 +195,7 @@ class RedisState:
             for number, told in replies.items()
             for name, at_ms in zip(told[::2], told[1::2], strict=True)
         ]
+        self._horizon.touch(number for number, told in replies.items() if not told)
         return sorted(found)[:limit]
 
     # --- the outbox -----------------------------------------------------------------------------

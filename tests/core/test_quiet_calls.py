@@ -14,7 +14,8 @@ from geoengine.core import quiet, stays, track, units
 from geoengine.core.columns import NEVER_MS, STAYS_MAX, Fixes
 from geoengine.core.quiet import _columns
 from geoengine.core.space import geodesy, near, plane, tables, ways
-from geoengine.state.embedded import device_index, people
+from geoengine.state import flags
+from geoengine.state.embedded import device_index
 from tests.core.roads import COMPILED, Ground, Shape
 from tests.core.world import LAT, LON, NOON_MS, Walk, spot
 
@@ -33,9 +34,9 @@ REPEATED = {
     "UNKNOWN": device_index.UNKNOWN,
     "LEFT": device_index._LEFT,
     "FIRST_ROW": device_index.FIRST_ROW,
-    "IS_LOCATED": people.IS_LOCATED,
-    "IS_OBSERVED": people.IS_OBSERVED,
-    "HAS_REFUSED": people.HAS_REFUSED,
+    "IS_LOCATED": flags.IS_LOCATED,
+    "IS_OBSERVED": flags.IS_OBSERVED,
+    "HAS_REFUSED": flags.HAS_REFUSED,
     "STAYS_MAX": STAYS_MAX,
     "NEVER_MS": NEVER_MS,
     "LAG_MAX_MS": stays.LAG_MAX_MS,
@@ -127,7 +128,7 @@ def tables_of() -> tuple[Columns, Columns, Columns]:
         np.full(rows, NOON_MS),
         np.full(rows, -1, np.int32),
         np.zeros(rows, np.int8),
-        np.full(rows, people.IS_LOCATED, np.uint8),
+        np.full(rows, flags.IS_LOCATED, np.uint8),
         np.zeros(rows, np.uint32),
         np.zeros(rows, np.int32),
     )

@@ -73,3 +73,11 @@ def test_lines_of_libraries_and_tracebacks_are_cleaned_too(lines: io.StringIO) -
     assert "ValueError" in told["exception"]
     assert "48.858" not in lines.getvalue()
     assert "ann@" not in lines.getvalue()
+
+
+def test_every_line_says_which_worker_wrote_it(lines: io.StringIO) -> None:
+    configure("info", lines, worker=2)
+    logger("test").info("ours")
+    logging.getLogger("theirs").warning("not ours")
+    logger("test").info("of another", worker=3)
+    assert [json.loads(line)["worker"] for line in lines.getvalue().splitlines()] == [2, 2, 3]

@@ -25,6 +25,7 @@ async def test_health_tells_what_is_served(tmp_path: Path) -> None:
         told = await client.using(None).ok("GET", "/healthz")
         assert (told["status"], told["stores"], told["zones"]) == ("ok", 2, 4)
         assert told["book_version"]
+        assert not {"worker", "workers"} & told.keys()  # it is by itself
         assert (await client.using(None).ok("GET", "/readyz"))["status"] == "ok"
         client.service.context.is_stopping = True
         status, told, _ = await client.call("GET", "/readyz")
@@ -54,6 +55,7 @@ async def test_metrics_count_what_happened(tmp_path: Path) -> None:
             "geoengine_outbox_pending 0.0",
             "geoengine_outbox_oldest_age_seconds 0.0",
             "geoengine_people 1.0",
+            "geoengine_workers_missing 0.0",
         ):
             assert line in told, line
 

@@ -1,4 +1,4 @@
-"""What a state's URL says, and what its faults do not."""
+"""What a state's URL says, what a Cluster says of itself, and how a call is written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from geoengine.core.errors import ConfigurationError
 from geoengine.state.shared.topology import has_replica, read_slots, redirected
 from geoengine.state.shared.urls import Address, Target, parse_url
+from geoengine.state.shared.wire import FEW, pack, pack_call
 
 HOME = Address("127.0.0.1", 6379)
 READ = {
@@ -136,3 +137,13 @@ def test_a_replica_counts_until_the_majority_gives_it_up(
         flags, primary = row.split()
         rows.append(f"c 127.0.0.1:7002@17002,host {flags} {primary} 0 0 1 connected")
     assert has_replica("\n".join(rows) + "\n") is is_waited_for
+
+
+@pytest.mark.parametrize("key_count", [0, 1, FEW, FEW + 1, 64 * FEW])
+@pytest.mark.parametrize("args", [(), (b"\x00\r\n", "é", 0, -17), (b"x" * 100_000,)])
+def test_a_call_is_packed_as_hiredis_packs_it(key_count: int, args: tuple[bytes | str | int, ...]):
+    keys = tuple(f"t:{{p{i}}}:é" for i in range(key_count))
+    for _ in range(2):
+        assert pack_call(b"look_1", keys, args) == pack(
+            (b"FCALL", b"look_1", key_count, *keys, *args)
+        )

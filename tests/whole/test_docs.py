@@ -24,7 +24,8 @@ def test_every_setting_is_documented(setting: str):
 
 
 def test_every_series_is_documented():
-    page = Metrics().page().decode()
+    metrics = Metrics()
+    page = (metrics.own_page() + metrics.shared_page()).decode()
     series = {
         name.removesuffix("_total") for name in re.findall(r"^# TYPE (geoengine_\w+)", page, re.M)
     }

@@ -63,15 +63,19 @@ class Hall:
 
     # --- its life --------------------------------------------------------------------------------
 
-    async def open(self, guest: Callable[[Hall], Guest], host: str, port: int) -> int:
-        """Listen; the port."""
+    async def open(
+        self, guest: Callable[[Hall], Guest], host: str, port: int, *, reuse_port: bool = False
+    ) -> int:
+        """Listen; the port. With ``reuse_port`` other processes may listen on it too."""
 
         def welcome() -> asyncio.Protocol:
             is_full = self._context.connection_count() >= self._context.settings.max_connections
             return Refusal() if is_full else guest(self)
 
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(welcome, host, port, backlog=BACKLOG)
+        self._server = await loop.create_server(
+            welcome, host, port, backlog=BACKLOG, reuse_port=reuse_port
+        )
         self._sweeping = loop.create_task(self._sweep(), name="sweep")
         return int(self._server.sockets[0].getsockname()[1])
 

@@ -89,7 +89,10 @@ class Refusal(asyncio.Protocol):
 
 
 class Listener(web.TCPSite):
-    """A listening socket that holds at most so many connections."""
+    """A listening socket that holds at most so many connections.
+
+    With ``reuse_port`` other processes may listen on the same port, and each connection is one's.
+    """
 
     def __init__(
         self,
@@ -98,9 +101,10 @@ class Listener(web.TCPSite):
         port: int,
         *,
         max_connections: int,
+        reuse_port: bool = False,
         **connection_options: Any,
     ) -> None:
-        super().__init__(runner, host, port, backlog=BACKLOG)
+        super().__init__(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port)
         self._max_connections = max_connections
         self._options = connection_options
 
@@ -119,6 +123,10 @@ class Listener(web.TCPSite):
         """Listen."""
         await web.BaseSite.start(self)
         self._server = await asyncio.get_running_loop().create_server(
-            self._connection, self._host, self._port, backlog=self._backlog
+            self._connection,
+            self._host,
+            self._port,
+            backlog=self._backlog,
+            reuse_port=self._reuse_port,
         )
         self._bound_port = self._server.sockets[0].getsockname()[1]

@@ -206,6 +206,8 @@ class Health(Struct, omit_defaults=True):
     campaigns: int
     reload_error: str = ""
     trouble: str = ""
+    worker: int = 0  # which of several answered, from 1
+    workers: int = 0
 
 
 class Welcome(Struct):

@@ -8,7 +8,6 @@ from typing import Literal
 import msgspec
 
 from geoengine.core.calendar import rfc3339
-from geoengine.service import metrics as metrics_page
 from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.wire import (
     Health,
@@ -19,6 +18,7 @@ from geoengine.service.http.wire import (
     SendOut,
     Welcome,
 )
+from geoengine.service.metrics import CONTENT_TYPE, gathered
 from geoengine.state.base import SentRow
 
 REVIVED_FOR_MS = 86_400_000  # a message tried again by hand has a day
@@ -52,11 +52,27 @@ async def get_readyz(context: Context, _call: Call) -> Answer:
 
 
 async def get_metrics(context: Context, _call: Call) -> Answer:
-    """Prometheus."""
+    """Prometheus: of one process, or of all workers, whichever was asked."""
+    page = own_page(context)
+    if (siblings := context.siblings) is not None:
+        pages = await siblings.pages()
+        context.metrics.workers_missing.set(siblings.berth.count - 1 - len(pages))
+        page = gathered(pages | {siblings.berth.number: page})
+    return Answer(page + await _shared_page(context), content_type=CONTENT_TYPE)
+
+
+def own_page(context: Context) -> bytes:
+    """The metrics of this process alone."""
     metrics = context.metrics
     metrics.queue_pings.set(context.intake.ping_count)
     metrics.queue_bytes.set(context.intake.body_bytes)
     metrics.connections.set(context.connection_count())
+    return metrics.own_page()
+
+
+async def _shared_page(context: Context) -> bytes:
+    """The metrics of the state."""
+    metrics = context.metrics
     stats = await context.state.stats()
     metrics.outbox_pending.set(stats.pending_count)
     metrics.outbox_dead.set(stats.dead_count)
@@ -65,7 +81,7 @@ async def get_metrics(context: Context, _call: Call) -> Answer:
     metrics.outbox_age.set(age_ms / 1_000)
     metrics.people.set(stats.record_count)
     metrics.devices.set(stats.device_count)
-    return Answer(metrics.page(), content_type=metrics_page.CONTENT_TYPE)
+    return metrics.shared_page()
 
 
 async def get_openapi(context: Context, _call: Call) -> Answer:
@@ -100,6 +116,8 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
         context.reload_error,
         context.worker.trouble,
     )
+    if (siblings := context.siblings) is not None:
+        health.worker, health.workers = siblings.berth.number, siblings.berth.count
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
 
 

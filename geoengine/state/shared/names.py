@@ -13,7 +13,7 @@ import numpy as np
 
 from geoengine.core.columns import Known
 from geoengine.state.shared.partitions import Partitions
-from geoengine.state.shared.rows import ROW, known_of, record_of
+from geoengine.state.shared.rows import ROW, Looks, known_of, record_of
 
 REMEMBERED_MAX: Final = 1_000_000
 ROUNDS_MAX: Final = 4  # remembered, told otherwise, at home, at the owner's
@@ -25,6 +25,7 @@ class Names:
     def __init__(self, partitions: Partitions) -> None:
         self._partitions = partitions
         self._owner_of: dict[str, str] = {}
+        self.looks = Looks()
 
     def learn(self, name: str, owner: str) -> None:
         """Remember whose a name is."""
@@ -99,4 +100,5 @@ class _Look:
             strayed.append(row)
 
     def known(self) -> Known:
-        return known_of(self._ids, self._owners, self._table.tobytes(), self._suspects, self._times)
+        slots = self._names.looks.keep(self._table)
+        return known_of(self._ids, self._owners, self._table, slots, self._suspects, self._times)

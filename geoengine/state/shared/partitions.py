@@ -16,15 +16,38 @@ from geoengine.state.shared.link import Call, Link
 
 COUNT: Final = 256
 COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
-# In the order in which the functions number them.
-KEYS: Final = (
-    "people", "due", "names", "last_a", "last_b", "meta",
-    "sends", "hands", "wait", "mail", "pending", "settled", "said", "saying", "ops_a", "ops_b",
-)  # fmt: skip
-FEW: Final = frozenset(
-    ("look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page")
-)
-FEW_COUNT: Final = 6
+_LAST: Final = ("last_a", "last_b")
+_ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
+# What each function may touch.
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "look": ("people", "names", *_LAST),
+    "note": ("people", "names", *_LAST),
+    "load": ("people", *_LAST),
+    "home": ("people", "names", *_LAST),
+    "settle_in": ("names", *_LAST),
+    "move_out": ("names", *_LAST),
+    "leave_home": ("names", *_LAST),
+    "page": ("people",),
+    "commit": (
+        "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
+        "settled", "said", "saying", "ops_a", "ops_b",
+    ),
+    "sweep": ("due", "wait"),
+    "overdue": ("due",),
+    "peek": ("wait",),
+    "take": ("sends", "hands", "wait"),
+    "begin": ("hands", "people", *_LAST),
+    "begun": ("mail", "hands"),
+    "settle": _ROW,
+    "held": ("hands",),
+    "free": ("hands", "sends", "wait"),
+    "list": _ROW,
+    "revive": _ROW,
+    "decisions": ("said",),
+    "erase": ("people", "due", "names", *_LAST, *_ROW, "mail", "said", "saying"),
+    "trim": (*_ROW, "mail", "said", "saying"),
+    "sizes": ("people", *_LAST, "wait", "meta", "pending", "due", "hands"),
+}  # fmt: skip
 AT_ONCE: Final = 64  # partitions in one call: nobody else is served meanwhile
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -38,8 +61,7 @@ class Partitions:
         self.count = count
         self._link = link
         self._at_once = 1 if link.is_cluster else AT_ONCE
-        tags = [f"{link.prefix}:{{p{number}}}:" for number in range(count)]
-        self._keys = [tuple(tag + key for key in KEYS) for tag in tags]
+        self._tags = [f"{link.prefix}:{{p{number}}}:" for number in range(count)]
 
     def of(self, name: str) -> int:
         """The partition of a person, or the home of a device."""
@@ -60,12 +82,12 @@ class Partitions:
         ``is_write``: replicas hold it when this returns, where there are any. Raises
         `StateUnavailable` when not all could be done; some may have been.
         """
-        numbers = list(requests)
-        width = FEW_COUNT if function in FEW else len(KEYS)
-        calls = []
+        numbers, calls, tags = list(requests), [], self._tags
+        # Outside a Cluster one key tells which partition is meant.
+        touched = KEYS[function] if self._link.is_cluster else KEYS[function][:1]
         for start in range(0, len(numbers), self._at_once):
             some = numbers[start : start + self._at_once]
-            keys = tuple(key for number in some for key in self._keys[number][:width])
+            keys = tuple(tags[number] + key for number in some for key in touched)
             calls.append(Call(function, keys, tuple(_pack(requests[number]) for number in some)))
         replies = await self._link.call(calls, is_write=is_write) if calls else []
         flat = (share for reply in replies for share in reply)

@@ -14,8 +14,20 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
-from geoengine.core.columns import STAYS_MAX, Known, LastFixes, Rests, Spot, Stays, keys_of
+from geoengine.core.columns import (
+    STAYS_MAX,
+    Bools,
+    Known,
+    LastFixes,
+    Longs,
+    Rests,
+    Spot,
+    Stays,
+    keys_of,
+    rows_where,
+)
 from geoengine.core.record import Change, Decision, Record, Send
 from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
@@ -40,13 +52,13 @@ ANY_TURN: Final = 0xFFFF_FFFF  # in place of a turn: whatever is there
 # A stay is put into the record by the first fix after so long: after a crash of the servers, which
 # keep last fixes in memory only, a visit may fall silent that much too early.
 KEPT_MS: Final = 5 * MINUTE_MS
+LOOKED_MAX: Final = 1 << 18  # rows looked up and not yet written; a batch has some ten thousand
+_LOOK_SHIFT: Final = 20  # no batch has more rows
 
 _SPOT = Layout("<dddq")
 _HEAD = Layout("<QBB")
 _STANDING = Layout(f"<B3xIi4xq{STAYS_MAX}q")
 _ENTRY = Layout("<dI")
-LAG = Layout("<i")
-TURN = Layout("<I")
 
 pack = msgspec.msgpack.Encoder().encode
 _unpack_record = msgspec.msgpack.Decoder(Record).decode
@@ -68,13 +80,51 @@ def binary(value: bytes) -> Raw:
 assert FIX.itemsize == FIX_BYTES and ROW.itemsize == FIX_BYTES + _STANDING.size
 
 
+Rows = NDArray[np.void]  # of `ROW`
+
 # --- devices ------------------------------------------------------------------------------------
+
+
+class Looks:
+    """Rows as they were looked up, until they are written: what their fixes do not change goes back
+    as it came. The oldest are forgotten, and who comes to write them is told to look again.
+    """
+
+    def __init__(self) -> None:
+        self._tables: dict[int, Rows] = {}
+        self._count = 0
+        self._row_count = 0
+
+    def keep(self, table: Rows) -> Longs:
+        """Keep these; what to ask for each by."""
+        self._count += 1
+        self._tables[self._count] = table
+        self._row_count += len(table)
+        while self._row_count > LOOKED_MAX and len(self._tables) > 1:
+            self._row_count -= len(self._tables.pop(next(iter(self._tables))))
+        return (self._count << _LOOK_SHIFT) + np.arange(len(table))
+
+    def rows(self, slots: Longs) -> tuple[Rows, Bools]:
+        """Copies of rows by what `keep` said; and of which ones there is no more."""
+        found, is_gone = np.zeros(len(slots), ROW), np.zeros(len(slots), bool)
+        numbers = slots >> _LOOK_SHIFT
+        for number in np.unique(numbers).tolist():
+            mine = rows_where(numbers == number)
+            if number < 0:
+                continue  # never looked up
+            table = self._tables.get(number)
+            if table is None:
+                is_gone[mine] = True
+            else:
+                found[mine] = table[slots[mine] & ((1 << _LOOK_SHIFT) - 1)]
+        return found, is_gone
 
 
 def known_of(
     device_ids: list[str],
     person_ids: list[str],
-    rows: bytes,
+    table: Rows,
+    slots: Longs,
     suspects: dict[int, bytes],
     times: dict[int, int],
 ) -> Known:
@@ -83,14 +133,14 @@ def known_of(
     Parameters
     ----------
     device_ids, person_ids : list, length P
-    rows : bytes
-        P rows of `ROW`.
+    table : `ROW`, shape (P,)
+    slots : int64, shape (P,)
+        Where the table is kept: `Looks`.
     suspects
         By row: a suspect fix.
     times
         By row: up to when the record knows of a device that has no row.
     """
-    table = np.frombuffer(rows, ROW)
     keys, flags = keys_of(device_ids), table["flags"]
     fix_ms = table["fix_ms"].astype(np.int64)
     for ix, at_ms in times.items():
@@ -103,7 +153,7 @@ def known_of(
     return Known(
         person_ids=person_ids,
         device_keys=keys,
-        slot_ix=table["turn"].astype(np.int64),
+        slot_ix=slots,
         is_located=(flags & IS_LOCATED).astype(bool),
         has_refused=(flags & HAS_REFUSED).astype(bool),
         has_record=(flags & IS_OBSERVED).astype(bool),
@@ -126,37 +176,32 @@ def known_of(
 class Bodies:
     """The last fixes of a commit as the functions take them, share by share."""
 
-    def __init__(self, last: LastFixes, rests: Rests | None) -> None:
+    def __init__(self, last: LastFixes, rests: Rests | None, looks: Looks) -> None:
         self._last = last
-        turns = np.where(last.slot_ix < 0, ANY_TURN, last.slot_ix)
-        self._lags: dict[int, bytes] = {}
-        if rests is not None:
-            turns[rests.last_ix] = rests.turn
-            lags = zip(rests.last_ix.tolist(), rests.lag_ms.tolist(), strict=True)
-            self._lags = {ix: LAG.pack(lag_ms) for ix, lag_ms in lags}
-        body = np.zeros(len(last), FIX)
-        is_any = turns == ANY_TURN
-        body["turn"] = np.where(is_any, ANY_TURN, (turns + 1) % ANY_TURN)
-        body["suspects"] = last.suspect_count
+        self.person_ids = last.person_ids
+        rows, is_gone = looks.rows(last.slot_ix)
+        self.lost = [last.person_ids[row] for row in rows_where(is_gone).tolist()]
+        turns = np.where(last.slot_ix < 0, ANY_TURN, rows["turn"])
+        rows["turn"] = np.where(turns == ANY_TURN, ANY_TURN, (turns + 1) % ANY_TURN)
+        rows["suspects"] = last.suspect_count
         for name in ("fix_ms", "lon_deg", "lat_deg", "accuracy_m"):
-            body[name] = getattr(last, name)
+            rows[name] = getattr(last, name)
+        if rests is not None:
+            rows["lag_ms"][rests.last_ix] = rests.lag_ms
         self._turns = turns.astype("<u4")
-        self._body = body
+        self._rows = rows
 
     def share(self, rows: list[int]) -> list[Any]:
         """The rows of one partition: see ``compared`` in the functions."""
         last, picked = self._last, np.array(rows, np.intp)
         owners: list[int | str] = []
-        lags: list[int | Raw] = []
         suspects: list[int | Raw] = []
-        devices = [last.device_ids[row] for row in rows]
-        for nth, row in enumerate(rows, 1):
-            if (owner := last.person_ids[row]) != last.device_ids[row]:
-                owners += (nth, owner)
-        if self._lags:
-            for nth, row in enumerate(rows, 1):
-                if (lag := self._lags.get(row)) is not None:
-                    lags += (nth, binary(lag))
+        device_ids, person_ids = last.device_ids, last.person_ids
+        devices = [device_ids[row] for row in rows]
+        if devices != (people := [person_ids[row] for row in rows]):
+            for nth, (device, owner) in enumerate(zip(devices, people, strict=True), 1):
+                if owner != device:
+                    owners += (nth, owner)
         if last.suspects:
             for nth, row in enumerate(rows, 1):
                 if last.suspect_count[row] > 0:
@@ -166,8 +211,7 @@ class Bodies:
             devices,
             owners,
             binary(self._turns[picked].tobytes()),
-            binary(self._body[picked].tobytes()),
-            lags,
+            binary(self._rows[picked].tobytes()),
             suspects,
         ]
 

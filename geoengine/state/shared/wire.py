@@ -28,6 +28,9 @@ pack: Callable[[Words], bytes] = hiredis.pack_command  # type: ignore[assignment
 
 FIRST_WAIT_S: Final = 0.02
 LAST_WAIT_S: Final = 1.0
+FEW: Final = (
+    16  # keys that are kept packed together; more are those of several partitions, in any mix
+)
 
 
 class Broken(Exception):
@@ -54,24 +57,29 @@ class _Parser(redis_py.DefaultParser):  # type: ignore[valid-type,misc]
         return Refusal(response)
 
 
-@lru_cache(maxsize=16_384)
-def _opening(name: bytes, keys: tuple[str, ...]) -> bytes:
-    """All of a call but its arguments, and without the count of its words."""
-    _, _, opening = pack((b"FCALL", name, len(keys), *keys)).partition(b"\r\n")
-    return opening
+def _packed(word: Word) -> bytes:
+    text = word if isinstance(word, bytes) else str(word).encode()
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+_packed_key = lru_cache(maxsize=65_536)(_packed)  # sixteen keys for each of 4,096 partitions
+
+
+@lru_cache(maxsize=8_192)
+def _packed_few(keys: tuple[str, ...]) -> bytes:
+    return b"".join(map(_packed_key, keys))
 
 
 def pack_call(name: bytes, keys: tuple[str, ...], args: Words) -> bytes:
     """A call of a server-side function, packed.
 
-    The same functions are called with the same keys over and over: to keep how they begin makes a
-    small call five times cheaper to pack than hiredis does it.
+    The same keys are named over and over, a partition's always together: to keep them packed
+    spares half to two thirds of what hiredis takes.
     """
-    parts = [b"*%d\r\n%b" % (3 + len(keys) + len(args), _opening(name, keys))]
-    for arg in args:
-        word = arg if isinstance(arg, bytes) else str(arg).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(word), word))
-    return b"".join(parts)
+    count = 3 + len(keys) + len(args)
+    opening = b"*%d\r\n$5\r\nFCALL\r\n%b%b" % (count, _packed_key(name), _packed_key(len(keys)))
+    named = _packed_few(keys) if len(keys) <= FEW else b"".join(map(_packed_key, keys))
+    return b"".join([opening, named, *map(_packed, args)])
 
 
 def jittered_s(wait_s: float, rng: random.Random) -> float:

@@ -1,14 +1,17 @@
 #!lua name=geoengine_VERSION
 -- What all functions share. A call is about one or more partitions (more than one only where there
--- is no Cluster): so many keys each, in the order below, and one msgpack argument each. Every key a
--- function may touch is declared, so that a slot on the move answers TRYAGAIN and never shows half.
-
+-- is no Cluster), each with one msgpack argument. In a Cluster every key that a function may touch is
+-- declared, so that a slot on the move answers TRYAGAIN and never shows half; elsewhere one of each
+-- partition's, for what is declared is paid for each time.
 -- Nothing of Lua's own is there while the library is loaded, only inside its functions.
 
 local PEOPLE, DUE, NAMES, LAST_A, LAST_B, META = 1, 2, 3, 4, 5, 6
 local SENDS, HANDS, WAIT, MAIL, PENDING, SETTLED, SAID, SAYING, OPS_A, OPS_B =
   7, 8, 9, 10, 11, 12, 13, 14, 15, 16
-local FEW_KEYS, ALL_KEYS = 6, 16
+local KEYS_BY_NUMBER = {
+  'people', 'due', 'names', 'last_a', 'last_b', 'meta', 'sends', 'hands', 'wait', 'mail', 'pending',
+  'settled', 'said', 'saying', 'ops_a', 'ops_b',
+}
 
 -- A person's row: version (8 bytes), flags (1), length of the name of the device whose last fix their
 -- presence goes on with (1), that name, the packed record.
@@ -29,12 +32,14 @@ local ANY_TURN = '\255\255\255\255'
 
 local CHUNK = 2000 -- Lua hands over no more than some 8,000 values at once
 
-local function shares(key_count, body)
+local function shares(body)
   return function(keys, args)
-    local replies = {}
+    local replies, step = {}, #keys / #args
     for share = 1, #args do
-      local k = {}
-      for i = 1, key_count do k[i] = keys[(share - 1) * key_count + i] end
+      local tag = string.match(keys[(share - 1) * step + 1], '^.-}:')
+      local k = setmetatable({}, {
+        __index = function(_, number) return tag .. KEYS_BY_NUMBER[number] end,
+      })
       replies[share] = body(k, cmsgpack.unpack(args[share]))
     end
     return replies
@@ -53,10 +58,13 @@ local function hmget(key, fields)
   return found
 end
 
-local function hset(key, pairs_)
+local function hset(key, pairs_) -- how many fields are new
+  local count = 0
   for from = 1, #pairs_, CHUNK do
-    redis.call('HSET', key, unpack(pairs_, from, math.min(from + CHUNK - 1, #pairs_)))
+    local to = math.min(from + CHUNK - 1, #pairs_)
+    count = count + redis.call('HSET', key, unpack(pairs_, from, to))
   end
+  return count
 end
 
 local function hdel(key, fields)
@@ -89,17 +97,13 @@ local function has(list, wanted)
   return false
 end
 
--- Two hashes take turns: when the one that is written is full, the other is emptied and written
--- instead. What has not been touched for a whole round is gone then: bounded, least recent first.
-local function generations(k, a, b, name)
-  if redis.call('HGET', k[META], name) == 'b' then return k[b], k[a], 'a' end
-  return k[a], k[b], 'b'
-end
-
-local function turn_over(k, a, b, name, limit)
-  local now, before, other = generations(k, a, b, name)
-  if redis.call('HLEN', now) > limit then
-    redis.call('UNLINK', before)
-    redis.call('HSET', k[META], name, other)
-  end
+-- Two hashes take turns: when the one that is written is full, it takes the place of the other, and
+-- a new one begins. What has not been touched for a whole round is gone then: bounded, least recent
+-- first. Replicas and the file, which have not all of it, begin anew.
+local function turn_over(k, a, b, limit)
+  if redis.call('HLEN', k[a]) <= limit then return end
+  redis.call('UNLINK', k[b])
+  redis.set_repl(redis.REPL_NONE)
+  redis.call('RENAME', k[a], k[b])
+  redis.set_repl(redis.REPL_ALL)
 end

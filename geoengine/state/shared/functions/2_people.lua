@@ -1,8 +1,7 @@
 -- People: what is known of who sends a fix, last fixes, records.
 
 local function rows_of(k, devices)
-  local now, before = generations(k, LAST_A, LAST_B, 'last')
-  local rows = hmget(now, devices)
+  local rows = hmget(k[LAST_A], devices)
   local missing, at = {}, {}
   for i = 1, #devices do
     if not rows[i] then
@@ -10,8 +9,8 @@ local function rows_of(k, devices)
       at[#at + 1] = i
     end
   end
-  if #missing > 0 and redis.call('EXISTS', before) == 1 then
-    local found = hmget(before, missing)
+  if #missing > 0 then
+    local found = hmget(k[LAST_B], missing)
     for j = 1, #missing do rows[at[j]] = found[j] end
   end
   return rows
@@ -87,23 +86,38 @@ local function look(k, q)
   return {table.concat(out), extras}
 end
 
--- Rows to be written: {devices, {i, owner, ...}, turns expected, first 40 bytes each, {i, lag, ...} of
--- people at rest, {i, suspect, ...}}. Whose row has moved on is put into `lost`.
+-- Whether a row still has the turn expected, the i-th of these.
+local function has_turn(row, turns, i)
+  local a, b, c, d = string.byte(row, 1, 4)
+  local e, f, g, h = string.byte(turns, 4 * i - 3, 4 * i)
+  return a == e and b == f and c == g and d == h
+end
+
+-- Rows to be written: {devices, {i, owner, ...}, turns expected, rows whole, {i, suspect, ...}}. While
+-- its turn stands nobody has changed anything of a row. Whose has moved on is put into `lost`.
 local function compared(k, r, lost)
   local devices, turns, bodies = r[1], r[3], r[4]
-  local plan = {devices = devices, owner_at = {}, lag_at = {}, suspect_at = {}, bodies = bodies}
-  for j = 1, #r[2], 2 do plan.owner_at[r[2][j]] = r[2][j + 1] end
-  for j = 1, #r[5], 2 do plan.lag_at[r[5][j]] = r[5][j + 1] end
-  for j = 1, #r[6], 2 do plan.suspect_at[r[6][j]] = r[6][j + 1] end
+  local plan = {
+    devices = devices, owner_at = {}, owner_of = {}, suspect_at = {}, bodies = bodies,
+  }
+  for j = 1, #r[2], 2 do
+    plan.owner_at[r[2][j]] = r[2][j + 1]
+    plan.owner_of[devices[r[2][j]]] = r[2][j + 1]
+  end
+  for j = 1, #r[5], 2 do plan.suspect_at[r[5][j]] = r[5][j + 1] end
   plan.stored = rows_of(k, devices)
   for i = 1, #devices do
-    local was, expected = plan.stored[i], string.sub(turns, 4 * i - 3, 4 * i)
-    local turn = was and string.sub(was, 1, 4) or ZERO4
-    local is_done = was and string.sub(was, 1, FIX) == string.sub(bodies, FIX * (i - 1) + 1, FIX * i)
-    local is_lost = expected ~= ANY_TURN and turn ~= expected and not is_done
-    local person = plan.owner_at[i] or devices[i]
-    if not was and not is_lost then is_lost = owner_here(k, devices[i], person) ~= nil end
-    if is_lost then lost[person] = true end
+    local was = plan.stored[i]
+    if not (was and has_turn(was, turns, i)) then
+      local expected = string.sub(turns, 4 * i - 3, 4 * i)
+      local person = plan.owner_at[i] or devices[i]
+      local is_lost = expected ~= ANY_TURN and (was ~= false or expected ~= ZERO4)
+      if is_lost and was then -- unless it was this very call that changed it
+        is_lost = string.sub(was, 1, ROW) ~= string.sub(bodies, ROW * (i - 1) + 1, ROW * i)
+      end
+      if not was and not is_lost then is_lost = owner_here(k, devices[i], person) ~= nil end
+      if is_lost then lost[person] = true end
+    end
   end
   return plan
 end
@@ -120,14 +134,17 @@ local function written(k, plan, lost)
     local person = plan.owner_at[i] or device
     if not lost[person] then
       local was = plan.stored[i]
-      local body = string.sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
-      if string.sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. string.sub(body, 5) end
-      local known = was and string.sub(was, FIX + 1, ROW)
-        or flags_of(k, person) .. NO_STAY
-      local lag = plan.lag_at[i]
-      if lag then known = string.sub(known, 1, 8) .. lag .. string.sub(known, 13) end
+      local body = string.sub(plan.bodies, ROW * (i - 1) + 1, ROW * i)
+      if not was then -- what is on record may have changed since it was asked for
+        body = string.sub(body, 1, FIX) .. flags_of(k, person) .. NO_STAY
+      end
+      if string.sub(body, 1, 4) == ANY_TURN then
+        local known = string.sub(was or body, FIX + 1, ROW)
+        body = next_turn(was or ZERO4) .. string.sub(body, 5, FIX) .. known
+      end
+      local suspect = plan.suspect_at[i]
       fresh[#fresh + 1] = device
-      fresh[#fresh + 1] = body .. known .. (plan.suspect_at[i] or '')
+      fresh[#fresh + 1] = suspect and body .. suspect or body
     end
   end
   return fresh
@@ -137,9 +154,9 @@ end
 local function keep_unlogged(k, fresh, limit)
   if #fresh == 0 then return end
   redis.set_repl(redis.REPL_NONE)
-  hset(generations(k, LAST_A, LAST_B, 'last'), fresh)
+  local new_count = hset(k[LAST_A], fresh)
   redis.set_repl(redis.REPL_ALL)
-  turn_over(k, LAST_A, LAST_B, 'last', limit)
+  if new_count > 0 then turn_over(k, LAST_A, LAST_B, limit) end
 end
 
 local function names_in(lost)
@@ -171,31 +188,31 @@ local function load(k, q)
   return rows
 end
 
--- What is on record of a person shows on their devices. What is logged of it holds no place.
-local function show(k, names, flags, stay_device, standing)
-  local rows, logged, full = rows_of(k, names), {}, {}
-  for i = 1, #names do
-    local row = rows[i]
+-- What is on record of people shows on their devices: {device, flags, standing or nil, its row if
+-- that is known already}. What is logged of it holds no place.
+local function show(k, shown, limit)
+  local asked, at = {}, {}
+  for i, one in ipairs(shown) do
+    if not one[4] then
+      asked[#asked + 1] = one[1]
+      at[#at + 1] = i
+    end
+  end
+  local rows, logged, full = rows_of(k, asked), {}, {}
+  for j, i in ipairs(at) do shown[i][4] = rows[j] end
+  for _, one in ipairs(shown) do
+    local device, row = one[1], one[4]
     if row then
-      local known = names[i] == stay_device and standing
-        or flags .. NO_STAY
+      local known = one[3] or one[2] .. NO_STAY
       local turn = next_turn(row)
-      logged[#logged + 1] = names[i]
+      logged[#logged + 1] = device
       logged[#logged + 1] = turn .. ZERO4 .. string.sub(row, 9, 16) .. NOWHERE .. known
-      full[#full + 1] = names[i]
+      full[#full + 1] = device
       full[#full + 1] = turn .. string.sub(row, 5, FIX) .. known .. string.sub(row, ROW + 1)
     end
   end
-  if #full == 0 then return end
-  local now = generations(k, LAST_A, LAST_B, 'last')
-  hset(now, logged)
-  redis.set_repl(redis.REPL_NONE)
-  hset(now, full)
-  redis.set_repl(redis.REPL_ALL)
-end
-
-local function names_of(k, person)
-  local names = owned(k, person)
-  names[#names + 1] = person
-  return names
+  if #full > 0 then
+    hset(k[LAST_A], logged)
+    keep_unlogged(k, full, limit)
+  end
 end

@@ -1,22 +1,15 @@
 -- A commit's part in one partition.
 
-local function drop_person(k, person)
-  redis.call('HDEL', k[PEOPLE], person)
-  redis.call('ZREM', k[DUE], person)
-  show(k, names_of(k, person), '\0')
-end
-
 -- Somebody at rest was heard of again after the record was loaded: what ends their presence may not
 -- know. {person, version, row, due, device stood with, standing, known up to, is_forgotten}
-local function is_behind(k, change)
-  if change[8] then return false end
-  local row = redis.call('HGET', k[PEOPLE], change[1])
+local function is_behind(k, change, row)
   local length = row and string.byte(row, 10) or 0
-  if length == 0 then return false end
+  if length == 0 or change[8] then return false end
   local device = string.sub(row, 11, 10 + length)
   local last = rows_of(k, {device})[1]
-  if not last or string.sub(last, 65, ROW) == NO_ZONES then return false end
-  if change[5] == device and string.sub(change[6], 25, 48) == string.sub(last, 65, ROW) then return false end
+  local zones = last and string.sub(last, 65, ROW)
+  if not last or zones == NO_ZONES then return false end
+  if change[5] == device and string.sub(change[6], 25, 48) == zones then return false end
   return struct.unpack('<i8', string.sub(last, 9, 16)) > (change[7][device] or -1)
 end
 
@@ -27,7 +20,9 @@ local function find_lost(k, changes, drops, lost)
   for i, change in ipairs(changes) do
     local version = rows[i] and string.sub(rows[i], 1, 8) or NO_VERSION
     local is_device = owners[i] and owners[i] ~= change[1]
-    if version ~= change[2] or is_device or is_behind(k, change) then lost[change[1]] = true end
+    if version ~= change[2] or is_device or is_behind(k, change, rows[i]) then
+      lost[change[1]] = true
+    end
   end
   for _, drop in ipairs(drops) do
     local row = redis.call('HGET', k[PEOPLE], drop[1])
@@ -35,12 +30,57 @@ local function find_lost(k, changes, drops, lost)
   end
 end
 
-local function keep_person(k, change)
-  local person, row, due_ms = change[1], change[3], change[4]
-  if row == '' then return drop_person(k, person) end
-  redis.call('HSET', k[PEOPLE], person, row)
-  if due_ms < 0 then redis.call('ZREM', k[DUE], person) else redis.call('ZADD', k[DUE], due_ms, person) end
-  show(k, names_of(k, person), string.sub(row, 9, 9), change[5], change[6])
+-- People's records, and what shows of them on their devices; `at` has rows written just now.
+local function keep_people(k, changes, drops, lost, at, limit)
+  local names, kept, gone, due, idle, shown = {}, {}, {}, {}, {}, {}
+  for _, change in ipairs(changes) do
+    if not lost[change[1]] then names[#names + 1] = '\1' .. change[1] end
+  end
+  for _, drop in ipairs(drops) do names[#names + 1] = '\1' .. drop[1] end
+  if #names == 0 then return false end
+  local bound, next_ = hmget(k[NAMES], names), 0
+  local function tell(person, flags, device, standing)
+    next_ = next_ + 1
+    local mine = bound[next_] and cmsgpack.unpack(bound[next_]) or {}
+    mine[#mine + 1] = person
+    for _, name in ipairs(mine) do
+      shown[#shown + 1] = {name, flags, name == device and standing or nil, at[name]}
+    end
+  end
+  for _, change in ipairs(changes) do
+    local person, row, due_ms = change[1], change[3], change[4]
+    if not lost[person] then
+      if row == '' then
+        gone[#gone + 1] = person
+        tell(person, '\0')
+      else
+        kept[#kept + 1] = person
+        kept[#kept + 1] = row
+        if due_ms < 0 then
+          idle[#idle + 1] = person
+        else
+          due[#due + 1] = due_ms
+          due[#due + 1] = person
+        end
+        tell(person, string.sub(row, 9, 9), change[5], change[6])
+      end
+    end
+  end
+  for _, drop in ipairs(drops) do
+    gone[#gone + 1] = drop[1]
+    tell(drop[1], '\0')
+  end
+  for _, person in ipairs(gone) do idle[#idle + 1] = person end
+  hset(k[PEOPLE], kept)
+  hdel(k[PEOPLE], gone)
+  for from = 1, #due, CHUNK do
+    redis.call('ZADD', k[DUE], unpack(due, from, math.min(from + CHUNK - 1, #due)))
+  end
+  for from = 1, #idle, CHUNK do
+    redis.call('ZREM', k[DUE], unpack(idle, from, math.min(from + CHUNK - 1, #idle)))
+  end
+  show(k, shown, limit)
+  return true
 end
 
 -- A row of the outbox: how it stands, then the send as first written. How it stands: {person, lever,
@@ -81,7 +121,7 @@ local function add_decision(k, decision, limit_bytes)
   end
   redis.call('HSET', k[SAID], person, said)
   redis.call('ZADD', k[SAYING], 'LT', at_ms, person)
-  redis.call('HINCRBY', k[META], 'said', 1 - gone)
+  return 1 - gone
 end
 
 -- Pending rows of a person by a lever end; who is sending one may still settle it.
@@ -98,17 +138,20 @@ local function cancel(k, person, lever, now_ms)
   end
 end
 
+local OPS_KEPT = 4096
+
 local function done_before(k, op)
   if op == '' then return nil end
-  local now, before = generations(k, OPS_A, OPS_B, 'ops')
-  local done = redis.call('HGET', now, op) or redis.call('HGET', before, op)
+  local done = redis.call('HGET', k[OPS_A], op) or redis.call('HGET', k[OPS_B], op)
   return done and cmsgpack.unpack(done)
 end
 
 local function remember(k, op, answer)
   if op == '' then return end
-  redis.call('HSET', generations(k, OPS_A, OPS_B, 'ops'), op, cmsgpack.pack(answer))
-  turn_over(k, OPS_A, OPS_B, 'ops', 4096)
+  redis.call('HSET', k[OPS_A], op, cmsgpack.pack(answer))
+  if redis.call('HLEN', k[OPS_A]) > OPS_KEPT then
+    redis.call('RENAME', k[OPS_A], k[OPS_B])
+  end
 end
 
 -- {op, now_ms, changes, rows or false, sends, decisions, cancels, devices to forget, bindings, drops,
@@ -125,32 +168,42 @@ local function commit(k, q)
   find_lost(k, changes, q[10], lost)
   local plan = q[4] and compared(k, q[4], lost)
   if #q[9] + #q[10] > 0 and next(lost) then return {names_in(lost), 0} end
-  if plan then keep_unlogged(k, written(k, plan, lost), limits[1]) end
+  local at = {}
+  if plan then
+    local changed, fresh, quiet = {}, written(k, plan, lost), {}
+    for _, change in ipairs(changes) do changed[change[1]] = true end
+    for i = 1, #fresh, 2 do -- those of people who change are written once, with what they show
+      local device = fresh[i]
+      if changed[plan.owner_of[device] or device] then
+        at[device] = fresh[i + 1]
+      else
+        quiet[#quiet + 1] = device
+        quiet[#quiet + 1] = fresh[i + 1]
+      end
+    end
+    keep_unlogged(k, quiet, limits[1])
+  end
   forget(k, q[8])
   for _, binding in ipairs(q[9]) do -- {name, person, its row, or ''}
     bind(k, binding[1], binding[2])
     if binding[3] ~= '' and not rows_of(k, {binding[1]})[1] then
       keep_unlogged(k, {binding[1], string.sub(binding[3], 1, FIX) .. NOTHING_KNOWN}, limits[1])
     end
-    show(k, {binding[1]}, (flags_of(k, binding[2])))
+    show(k, {{binding[1], (flags_of(k, binding[2]))}}, limits[1])
   end
-  local has_happened = not next(lost)
-  for _, change in ipairs(changes) do
-    if not lost[change[1]] then
-      keep_person(k, change)
-      has_happened = true
-    end
-  end
-  for _, drop in ipairs(q[10]) do drop_person(k, drop[1]) end
+  local has_changed = keep_people(k, changes, q[10], lost, at, limits[1])
+  local has_happened = has_changed or not next(lost)
   for _, one in ipairs(q[7]) do
     if not lost[one[1]] then cancel(k, one[1], one[2], now_ms) end
   end
   for _, send in ipairs(q[5]) do
     if not lost[send[2]] then add_send(k, send) end
   end
+  local said = 0
   for _, decision in ipairs(q[6]) do
-    if not lost[decision[1]] then add_decision(k, decision, limits[3]) end
+    if not lost[decision[1]] then said = said + add_decision(k, decision, limits[3]) end
   end
+  if said ~= 0 then redis.call('HINCRBY', k[META], 'said', said) end
   local names = names_in(lost)
   if has_happened then remember(k, op, names) end -- else it may come again, made anew
   return {names, 0}
