@@ -29,7 +29,6 @@ from serving import Served, served
 
 RESULTS = Path(__file__).parent / "results" / "shared.md"
 POST = 500
-LANES = 16
 PATIENCE_S = 120.0  # for posts that have no time limit but their number
 EMBEDDED = "embedded"
 
@@ -40,13 +39,15 @@ class Arrangement:
 
     name: str
     place: keeping.Place
-    services: int = 1
+    services: int = 1  # each on a port of its own, with its share of the connections
+    workers: int = 1  # of each service, on one port, with whatever the kernel gives each
 
 
 ARRANGEMENTS = (
     Arrangement(EMBEDDED, keeping.embedded),
     Arrangement("Valkey, one process", keeping.alone("valkey")),
     Arrangement("Valkey, two processes", keeping.alone("valkey"), services=2),
+    Arrangement("Valkey, two workers on a port", keeping.alone("valkey"), workers=2),
     Arrangement("Redis 7.0, one process", keeping.alone("redis")),
     Arrangement("Cluster of 3+3, one process", keeping.cluster),
 )
@@ -93,15 +94,18 @@ class Runs:
 class Session:
     """Services over one state, and their loads; what was told is kept, to be checked at the end."""
 
-    def __init__(self, services: list[Served], keep: keeping.Keep, workload: Workload) -> None:
+    def __init__(
+        self, services: list[Served], keep: keeping.Keep, workload: Workload, *, lanes: int
+    ) -> None:
         self._services, self._keep, self._workload = services, keep, workload
+        self._lanes = lanes
         self._at = 0
         self._accepted: list[int] = []
         self._told: set[str] = set()
 
     def load(self, count: int, seconds: float, *, size: int, rate: float = 0.0) -> Run:
         """The next ``count`` fixes in posts of ``size``."""
-        phase = Phase.of(self._workload, self._at, self._at + count, lanes=LANES, size=size)
+        phase = Phase.of(self._workload, self._at, self._at + count, lanes=self._lanes, size=size)
         self._at += count
         ports = tuple(service.ingest_port for service in self._services)
         load = run(Job(ports, phase.requests, seconds, rate, is_awake=False))
@@ -137,11 +141,12 @@ def measure(
     )
     with ExitStack() as stack:
         keep = stack.enter_context(arrangement.place(folder / "state"))
+        workers = ("--workers", str(arrangement.workers))
         services = [
-            stack.enter_context(served(workload.config, keep.state))
+            stack.enter_context(served(workload.config, keep.state, options=workers))
             for _ in range(arrangement.services)
         ]
-        session = Session(services, keep, workload)
+        session = Session(services, keep, workload, lanes=options.lanes)
         session.load(options.devices, PATIENCE_S, size=POST)
         if options.profile:
             said = ", ".join(str(service.child.pid) for service in services)
@@ -160,8 +165,8 @@ def page(found: dict[str, Runs], options: argparse.Namespace) -> str:
         f"shared with others (load average {os.getloadavg()[0]:.1f} at the end), Python "
         f"{platform.python_version()}, commit {commit()}; `python benchmarks/bench_shared.py "
         f"--zones {options.zones} --devices {options.devices} --fixes {options.fixes} "
-        f"--rounds {options.rounds}`. Services, servers and the load share the cores; every commit "
-        "is synced before it is acknowledged, everywhere.",
+        f"--lanes {options.lanes} --rounds {options.rounds}`. Services, servers and the load share "
+        "the cores; every commit is synced before it is acknowledged, everywhere.",
         "",
         f"## Posts of {POST}",
         "",
@@ -227,6 +232,9 @@ def main() -> None:
     parser.add_argument("--zones", type=int, default=10_000)
     parser.add_argument("--devices", type=int, default=50_000)
     parser.add_argument("--fixes", type=int, default=200_000)
+    parser.add_argument(
+        "--lanes", type=int, default=16, help="Connections, a post under way on each."
+    )
     parser.add_argument("--rate", type=float, default=200.0)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
