@@ -14,6 +14,7 @@ import numpy as np
 from geoengine.core.columns import Known
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import ROW, Looks, known_of, record_of
+from geoengine.state.shared.seal import Seal
 
 REMEMBERED_MAX: Final = 1_000_000
 ROUNDS_MAX: Final = 4  # remembered, told otherwise, at home, at the owner's
@@ -22,10 +23,10 @@ ROUNDS_MAX: Final = 4  # remembered, told otherwise, at home, at the owner's
 class Names:
     """Devices that stand for people, as far as they have been seen."""
 
-    def __init__(self, partitions: Partitions) -> None:
+    def __init__(self, partitions: Partitions, seal: Seal) -> None:
         self._partitions = partitions
         self._owner_of: dict[str, str] = {}
-        self.looks = Looks()
+        self.looks = Looks(seal)
 
     def learn(self, name: str, owner: str) -> None:
         """Remember whose a name is."""
@@ -60,7 +61,7 @@ class _Look:
         self._ids = device_ids
         self._owners = owners
         self._table = np.zeros(len(device_ids), ROW)
-        self._table["fix_ms"] = -1
+        self._table["fix_ms"], self._table["place"] = -1, np.nan
         self._suspects: dict[int, bytes] = {}
         self._times: dict[int, int] = {}
 
@@ -100,5 +101,8 @@ class _Look:
             strayed.append(row)
 
     def known(self) -> Known:
-        slots = self._names.looks.keep(self._table)
-        return known_of(self._ids, self._owners, self._table, slots, self._suspects, self._times)
+        looks = self._names.looks
+        slots = looks.keep(self._table)
+        return known_of(
+            self._ids, self._owners, self._table, slots, self._suspects, self._times, looks.seal
+        )

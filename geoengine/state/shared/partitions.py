@@ -18,19 +18,20 @@ COUNT: Final = 256
 COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
+_OPS: Final = ("ops_a", "ops_b")
 # What each function may touch.
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "look": ("people", "names", *_LAST),
     "note": ("people", "names", *_LAST),
     "load": ("people", *_LAST),
     "home": ("people", "names", *_LAST),
-    "settle_in": ("names", *_LAST),
+    "settle_in": ("names", "people", "due", *_LAST),
     "move_out": ("names", *_LAST),
     "leave_home": ("names", *_LAST),
     "page": ("people",),
     "commit": (
         "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
-        "settled", "said", "saying", "ops_a", "ops_b",
+        "settled", "said", "saying", *_OPS,
     ),
     "sweep": ("due", "wait"),
     "overdue": ("due",),
@@ -38,13 +39,13 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "take": ("sends", "hands", "wait"),
     "begin": ("hands", "people", *_LAST),
     "begun": ("mail", "hands"),
-    "settle": _ROW,
+    "settle": (*_ROW, *_OPS),
     "held": ("hands",),
     "free": ("hands", "sends", "wait"),
     "list": _ROW,
-    "revive": _ROW,
+    "revive": (*_ROW, *_OPS),
     "decisions": ("said",),
-    "erase": ("people", "due", "names", *_LAST, *_ROW, "mail", "said", "saying"),
+    "erase": ("people", "due", "names", *_LAST, *_ROW, *_OPS, "mail", "said", "saying"),
     "trim": (*_ROW, "mail", "said", "saying"),
     "sizes": ("people", *_LAST, "wait", "meta", "pending", "due", "hands"),
 }  # fmt: skip

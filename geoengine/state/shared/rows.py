@@ -33,12 +33,13 @@ from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import SentRow
 from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, flags_of
+from geoengine.state.shared.seal import Seal
 
 FIX_BYTES: Final = 40
 FIX = np.dtype(
     [
-        ("turn", "<u4"), ("suspects", "i1"), ("free", "V3"), ("fix_ms", "<i8"),
-        ("lon_deg", "<f8"), ("lat_deg", "<f8"), ("accuracy_m", "<f8"),
+        ("turn", "<u4"), ("suspects", "i1"), ("mark", "u1"), ("free", "V2"), ("fix_ms", "<i8"),
+        ("place", "<f8", (2,)), ("accuracy_m", "<f8"),  # lon, lat: sealed where there is a mark
     ]
 )  # fmt: skip
 ROW = np.dtype(
@@ -55,7 +56,7 @@ KEPT_MS: Final = 5 * MINUTE_MS
 LOOKED_MAX: Final = 1 << 18  # rows looked up and not yet written; a batch has some ten thousand
 _LOOK_SHIFT: Final = 20  # no batch has more rows
 
-_SPOT = Layout("<dddq")
+_SPOT = Layout("<B16s7xdq")  # mark, place, accuracy, time
 _HEAD = Layout("<QBB")
 _STANDING = Layout(f"<B3xIi4xq{STAYS_MAX}q")
 _ENTRY = Layout("<dI")
@@ -90,7 +91,8 @@ class Looks:
     as it came. The oldest are forgotten, and who comes to write them is told to look again.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seal: Seal) -> None:
+        self.seal = seal
         self._tables: dict[int, Rows] = {}
         self._count = 0
         self._row_count = 0
@@ -127,6 +129,7 @@ def known_of(
     slots: Longs,
     suspects: dict[int, bytes],
     times: dict[int, int],
+    seal: Seal,
 ) -> Known:
     """What is known of the senders.
 
@@ -142,6 +145,7 @@ def known_of(
         By row: up to when the record knows of a device that has no row.
     """
     keys, flags = keys_of(device_ids), table["flags"]
+    places = seal.show(table["place"], table["fix_ms"], table["mark"])
     fix_ms = table["fix_ms"].astype(np.int64)
     for ix, at_ms in times.items():
         fix_ms[ix] = at_ms
@@ -157,12 +161,12 @@ def known_of(
         is_located=(flags & IS_LOCATED).astype(bool),
         has_refused=(flags & HAS_REFUSED).astype(bool),
         has_record=(flags & IS_OBSERVED).astype(bool),
-        lon_deg=table["lon_deg"].astype(float),
-        lat_deg=table["lat_deg"].astype(float),
+        lon_deg=places[:, 0],
+        lat_deg=places[:, 1],
         accuracy_m=table["accuracy_m"].astype(float),
         fix_ms=fix_ms,
         suspect_count=table["suspects"].astype(np.int32),
-        suspects={int(keys[ix]): Spot(*_SPOT.unpack(packed)) for ix, packed in suspects.items()},
+        suspects={int(keys[ix]): _spot_of(packed, seal) for ix, packed in suspects.items()},
         stay_ix=stay_ix,
         stays=Stays(
             zone_prints=standing["prints"].astype(np.int64),
@@ -171,6 +175,18 @@ def known_of(
             turn=standing["turn"].astype(np.int64),
         ),
     )
+
+
+def _spot_of(packed: bytes, seal: Seal) -> Spot:
+    mark, place, accuracy_m, at_ms = _SPOT.unpack(packed)
+    hidden = np.frombuffer(place, "<f8").reshape(1, 2)
+    ((lon_deg, lat_deg),) = seal.show(hidden, np.array([at_ms]), np.array([mark], np.uint8))
+    return Spot(float(lon_deg), float(lat_deg), accuracy_m, at_ms)
+
+
+def _packed_spot(spot: Spot, seal: Seal) -> bytes:
+    hidden = seal.hide(np.array([[spot.lon_deg, spot.lat_deg]]), np.array([spot.at_ms]))
+    return _SPOT.pack(seal.mark, hidden.tobytes(), spot.accuracy_m, spot.at_ms)
 
 
 class Bodies:
@@ -184,8 +200,10 @@ class Bodies:
         turns = np.where(last.slot_ix < 0, ANY_TURN, rows["turn"])
         rows["turn"] = np.where(turns == ANY_TURN, ANY_TURN, (turns + 1) % ANY_TURN)
         rows["suspects"] = last.suspect_count
-        for name in ("fix_ms", "lon_deg", "lat_deg", "accuracy_m"):
-            rows[name] = getattr(last, name)
+        self._seal = seal = looks.seal
+        rows["mark"], rows["fix_ms"], rows["accuracy_m"] = seal.mark, last.fix_ms, last.accuracy_m
+        places = np.stack([last.lon_deg, last.lat_deg], axis=1)
+        rows["place"] = seal.hide(places, last.fix_ms)
         if rests is not None:
             rows["lag_ms"][rests.last_ix] = rests.lag_ms
         self._turns = turns.astype("<u4")
@@ -206,7 +224,7 @@ class Bodies:
             for nth, row in enumerate(rows, 1):
                 if last.suspect_count[row] > 0:
                     spot = last.suspects[int(last.device_keys[row])]
-                    suspects += (nth, binary(_SPOT.pack(*spot)))
+                    suspects += (nth, binary(_packed_spot(spot, self._seal)))
         return [
             devices,
             owners,

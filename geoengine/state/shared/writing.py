@@ -50,13 +50,14 @@ class Writing:
         self,
         commit: Commit,
         bindings: dict[int, list[list[Any]]] | None = None,
+        drops: dict[int, list[list[Any]]] | None = None,
     ) -> list[Moment]:
         bodies = self._bodies(commit)
         gone = bodies.lost if bodies else []
         if gone:
             commit = commit.without(set(gone))
             bodies = self._bodies(commit)
-        whole, notes = self._cut(commit, bodies, bindings or {})
+        whole, notes = self._cut(commit, bodies, bindings or {}, drops or {})
         parts, noted = await asyncio.gather(
             self._partitions.call("commit", whole, is_write=commit.is_durable),
             self._partitions.call("note", notes),
@@ -81,7 +82,11 @@ class Writing:
         return Bodies(commit.last, commit.rests, self._names.looks)
 
     def _cut(
-        self, commit: Commit, bodies: Bodies | None, bindings: dict[int, list[list[Any]]]
+        self,
+        commit: Commit,
+        bodies: Bodies | None,
+        bindings: dict[int, list[list[Any]]],
+        drops: dict[int, list[list[Any]]],
     ) -> tuple[dict[int, Any], dict[int, Any]]:
         """Requests by partition: of those where records change, and where only last fixes do."""
         split, of = self._partitions.split, self._partitions.of
@@ -95,7 +100,7 @@ class Writing:
             for number in {of(device_id), *changes}:
                 forgets.setdefault(number, []).append(device_id)
         touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
-        touched |= forgets.keys() | bindings.keys()
+        touched |= forgets.keys() | bindings.keys() | drops.keys()
         rows = {} if bodies is None else self._shares_of(bodies)
         op = _digest(commit.op_id)
         whole = {
@@ -105,14 +110,11 @@ class Writing:
                 [change_of(one, is_forgotten=is_forgotten) for one in changes.get(number, ())],
                 rows.pop(number, False),
                 [send_row(send) for send in sends.get(number, ())],
-                [
-                    [one.person_id, one.at_ms, binary(pack(one))]
-                    for one in decisions.get(number, ())
-                ],
+                [_said(decision) for decision in decisions.get(number, ())],
                 cancels.get(number, ()),
                 forgets.get(number, ()),
                 bindings.get(number, ()),
-                (),
+                drops.get(number, ()),
                 self._limits,
             ]
             for number in touched
@@ -132,20 +134,29 @@ class Writing:
         found = await self.home({*commit.aliases, *commit.drop_people})
         self._require_versions(commit, found)
         bindings: dict[int, list[list[Any]]] = {}
+        drops: dict[int, list[list[Any]]] = {}
         moves: dict[int, list[list[Any]]] = {}
         leaves: dict[int, list[list[Any]]] = {}
+        for name, version in commit.drop_people.items():
+            # A record goes in the stroke in which its name becomes another's.
+            if of(commit.aliases.get(name, name)) == of(name):
+                drops.setdefault(of(name), []).append([name, binary(version_of(version))])
         for name, owner in commit.aliases.items():
             before, row = found[name][0] or name, found[name][1]
             if owner != name:
                 bindings.setdefault(of(owner), []).append([name, owner, binary(row)])
             is_away = of(owner) != of(name)
-            moves.setdefault(of(name), []).append([name, owner, is_away])
+            dropped = commit.drop_people.get(name) if is_away else None
+            own_version = binary(b"" if dropped is None else version_of(dropped))
+            moves.setdefault(of(name), []).append([name, owner, is_away, own_version])
             if before not in (name, owner):
                 is_elsewhere = of(before) != of(owner)
                 leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
-        moments = await self._parts(commit, bindings)
-        await call("settle_in", moves, is_write=True)
-        await self._drop(commit)
+        moments = await self._parts(commit, bindings, drops)
+        homes = {number: (mine, self._limits[0]) for number, mine in moves.items()}
+        settled_in = await call("settle_in", homes, is_write=True)
+        if lost := [name.decode() for names in settled_in.values() for name in names]:
+            raise StateConflict(lost)
         await call("move_out", leaves, is_write=True)
         for name, owner in commit.aliases.items():
             self._names.learn(name, owner)
@@ -177,21 +188,6 @@ class Writing:
             if there != version_of(version) and not is_done:
                 lost.append(name)
         if lost:
-            raise StateConflict(lost)
-
-    async def _drop(self, commit: Commit) -> None:
-        drops = self._partitions.split(commit.drop_people.items(), lambda drop: drop[0])
-        requests = {
-            number: [
-                _digest(f"drop:{commit.op_id}") if commit.op_id else "",
-                commit.now_ms, (), False, (), (), (), (), (),
-                [[name, binary(version_of(version))] for name, version in mine],
-                self._limits,
-            ]
-            for number, mine in drops.items()
-        }  # fmt: skip
-        replies = await self._partitions.call("commit", requests, is_write=True)
-        if lost := [name.decode() for names, _ in replies.values() for name in names]:
             raise StateConflict(lost)
 
 
