@@ -1,8 +1,8 @@
 """A commit on its way: cut by partition, and told who lost.
 
-A commit that binds names touches the partition of the owner, then the homes of the names, then
-those of former owners. Cut short in between, it is made good by whoever looks for the device next,
-or tries to bind it again: the owner has everything first, and a name leads there last.
+A commit that binds names touches the partition of the owner, then those of former owners, then the
+homes of the names. Cut short in between, it is made good by whoever looks for the device next, or
+tries to bind it again: nobody finds it at a former owner's any more, and its home tells whose it is.
 """
 
 from __future__ import annotations
@@ -150,10 +150,10 @@ class Writing:
                 leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
         moments = await self._parts(commit, bindings, drops)
         homes = {number: (mine, self._limits[0]) for number, mine in moves.items()}
+        await call("move_out", leaves, is_write=True)
         settled_in = await call("settle_in", homes, is_write=True)
         if lost := [name.decode() for names in settled_in.values() for name in names]:
             raise StateConflict(lost)
-        await call("move_out", leaves, is_write=True)
         for name, owner in commit.aliases.items():
             self._names.learn(name, owner)
         return moments
