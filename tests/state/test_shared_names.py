@@ -16,7 +16,7 @@ from tests.servers.proxy import Proxy, proxying
 from tests.servers.server import Server
 from tests.servers.shared import server
 from tests.state.samples import change, commit_of, fixes, last, located, one, op, present, write
-from tests.state.sharing import SERVERS, a_state_of, kinds, named, processes
+from tests.state.sharing import SERVERS, a_state_of, kinds, named, processes, serving
 
 BOOK = World(stores=[a_store("shop")], campaigns=[a_campaign()]).book()
 ANN = "ann"
@@ -79,7 +79,7 @@ async def test_a_visit_ends_whose_device_went_to_somebody_else(
     await loop.identify(a, BOOK, phone, ANN, NOON_MS)
     await story.post((0, 500), (10, 0), (20, 0), device=phone)
     await loop.identify(b, BOOK, phone, bob, NOON_MS + 30_000)
-    story.state = await served_by(two, ANN)
+    story.state = serving(two, ANN)
     told = await story.tick(4_000)
     assert [(e.type, e.person_id) for e in told][-2:] == [
         ("zone.exited", ANN),
@@ -87,11 +87,6 @@ async def test_a_visit_ends_whose_device_went_to_somebody_else(
     ]
     await Walk(BOOK, state=b, is_open=True).post((4_010, 0), device=phone)
     assert (await one(a, bob)).presences.keys() == {"shop"}
-
-
-async def served_by(two: list[RedisState], person: str) -> RedisState:
-    """The process that a person's deadlines are served by."""
-    return next(s for s in two if s._partitions.of(person) in s._leases.held)
 
 
 async def test_a_device_changes_hands_under_load_and_every_fix_counts_for_somebody(
