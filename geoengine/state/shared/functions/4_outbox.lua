@@ -17,12 +17,14 @@ local function peek(k, q)
   return redis.call('ZRANGEBYSCORE', k[WAIT], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
 end
 
--- {send_ids, now_ms, until_ms, owner, process} -> {send_id, row, ...} of those still to be had
+-- {send_ids, now_ms, until_ms, owner, process} -> {send_id, row, ...} of those still to be had, and of
+-- those had by this very call, whose answer was lost
 local function take(k, q)
   local taken, hand = {}, cmsgpack.pack({q[4], q[3], q[5], 0})
   for _, send_id in ipairs(q[1]) do
     local due_ms = redis.call('ZSCORE', k[WAIT], send_id)
-    if due_ms and tonumber(due_ms) <= q[2] then
+    local is_again = due_ms and redis.call('HGET', k[HANDS], send_id) == hand
+    if is_again or (due_ms and tonumber(due_ms) <= q[2]) then
       redis.call('ZADD', k[WAIT], q[3], send_id)
       redis.call('HSET', k[HANDS], send_id, hand)
       taken[#taken + 1] = send_id
