@@ -73,6 +73,9 @@ class Service:
         """Open the state, then the socket; neither, where one of them fails."""
         context = self.context
         await context.state.open()
+        if context.siblings is None or context.siblings.berth.number == 1:  # the others share it
+            for why in context.state.concerns:
+                _LOG.warning("state_concern", why=why)
         book, has_lost = await inherit(context.state, context.book, context.clock())
         context.worker.begin(book, is_sweep=has_lost)
         await leave(context.state, context.book)

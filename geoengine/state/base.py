@@ -40,12 +40,15 @@ Invariants, each a test of the contract suite
 6. A settled row is never leased again; a ``send_id`` ever appended is never appended twice.
 7. An erased person leaves no row and no byte behind.
 
+A state *tells* everything it keeps, in the same words whatever keeps it, and *takes in* what
+another one told: so it moves from one back end to another (`copying`). Nobody serves either then.
+
 What it does not do: read a clock (times are arguments), decide anything, know what a campaign is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import AsyncIterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
@@ -154,6 +157,44 @@ class SentRow(Struct, frozen=True):
     status: str
     reason: str
     settled_ms: int | None
+
+
+class Person(Struct, frozen=True):
+    """A record as it is, and when its next deadline passes."""
+
+    record: Record
+    due_ms: int | None
+
+
+class Alias(Struct, frozen=True):
+    """A device or beacon that belongs to somebody."""
+
+    name: str
+    person_id: str
+
+
+class LastTime(Struct, frozen=True):
+    """When a device was last heard of; where is never told."""
+
+    device_id: str
+    fix_ms: int
+
+
+class Note(Struct, frozen=True):
+    """Something of the service's own."""
+
+    name: str
+    value: bytes
+
+
+Kept = Note | Person | Alias | LastTime | SentRow | Decision
+
+
+class Told(NamedTuple):
+    """Some of what is kept, and how much of all has been told with it, from 0 to 1."""
+
+    items: Sequence[Kept]
+    done: float
 
 
 class Stats(Struct, frozen=True):
@@ -277,7 +318,31 @@ class Archive(Protocol):
         ...
 
 
-class State(Records, Outbox, Archive, Protocol):
+class Whole(Protocol):
+    """All that is kept, on its way from one state to another."""
+
+    async def served_by(self) -> list[str]:
+        """The processes that serve this state beside this one."""
+        ...
+
+    def tell(self) -> AsyncIterator[Told]:
+        """Everything kept, kind by kind in the order of `Kept`; of one person's decisions the first
+        ones first. Leased rows are told as pending ones, operation ids not at all.
+        """
+        ...
+
+    async def take_in(self, items: Sequence[Kept]) -> None:
+        """Keep what another state told, in its order; durable at `close`. For a state that was
+        empty before, and is opened anew before it is served.
+        """
+        ...
+
+    async def wipe(self) -> None:
+        """Forget everything, also on disk."""
+        ...
+
+
+class State(Records, Outbox, Archive, Whole, Protocol):
     """A back end."""
 
     concerns: list[str]  # what it cannot keep of what is promised, known once it is open

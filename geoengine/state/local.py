@@ -11,7 +11,7 @@ Without a path there is no file and no thread, and nothing else differs: replay 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Set
+from collections.abc import AsyncIterator, Iterable, Sequence, Set
 from functools import partial
 from pathlib import Path
 
@@ -23,10 +23,11 @@ from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Record
 from geoengine.core.units import MINUTE_MS
-from geoengine.state.base import Commit, Leased, Page, SentRow, Settlement, Stats
+from geoengine.state.base import Commit, Kept, Leased, Page, SentRow, Settlement, Stats, Told
 from geoengine.state.embedded.commits import Memory, people_of
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.memory import MemoryShelf
+from geoengine.state.embedded.moving import Intake, Teller
 from geoengine.state.embedded.ops import OpLog, digest
 from geoengine.state.embedded.outbox import Lease, PendingSends
 from geoengine.state.embedded.people import People
@@ -61,11 +62,8 @@ class LocalState:
     ) -> None:
         self.concerns: list[str] = []
         self.pending_limit = pending_limit  # more sends than this may not wait: I6
-        self._people = People()
-        self._last = LastFixTable(last_fix_capacity, self._bring_up)
-        self._outbox = PendingSends()
-        self._memory = Memory(self._people, self._last, self._outbox)
-        self._ops = OpLog()
+        self._last_fix_capacity = last_fix_capacity
+        self._start_blank()
         self._held: dict[str, asyncio.Future[None]] = {}
         self._is_open = False
         self._shelf: Shelf
@@ -76,6 +74,13 @@ class LocalState:
         else:
             self._shelf = SqliteShelf(path, tuning or Tuning())
             self._writer = ThreadWriter(self._shelf)
+
+    def _start_blank(self) -> None:
+        self._people = People()
+        self._last = LastFixTable(self._last_fix_capacity, self._bring_up)
+        self._outbox = PendingSends()
+        self._memory = Memory(self._people, self._last, self._outbox)
+        self._ops = OpLog()
 
     @property
     def failed(self) -> Exception | None:
@@ -400,6 +405,30 @@ class LocalState:
             decision_count=counts.decisions,
             disk_bytes=counts.disk_bytes,
         )
+
+    async def served_by(self) -> list[str]:
+        """Nobody else: this process holds the file."""
+        return []
+
+    def tell(self) -> AsyncIterator[Told]:
+        """Everything kept, kind by kind."""
+        self._require_usable()
+        return Teller(self._memory, self._shelf, self._writer).tell()
+
+    async def take_in(self, items: Sequence[Kept]) -> None:
+        """Keep what another state told."""
+        self._require_usable()
+        intake = Intake(items)
+        for note in intake.notes:
+            await self.note(note.name, note.value)
+        await self._put_away(intake.write, partial(self._people.mark_dirty, []))
+        intake.apply(self._memory)
+
+    async def wipe(self) -> None:
+        """Forget everything, also on disk."""
+        self._require_usable()
+        await self._writer.call(self._shelf.wipe)
+        self._start_blank()
 
     def _require_usable(self) -> None:
         if self._writer.broken is not None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Set
+from collections.abc import AsyncIterator, Sequence, Set
 from importlib import resources
 from typing import Final
 from uuid import uuid4
@@ -22,17 +22,20 @@ import numpy as np
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, Longs
-from geoengine.core.errors import StateUnavailable
+from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.core.record import Decision, Record
 from geoengine.core.units import DAY_MS
-from geoengine.state.base import Commit, Leased, Page, SentRow, Settlement, Stats
+from geoengine.state.base import Commit, Kept, Leased, Page, SentRow, Settlement, Stats, Told
 from geoengine.state.shared.durability import concerns_of
 from geoengine.state.shared.horizon import LOOK_AGAIN_S, NEVER_MS, Horizon
 from geoengine.state.shared.leases import Leases
 from geoengine.state.shared.link import Link
+from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
+from geoengine.state.shared.overview import Overview, look_over
 from geoengine.state.shared.partitions import COUNT, Partitions
 from geoengine.state.shared.rows import decisions_of, record_of, send_of, sent_row
+from geoengine.state.shared.seal import Seal
 from geoengine.state.shared.writing import Writing
 
 SETTLED_KEPT_MS: Final = 7 * DAY_MS
@@ -44,6 +47,7 @@ _FUNCTIONS: Final = (
     "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
     "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
     "revive", "decisions", "erase", "trim", "sizes", "hold", "leave", "members",
+    "tell", "take_in", "wipe",
 )  # fmt: skip
 
 
@@ -70,15 +74,17 @@ class RedisState:
         last_fix_capacity: int = 1_000_000,
         pending_limit: int = 1_000_000,
         partition_count: int = COUNT,
+        is_onlooker: bool = False,
     ) -> None:
         """Raises `ConfigurationError` for a bad URL. ``partition_count`` counts at the very first
-        start: from then on it is what it was.
+        start: from then on it is what it was. An onlooker serves no partition and counts as nobody.
         """
         self.process = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
         self.concerns: list[str] = []
         self._link = Link(url, library(), names=_FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
         self._wanted_count = partition_count
+        self._is_onlooker = is_onlooker
         self._partition_of: dict[str, int] = {}  # of sends in hand
         self._leasing = asyncio.Lock()
         self._has_erased = False
@@ -99,10 +105,11 @@ class RedisState:
         """Connect and take a share of the work. Raises `StateUnavailable`, `ConfigurationError`."""
         await self._link.open()
         try:
-            self.concerns = await concerns_of(self._link)
-            count = await self._agreed_count()
+            self.concerns = await self._concerns()
+            count = await (self._told_count() if self._is_onlooker else self._agreed_count())
             self._partitions = Partitions(self._link, count)
-            self._names = Names(self._partitions)
+            seal = await asyncio.to_thread(Seal, self._link.password, self._link.prefix)
+            self._names = Names(self._partitions, seal)
             self._writing = Writing(
                 self._partitions,
                 self._names,
@@ -111,16 +118,31 @@ class RedisState:
             )
             self._leases = Leases(self._link, self.process, count, self._look_through)
             self._horizon = Horizon(self._partitions, self._leases)
-            await self._leases.start()
+            if not self._is_onlooker:
+                await self._leases.start()
         except BaseException:
             await self._link.close()
             raise
         self._is_open = True
 
+    async def _concerns(self) -> list[str]:
+        try:
+            return await concerns_of(self._link)
+        except ConfigurationError as error:
+            if not self._is_onlooker:
+                raise
+            return [fault.what for fault in error.faults]
+
     async def _agreed_count(self) -> int:
         key = f"{self._link.prefix}:{{all}}:config"
         await self._link.command("HSETNX", key, "partitions", self._wanted_count, key=key)
-        return int(await self._link.command("HGET", key, "partitions", key=key))
+        return await self._told_count()
+
+    async def _told_count(self) -> int:
+        """Of a state nobody has begun yet, what would be agreed: to look is not to make."""
+        key = f"{self._link.prefix}:{{all}}:config"
+        told = await self._link.command("HGET", key, "partitions", key=key)
+        return self._wanted_count if told is None else int(told)
 
     async def close(self) -> None:
         """Leave what is held to others. Does nothing the second time."""
@@ -171,7 +193,7 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
-        self._horizon.touch(await self._writing.write(commit))
+        self._horizon.expect(await self._writing.write(commit))
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People of partitions held whose next deadline has passed, the longest overdue first."""
@@ -195,6 +217,7 @@ class RedisState:
             for number, told in replies.items()
             for name, at_ms in zip(told[::2], told[1::2], strict=True)
         ]
+        self._horizon.touch(number for number, told in replies.items() if not told)
         return sorted(found)[:limit]
 
     # --- the outbox -----------------------------------------------------------------------------
@@ -442,6 +465,41 @@ class RedisState:
         told = (await self._link.everywhere("INFO", "persistence")).values()
         lines = (line for text in told for line in text.decode().splitlines())
         return sum(int(line.partition(":")[2]) for line in lines if line.startswith("aof_current"))
+
+    # --- the whole ------------------------------------------------------------------------------
+
+    async def overview(self) -> Overview:
+        """Who serves what, how much there is of it, and on which servers."""
+        self._require_open()
+        return await look_over(self._link, self._partitions, self._leases)
+
+    async def served_by(self) -> list[str]:
+        """The processes that serve this state beside this one."""
+        self._require_open()
+        return sorted(await self._leases.alive() - {self.process})
+
+    def tell(self) -> AsyncIterator[Told]:
+        """Everything kept, kind by kind."""
+        self._require_open()
+        return Teller(self._link, self._partitions, self._notes).tell()
+
+    async def take_in(self, items: Sequence[Kept]) -> None:
+        """Keep what another state told."""
+        self._require_open()
+        if await self._agreed_count() != self._partitions.count:
+            raise StateUnavailable("somebody has begun this state meanwhile")
+        intake = Intake(self._partitions, items)
+        for note in intake.notes:
+            await self.note(note.name, note.value)
+        owners = await self.owners([time.device_id for time in intake.times])
+        await self._partitions.call("take_in", intake.requests(owners), is_write=True)
+
+    async def wipe(self) -> None:
+        """Forget everything but how many partitions there are."""
+        self._require_open()
+        await self._partitions.of_all("wipe", (), is_write=True)
+        await self._link.command("UNLINK", self._notes, key=self._notes)
+        self._has_erased = True
 
     def _require_open(self) -> None:
         if not self._is_open:

@@ -184,16 +184,18 @@ async def test_a_binding_cut_short_leaves_nobody_whose_deadline_cannot_be_served
     assert await b.due(NOON_MS + 4_000_000) == []
 
 
-@pytest.mark.xfail(reason="who remembers the former owner goes on finding the device there")
-@pytest.mark.parametrize("bob", [ELSEWHERE])
-async def test_who_was_cut_off_before_the_former_owner_knew_sees_the_new_one(
-    cut: tuple[Proxy, RedisState, RedisState], bob: str
+@pytest.mark.parametrize("function", [b"move_out_", b"settle_in_"])
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_a_change_of_hands_cut_short_leaves_one_answer_to_whose_it_is(
+    cut: tuple[Proxy, RedisState, RedisState], function: bytes, is_done: bool
 ) -> None:
     proxy, a, b = cut
-    await write(b, located(ANN), located(bob))
-    await loop.identify(b, BOOK, AWAY, bob, 0)
-    await b.commit(commit_of(last=last_of(20, AWAY, bob)))
-    await ends_at(proxy, b"move_out_", loop.identify(a, BOOK, AWAY, ANN, 0), is_done=False)
+    await write(b, located(ANN), located(ELSEWHERE))
+    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    await b.commit(commit_of(last=last_of(20, AWAY, ELSEWHERE)))
+    await ends_at(proxy, function, loop.identify(a, BOOK, AWAY, ANN, 0), is_done=is_done)
+    assert [await owner_by(b, AWAY)] == await b.owners([AWAY])
+    await loop.identify(b, BOOK, AWAY, ANN, 0)
     assert await owner_by(b, AWAY) == ANN
 
 

@@ -9,6 +9,7 @@ from geoengine.state.embedded.writes import (
     SETTLED_KEPT_MS,
     Counts,
     DecisionRow,
+    Mark,
     PersonRow,
     SendRow,
     Write,
@@ -126,6 +127,29 @@ class MemoryShelf:
         """What is held."""
         dead = sum(row.status == "dead" for row in self._sends.values())
         return Counts(dead, len(self._decisions), 0)
+
+    def notes(self) -> list[tuple[str, bytes]]:
+        """Everything left under a name."""
+        return sorted(self._notes.items())
+
+    def sends_from(self, after: int, limit: int) -> list[tuple[int, SendRow]]:
+        """Rows of the outbox in the order they were appended, numbered from 1."""
+        return list(enumerate(self._sends.values(), 1))[after : after + limit]
+
+    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
+        """Packed decisions as they were made: one key for everybody."""
+        rows = [(Mark(0, seq), row.packed) for seq, row in enumerate(self._decisions, 1)]
+        return rows[max(after.seq, 0) :][:limit]
+
+    def rows_kept(self) -> int:
+        """How many of both there are."""
+        return len(self._sends) + len(self._decisions)
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._sends.clear()
+        self._decisions.clear()
+        self._notes.clear()
 
     def relieve(self) -> bool:
         """There is no reserve."""

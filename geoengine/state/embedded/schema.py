@@ -103,6 +103,19 @@ REVIVE = """
 UPDATE sends SET due_ms = ?, packed = ?, status = 'pending', reason = '', settled_ms = NULL
 WHERE send_key = ? AND send_id = ?
 """
+NOTES = "SELECT name, value FROM notes ORDER BY name"
+SENDS_FROM = f"""
+SELECT seq, {SEND_COLUMNS} FROM sends WHERE seq > ? ORDER BY seq LIMIT ?
+"""  # noqa: S608 our own constant
+DECISIONS_FROM = """
+SELECT person_key, seq, packed FROM decisions WHERE (person_key, seq) > (?, ?)
+ORDER BY person_key, seq LIMIT ?
+"""
+ROWS_KEPT = "SELECT (SELECT count(*) FROM sends) + (SELECT count(*) FROM decisions)"
+WIPE = tuple(
+    f"DELETE FROM {table}"  # noqa: S608 our own constants
+    for table in ("people", "aliases", "sends", "decisions", "ops", "last_fixes", "notes")
+)
 ERASE = (
     "DELETE FROM people WHERE person_id = :person_id",
     "DELETE FROM aliases WHERE person_id = :person_id",

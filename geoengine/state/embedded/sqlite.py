@@ -36,6 +36,7 @@ from geoengine.state.embedded.writes import (
     Broken,
     Counts,
     DiskFull,
+    Mark,
     PersonRow,
     SendRow,
     Write,
@@ -254,6 +255,25 @@ class SqliteShelf:
         where = "WHERE status = ? ORDER BY seq DESC LIMIT ?"
         return list(self._db.rows(SendRow, query + where, (status, limit)))
 
+    def notes(self) -> list[tuple[str, bytes]]:
+        """Everything left under a name."""
+        return list(self._db.rows(_as_found, schema.NOTES))
+
+    def sends_from(self, after: int, limit: int) -> list[tuple[int, SendRow]]:
+        """Rows of the outbox in the order they were appended, each with its number."""
+        self._file_all()
+        return list(self._db.rows(_numbered, schema.SENDS_FROM, (after, limit)))
+
+    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
+        """Packed decisions, one person's in the order they were made, each with its mark."""
+        self._file_all()
+        return list(self._db.rows(_marked, schema.DECISIONS_FROM, (*after, limit)))
+
+    def rows_kept(self) -> int:
+        """How many of both there are."""
+        self._file_all()
+        return int(self._db.value(schema.ROWS_KEPT))
+
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
         revived = []
@@ -278,12 +298,21 @@ class SqliteShelf:
             counts = [self._db.run(statement, values) for statement in schema.ERASE]
         self._decision_count -= counts[-1]
         self._dead_count = self._db.value(schema.DEAD)
-        self._db.empty_log()
-        self._db.close()
         self._reopen_scrubbed()
         return sum(counts)
 
+    def wipe(self) -> None:
+        """Forget everything, as `erase` does."""
+        self._file_all()
+        with self._db.transaction():
+            for statement in schema.WIPE:
+                self._db.run(statement)
+        self._read_counts()
+        self._reopen_scrubbed()
+
     def _reopen_scrubbed(self) -> None:
+        self._db.empty_log()
+        self._db.close()
         try:
             scrub(self._path)
             self._db.open()
@@ -335,6 +364,14 @@ class SqliteShelf:
 
 def _as_found(*columns: Any) -> Any:
     return columns
+
+
+def _numbered(seq: int, *columns: Any) -> tuple[int, SendRow]:
+    return seq, SendRow(*columns)
+
+
+def _marked(person_key: int, seq: int, packed: bytes) -> tuple[Mark, bytes]:
+    return Mark(person_key, seq), packed
 
 
 def _by_age(at_ms: int, seq: int, packed: bytes) -> tuple[tuple[int, int], bytes]:

@@ -130,6 +130,13 @@ def news_of(writes: list[Write], known: set[str]) -> list[set[str]]:
     return news
 
 
+class Mark(NamedTuple):
+    """Where a decision stands among all: those of a person are together."""
+
+    person_key: int
+    seq: int
+
+
 class Counts(NamedTuple):
     """What a shelf holds."""
 
@@ -207,6 +214,26 @@ class Shelf(Protocol):
 
     def counts(self) -> Counts:
         """What is held."""
+        ...
+
+    def notes(self) -> list[tuple[str, bytes]]:
+        """Everything left under a name."""
+        ...
+
+    def sends_from(self, after: int, limit: int) -> list[tuple[int, SendRow]]:
+        """Rows of the outbox in the order they were appended, each with its number."""
+        ...
+
+    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
+        """Packed decisions, one person's in the order they were made, each with its mark."""
+        ...
+
+    def rows_kept(self) -> int:
+        """How many of both there are."""
+        ...
+
+    def wipe(self) -> None:
+        """Forget everything to the last byte."""
         ...
 
     def relieve(self) -> bool:

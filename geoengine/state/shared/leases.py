@@ -74,6 +74,16 @@ class Leases:
         pairs = await self._link.command("HGETALL", self._keys[1], key=self._keys[1])
         return {int(number): name.decode() for number, name in _pairs(pairs)}
 
+    async def beat_ages_ms(self) -> dict[str, int]:
+        """How long ago each process last said that it lives, by the servers' clock; of those that
+        are no more too, for some minutes.
+        """
+        key = self._keys[0]
+        said = await self._link.command("HGETALL", key, key=key)
+        seconds, micros = await self._link.command("TIME", key=key)
+        now_ms = int(seconds) * 1_000 + int(micros) // 1_000
+        return {name.decode(): now_ms - int(at_ms) for name, at_ms in _pairs(said)}
+
     async def _run(self) -> None:
         while True:
             await asyncio.sleep(BEAT_S)

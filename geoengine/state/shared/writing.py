@@ -1,8 +1,8 @@
 """A commit on its way: cut by partition, and told who lost.
 
-A commit that binds names touches the partition of the owner, then the homes of the names, then
-those of former owners. Cut short in between, it is made good by whoever looks for the device next,
-or tries to bind it again: the owner has everything first, and a name leads there last.
+A commit that binds names touches the partition of the owner, then those of former owners, then the
+homes of the names. Cut short in between, it is made good by whoever looks for the device next, or
+tries to bind it again: nobody finds it at a former owner's any more, and its home tells whose it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from geoengine.core.errors import StateConflict, StateUnavailable
+from geoengine.core.record import Decision
 from geoengine.state.base import Commit
+from geoengine.state.shared.horizon import Moment
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
@@ -35,8 +37,8 @@ class Writing:
         devices = max(capacity // (2 * partitions.count), 1)
         self._limits = [devices, max(pending_limit // partitions.count, 1), SAID_BYTES]
 
-    async def write(self, commit: Commit) -> set[int]:
-        """Write it; the partitions where deadlines or rows may have changed.
+    async def write(self, commit: Commit) -> list[Moment]:
+        """Write it; what falls due when by it.
 
         Raises `StateConflict`, `StateUnavailable`.
         """
@@ -49,8 +51,13 @@ class Writing:
         commit: Commit,
         bindings: dict[int, list[list[Any]]] | None = None,
         drops: dict[int, list[list[Any]]] | None = None,
-    ) -> set[int]:
-        whole, notes = self._cut(commit, bindings or {}, drops or {})
+    ) -> list[Moment]:
+        bodies = self._bodies(commit)
+        gone = bodies.lost if bodies else []
+        if gone:
+            commit = commit.without(set(gone))
+            bodies = self._bodies(commit)
+        whole, notes = self._cut(commit, bodies, bindings or {}, drops or {})
         parts, noted = await asyncio.gather(
             self._partitions.call("commit", whole, is_write=commit.is_durable),
             self._partitions.call("note", notes),
@@ -59,13 +66,25 @@ class Writing:
             raise StateUnavailable("the outbox is full")
         lost = [name for names, _ in parts.values() for name in names]
         lost += [name for names in noted.values() for name in names]
-        if lost:
-            raise StateConflict(sorted({name.decode() for name in lost}))
-        return set(whole)
+        if lost or gone:
+            raise StateConflict(sorted({*gone, *(name.decode() for name in lost)}))
+        of = self._partitions.of
+        moments = [
+            Moment(of(one.record.person_id), one.due_ms, None)
+            for one in commit.changes
+            if one.due_ms is not None
+        ]
+        return moments + [Moment(of(one.person_id), None, one.due_ms) for one in commit.sends]
+
+    def _bodies(self, commit: Commit) -> Bodies | None:
+        if commit.last is None or not len(commit.last):
+            return None
+        return Bodies(commit.last, commit.rests, self._names.looks)
 
     def _cut(
         self,
         commit: Commit,
+        bodies: Bodies | None,
         bindings: dict[int, list[list[Any]]],
         drops: dict[int, list[list[Any]]],
     ) -> tuple[dict[int, Any], dict[int, Any]]:
@@ -82,7 +101,9 @@ class Writing:
                 forgets.setdefault(number, []).append(device_id)
         touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
         touched |= forgets.keys() | bindings.keys() | drops.keys()
-        rows = self._rows(commit)
+        rows: dict[int, Any] = {}
+        if bodies is not None and commit.last is not None:
+            rows = bodies.shares(self._partitions.group(commit.last.person_ids))
         op = _digest(commit.op_id)
         whole = {
             number: [
@@ -91,10 +112,7 @@ class Writing:
                 [change_of(one, is_forgotten=is_forgotten) for one in changes.get(number, ())],
                 rows.pop(number, False),
                 [send_row(send) for send in sends.get(number, ())],
-                [
-                    [one.person_id, one.at_ms, binary(pack(one))]
-                    for one in decisions.get(number, ())
-                ],
+                [_said(decision) for decision in decisions.get(number, ())],
                 cancels.get(number, ()),
                 forgets.get(number, ()),
                 bindings.get(number, ()),
@@ -105,19 +123,9 @@ class Writing:
         }
         return whole, {number: [share, self._limits[0]] for number, share in rows.items()}
 
-    def _rows(self, commit: Commit) -> dict[int, Any]:
-        last = commit.last
-        if last is None or not len(last):
-            return {}
-        of, shares = self._partitions.of, dict[int, list[int]]()
-        for row, person_id in enumerate(last.person_ids):
-            shares.setdefault(of(person_id), []).append(row)
-        bodies = Bodies(last, commit.rests)
-        return {number: bodies.share(rows) for number, rows in shares.items()}
-
     # --- names ----------------------------------------------------------------------------------
 
-    async def _bind(self, commit: Commit) -> set[int]:
+    async def _bind(self, commit: Commit) -> list[Moment]:
         of, call = self._partitions.of, self._partitions.call
         found = await self.home({*commit.aliases, *commit.drop_people})
         self._require_versions(commit, found)
@@ -140,15 +148,15 @@ class Writing:
             if before not in (name, owner):
                 is_elsewhere = of(before) != of(owner)
                 leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
-        touched = await self._parts(commit, bindings, drops)
+        moments = await self._parts(commit, bindings, drops)
         homes = {number: (mine, self._limits[0]) for number, mine in moves.items()}
+        await call("move_out", leaves, is_write=True)
         settled_in = await call("settle_in", homes, is_write=True)
         if lost := [name.decode() for names in settled_in.values() for name in names]:
             raise StateConflict(lost)
-        await call("move_out", leaves, is_write=True)
         for name, owner in commit.aliases.items():
             self._names.learn(name, owner)
-        return touched | moves.keys()
+        return moments
 
     async def home(self, names: Iterable[str]) -> dict[str, tuple[str, bytes, bytes]]:
         """Of each name: its owner ("" for itself), its last fix, the version of its own record."""
@@ -177,6 +185,10 @@ class Writing:
                 lost.append(name)
         if lost:
             raise StateConflict(lost)
+
+
+def _said(decision: Decision) -> list[Any]:
+    return [decision.person_id, decision.at_ms, binary(pack(decision))]
 
 
 def _digest(op_id: str) -> str:

@@ -91,33 +91,44 @@ local function look(k, q)
   return {table.concat(out), extras}
 end
 
--- Rows to be written: {devices, {i, owner, ...}, turns expected, first 40 bytes each, {i, lag, ...} of
--- people at rest, {i, suspect, ...}}. Whose row has moved on, or whose device is another's by now, is
--- put into `lost`; a row without a turn, about what is another's, is passed over.
+-- Whether a row still has the turn expected, the i-th of these.
+local function has_turn(row, turns, i)
+  local a, b, c, d = string.byte(row, 1, 4)
+  local e, f, g, h = string.byte(turns, 4 * i - 3, 4 * i)
+  return a == e and b == f and c == g and d == h
+end
+
+-- Rows to be written: {devices, {i, owner, ...}, turns expected, rows whole, {i, suspect, ...}}. While
+-- its turn stands nobody has changed anything of a row. Whose has moved on, or whose device is another's
+-- by now, is put into `lost`; a row without a turn, about what is another's, is passed over.
 local function compared(k, r, lost)
   local devices, turns, bodies = r[1], r[3], r[4]
   local plan = {
-    devices = devices, owner_at = {}, owner_of = {}, lag_at = {}, suspect_at = {}, bodies = bodies,
-    is_passed = {},
+    devices = devices, owner_at = {}, owner_of = {}, suspect_at = {}, is_passed = {},
+    bodies = bodies,
   }
   for j = 1, #r[2], 2 do
     plan.owner_at[r[2][j]] = r[2][j + 1]
     plan.owner_of[devices[r[2][j]]] = r[2][j + 1]
   end
-  for j = 1, #r[5], 2 do plan.lag_at[r[5][j]] = r[5][j + 1] end
-  for j = 1, #r[6], 2 do plan.suspect_at[r[6][j]] = r[6][j + 1] end
+  for j = 1, #r[5], 2 do plan.suspect_at[r[5][j]] = r[5][j + 1] end
   plan.stored = rows_of(k, devices)
   local told = told_of(k, devices)
   for i = 1, #devices do
-    local was, expected = plan.stored[i], string.sub(turns, 4 * i - 3, 4 * i)
-    local turn = was and string.sub(was, 1, 4) or ZERO4
-    local is_done = was and string.sub(was, 1, FIX) == string.sub(bodies, FIX * (i - 1) + 1, FIX * i)
-    local person = plan.owner_at[i] or devices[i]
-    local is_others = other_than(told[i], devices[i], person) ~= nil
-    if expected == ANY_TURN then
-      plan.is_passed[i] = is_others
-    elseif is_others or (turn ~= expected and not is_done) then
-      lost[person] = true
+    local was = plan.stored[i]
+    if told[i] or plan.owner_at[i] or not (was and has_turn(was, turns, i)) then
+      local expected = string.sub(turns, 4 * i - 3, 4 * i)
+      local person = plan.owner_at[i] or devices[i]
+      local is_others = other_than(told[i], devices[i], person) ~= nil
+      local has_moved = (was and string.sub(was, 1, 4) or ZERO4) ~= expected
+      if expected == ANY_TURN then
+        plan.is_passed[i] = is_others
+      elseif is_others then
+        lost[person] = true
+      elseif has_moved then -- unless it was this very call that changed it
+        local body = string.sub(bodies, ROW * (i - 1) + 1, ROW * i)
+        if not was or string.sub(was, 1, ROW) ~= body then lost[person] = true end
+      end
     end
   end
   return plan
@@ -135,14 +146,17 @@ local function written(k, plan, lost)
     local person = plan.owner_at[i] or device
     if not lost[person] and not plan.is_passed[i] then
       local was = plan.stored[i]
-      local body = string.sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
-      if string.sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. string.sub(body, 5) end
-      local known = was and string.sub(was, FIX + 1, ROW)
-        or flags_of(k, person) .. NO_STAY
-      local lag = plan.lag_at[i]
-      if lag then known = string.sub(known, 1, 8) .. lag .. string.sub(known, 13) end
+      local body = string.sub(plan.bodies, ROW * (i - 1) + 1, ROW * i)
+      if not was then -- what is on record may have changed since it was asked for
+        body = string.sub(body, 1, FIX) .. flags_of(k, person) .. NO_STAY
+      end
+      if string.sub(body, 1, 4) == ANY_TURN then
+        local known = string.sub(was or body, FIX + 1, ROW)
+        body = next_turn(was or ZERO4) .. string.sub(body, 5, FIX) .. known
+      end
+      local suspect = plan.suspect_at[i]
       fresh[#fresh + 1] = device
-      fresh[#fresh + 1] = body .. known .. (plan.suspect_at[i] or '')
+      fresh[#fresh + 1] = suspect and body .. suspect or body
     end
   end
   return fresh
