@@ -13,10 +13,10 @@ RUN useradd --system --uid 10001 --home-dir /var/lib/geoengine --create-home geo
 USER geoengine
 WORKDIR /var/lib/geoengine
 VOLUME /var/lib/geoengine
-ENV PATH=/opt/geoengine/bin:$PATH
+ENV PATH=/opt/geoengine/bin:$PATH GEOENGINE_STATE=local:/var/lib/geoengine/geoengine.db
 EXPOSE 8080
 # Outside a container the service listens on loopback; here every address is the container's own.
 # Without keys it refuses to: set GEOENGINE_SERVER_KEYS and GEOENGINE_APP_KEYS.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8080/healthz', timeout=2)"]
-CMD ["geoengine", "serve", "--config", "/etc/geoengine", "--state", "local:/var/lib/geoengine/geoengine.db", "--host", "0.0.0.0", "--port", "8080"]
+CMD ["geoengine", "serve", "--config", "/etc/geoengine", "--host", "0.0.0.0", "--port", "8080"]

@@ -85,7 +85,7 @@ class Table:
 
 def loaded(pid: int, port: int, phase: Phase, seconds: float, size: int, rate: float = 0.0) -> Run:
     """Put a load on a server."""
-    load = run(Job(port, phase.requests, seconds, rate))
+    load = run(Job((port,), phase.requests, seconds, rate))
     next(load)
     before_s = cpu_s(pid)
     found = next(load)

@@ -84,12 +84,16 @@ class Lane(asyncio.Protocol):
 
 @dataclass
 class Job:
-    """A load: for each lane its own requests, in order; ``rate`` a second, or closed if 0."""
+    """A load: for each lane its own requests, in order; ``rate`` a second, or closed if 0.
 
-    port: int
+    Lanes take the ports in turn. ``is_awake`` takes a core whether or not there is something to do.
+    """
+
+    ports: tuple[int, ...]
     requests: list[list[bytes]]
     seconds: float
     rate: float = 0.0
+    is_awake: bool = True
 
 
 def run(job: Job) -> Iterator[Found | None]:
@@ -114,10 +118,11 @@ async def _load(job: Job, pipe: Any) -> Found:
     await load.connect()
     # Whoever writes to a process asleep has to wake it, which on a virtual machine costs the writer
     # several times the write, and of which a client beyond a network is innocent: stay awake.
-    awake = asyncio.create_task(_stay_awake())
+    awake = asyncio.create_task(_stay_awake()) if job.is_awake else None
     pipe.send(None)
     found = await load.run()
-    awake.cancel()
+    if awake:
+        awake.cancel()
     return found
 
 
@@ -143,11 +148,12 @@ class _Load:
     async def connect(self) -> None:
         loop = asyncio.get_running_loop()
         answered = self._open if self._job.rate else self._closed
+        ports = self._job.ports
         pairs = [
             await loop.create_connection(
-                lambda: Lane(answered, self._found), "127.0.0.1", self._job.port
+                lambda: Lane(answered, self._found), "127.0.0.1", ports[ix % len(ports)]
             )
-            for _ in self._job.requests
+            for ix in range(self._width)
         ]
         self._lanes = [lane for _, lane in pairs]
         self._lane_ix = {id(lane): ix for ix, lane in enumerate(self._lanes)}

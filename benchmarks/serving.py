@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,24 +59,40 @@ class Served:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor seconds that a process has used so far, with all its threads."""
+    """Processor seconds that a process has used so far, with all its threads and its children."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    own_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(cpu_s(child) for child in children(pid))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that run."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]
 
 
 @contextmanager
-def served(config: Path, state: Path, environ: Mapping[str, str] | None = None) -> Iterator[Served]:
+def served(
+    config: Path,
+    state: Path | str,
+    environ: Mapping[str, str] | None = None,
+    *,
+    options: Sequence[str] = (),
+) -> Iterator[Served]:
     """Serve a catalogue on a free loopback port; stopped afterwards, and it must stop cleanly.
 
-    None of our own ``GEOENGINE_`` variables reach it, only those of ``environ``. Raises
-    `ServiceFailed`.
+    The state is the file of an embedded one, or a URL. None of our own ``GEOENGINE_`` variables
+    reach it, only those of ``environ``. Raises `ServiceFailed`.
     """
+    is_embedded = isinstance(state, Path)
+    url = f"local:{state}" if is_embedded else state
+    cache = (state if is_embedded else config).with_suffix(".cache")
     plain = {name: value for name, value in os.environ.items() if not name.startswith("GEOENGINE")}
     child = subprocess.Popen(
         [
             sys.executable, "-c", SERVE, "serve",
-            "--config", str(config), "--state", f"local:{state}",
-            "--cache", str(state.with_suffix(".cache")), "--port", "0", "--ingest-port", "0",
+            "--config", str(config), "--state", url, "--cache", str(cache),
+            "--port", "0", "--ingest-port", "0", *options,
         ],
         stderr=subprocess.PIPE,
         env=plain | dict(environ or {}),

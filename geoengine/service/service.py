@@ -74,6 +74,8 @@ class Service:
         """Open the state, then the socket; neither, where one of them fails."""
         context = self.context
         await context.state.open()
+        for why in context.state.concerns:
+            _LOG.warning("state_concern", why=why)
         try:
             await require_whole(context.state)
             book, has_lost = await inherit(context.state, context.book, context.clock())

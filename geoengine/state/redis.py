@@ -35,6 +35,7 @@ from geoengine.state.shared.names import Names
 from geoengine.state.shared.overview import Overview, look_over
 from geoengine.state.shared.partitions import COUNT, Partitions
 from geoengine.state.shared.rows import decisions_of, record_of, send_of, sent_row
+from geoengine.state.shared.seal import Seal
 from geoengine.state.shared.writing import Writing
 
 SETTLED_KEPT_MS: Final = 7 * DAY_MS
@@ -107,7 +108,8 @@ class RedisState:
             self.concerns = await self._concerns()
             count = await (self._told_count() if self._is_onlooker else self._agreed_count())
             self._partitions = Partitions(self._link, count)
-            self._names = Names(self._partitions)
+            seal = await asyncio.to_thread(Seal, self._link.password, self._link.prefix)
+            self._names = Names(self._partitions, seal)
             self._writing = Writing(
                 self._partitions,
                 self._names,
@@ -191,7 +193,7 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
-        self._horizon.touch(await self._writing.write(commit))
+        self._horizon.expect(await self._writing.write(commit))
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People of partitions held whose next deadline has passed, the longest overdue first."""
@@ -215,6 +217,7 @@ class RedisState:
             for number, told in replies.items()
             for name, at_ms in zip(told[::2], told[1::2], strict=True)
         ]
+        self._horizon.touch(number for number, told in replies.items() if not told)
         return sorted(found)[:limit]
 
     # --- the outbox -----------------------------------------------------------------------------
@@ -280,7 +283,8 @@ class RedisState:
             row = [one.send_id, one.status, one.reason, one.due_ms, one.attempts]
             for where in range(self._partitions.count) if number is None else (number,):
                 shares.setdefault(where, []).append(row)
-        requests = {number: (mine, owner, now_ms) for number, mine in shares.items()}
+        op = uuid4().hex
+        requests = {number: (mine, owner, now_ms, op) for number, mine in shares.items()}
         replies = await self._partitions.call("settle", requests, is_write=True)
         self._horizon.touch(shares)
         settled = {send_id.decode() for told in replies.values() for send_id in told}
@@ -310,7 +314,7 @@ class RedisState:
     async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
         """Make dead rows pending again, due now; the send_ids revived."""
         self._require_open()
-        request = (list(dict.fromkeys(send_ids)), now_ms, expires_ms)
+        request = (list(dict.fromkeys(send_ids)), now_ms, expires_ms, uuid4().hex)
         replies = await self._partitions.of_all("revive", request, is_write=True)
         revived = {send_id.decode() for told in replies.values() for send_id in told}
         self._horizon.touch(number for number, told in replies.items() if told)
@@ -385,31 +389,45 @@ class RedisState:
     async def erase(self, person_id: str, now_ms: int) -> bool:
         """Forget a person, once no other process is sending to them."""
         self._require_open()
-        number = self._partitions.of(person_id)
         record = (await self.load([person_id])).get(person_id)
         devices = [] if record is None else list(record.devices)
-        gone = {self.process}
         try:
             async with asyncio.timeout(_ERASE_WITHIN_S):
-                while True:
-                    request = {number: (person_id, devices, sorted(gone), now_ms)}
-                    replies = await self._partitions.call("erase", request, is_write=True)
-                    sending, was_there, names = replies[number]
-                    if not sending:
-                        break
-                    alive = await self._leases.alive()
-                    gone |= {name.decode() for name in sending if name.decode() not in alive}
-                    await asyncio.sleep(_ASK_AGAIN_S)
+                _, names = await self._erase(person_id, devices, now_ms, is_final=False)
+                await self._leave_homes(person_id, [*devices, *names])
+                was_there, names = await self._erase(person_id, devices, now_ms, is_final=True)
         except TimeoutError:
             raise StateUnavailable("another process is still sending to this person") from None
-        left = dict.fromkeys((*devices, *(name.decode() for name in names)))
-        homes = self._partitions.split(left, str)
+        await self._leave_homes(person_id, names)
+        self._has_erased = True
+        return was_there
+
+    async def _erase(
+        self, person_id: str, devices: list[str], now_ms: int, *, is_final: bool
+    ) -> tuple[bool, list[str]]:
+        """Wait until nobody is sending to a person, and forget what their partition has of them.
+
+        Returns whether there was anything, and the names bound there; before the final call
+        nothing is forgotten.
+        """
+        number, op, gone = self._partitions.of(person_id), uuid4().hex, {self.process}
+        while True:
+            request = {number: (person_id, devices, sorted(gone), now_ms, op, is_final)}
+            replies = await self._partitions.call("erase", request, is_write=is_final)
+            sending, was_there, names = replies[number]
+            if not sending:
+                return bool(was_there), [name.decode() for name in names]
+            alive = await self._leases.alive()
+            gone |= {name.decode() for name in sending if name.decode() not in alive}
+            await asyncio.sleep(_ASK_AGAIN_S)
+
+    async def _leave_homes(self, person_id: str, names: list[str]) -> None:
+        """Let the homes of names know that they stand for this person no more."""
+        homes = self._partitions.split(dict.fromkeys(names), str)
         requests = {p: [[name, person_id] for name in mine] for p, mine in homes.items()}
         await self._partitions.call("leave_home", requests, is_write=True)
-        for name in left:
+        for name in names:
             self._names.learn(name, name)
-        self._has_erased = True
-        return bool(was_there)
 
     async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
         """Drop settled rows and decisions older than they are kept; how many. Operation ids and

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,12 +64,20 @@ def environment(keys: dict[str, str]) -> dict[str, str]:
 
 @asynccontextmanager
 async def process(
-    tmp_path: Path, keys: dict[str, str] = SECRETS, catalogue: str = CATALOGUE
+    tmp_path: Path,
+    keys: dict[str, str] = SECRETS,
+    catalogue: str = CATALOGUE,
+    *,
+    more: Sequence[str] = (),
+    enter: Sequence[str] = (),
 ) -> AsyncIterator[Process]:
-    """A service that listens, killed afterwards if it still runs."""
+    """A service that listens, killed afterwards if it still runs.
+
+    ``more`` flags overrule ours; ``enter`` goes before the command, as `places.Place` has it.
+    """
     written(tmp_path / "config", catalogue)
     child = await asyncio.create_subprocess_exec(
-        *command(tmp_path), stderr=subprocess.PIPE, env=environment(keys)
+        *enter, *command(tmp_path, *more), stderr=subprocess.PIPE, env=environment(keys)
     )
     running = Process(child, "")
     reading = asyncio.create_task(running.read())

@@ -30,8 +30,8 @@ async def test_a_url_names_a_state(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
-        ("redis://user:hunter2@host/0", "'redis' is not yet"),
-        ("postgres://user:hunter2@host", "expected local:PATH or memory:"),
+        ("redis://user:hunter2@host/no", "state:1:1"),
+        ("postgres://user:hunter2@host", "expected local:PATH, memory:"),
         ("local:", "expected local:PATH"),
         ("", "expected local:PATH"),
         ("var/geoengine.db", "expected local:PATH"),

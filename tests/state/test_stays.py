@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,9 @@ async def rest_of(state: State, fix_ms: int, *device_ids: str, lag_ms: int = 5) 
     rows = np.arange(len(device_ids))
     return Commit(
         op(),
-        last=LastFixes.up_to(list(device_ids), np.full(len(rows), fix_ms)),
+        last=replace(
+            LastFixes.up_to(list(device_ids), np.full(len(rows), fix_ms)), slot_ix=known.slot_ix
+        ),
         rests=Rests(rows, np.full(len(rows), lag_ms), known.stays.turn[known.stay_ix]),
     )
 

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from geoengine.core.calendar import rfc3339
+from geoengine.core.errors import StateUnavailable
 from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.wire import (
     Health,
@@ -73,7 +74,10 @@ def own_page(context: Context) -> bytes:
 async def _shared_page(context: Context) -> bytes:
     """The metrics of the state."""
     metrics = context.metrics
-    stats = await context.state.stats()
+    try:
+        stats = await context.state.stats()
+    except StateUnavailable:
+        return b""  # and all the rest of the page is wanted most just then
     metrics.outbox_pending.set(stats.pending_count)
     metrics.outbox_dead.set(stats.dead_count)
     oldest_ms = stats.oldest_pending_ms

@@ -1,7 +1,8 @@
 """What falls due next in the partitions that this process serves, as far as it has looked.
 
 Asking every partition each time would cost more than the answer is worth: what others have put
-there is seen `LOOK_AGAIN_S` later, what this process has put there at once.
+there is seen `LOOK_AGAIN_S` later; what this process puts there it knows. A partition may seem to
+have something earlier than it has: who finds nothing there says so (`touch`), and it is asked.
 """
 
 from __future__ import annotations
@@ -24,6 +25,14 @@ class Next(NamedTuple):
     wait_ms: int
 
 
+class Moment(NamedTuple):
+    """Something will fall due in a partition: a deadline, or a row."""
+
+    number: int
+    due_ms: int | None
+    wait_ms: int | None
+
+
 class Horizon:
     """Deadlines and rows, by partition."""
 
@@ -38,11 +47,21 @@ class Horizon:
         """Something has changed in these."""
         self._touched.update(numbers)
 
+    def expect(self, moments: Iterable[Moment]) -> None:
+        """These have been put there."""
+        for number, due_ms, wait_ms in moments:
+            if (known := self._next.get(number)) is not None:
+                self._next[number] = Next(
+                    known.due_ms if due_ms is None else min(known.due_ms, due_ms),
+                    known.wait_ms if wait_ms is None else min(known.wait_ms, wait_ms),
+                )
+
     async def look(self) -> dict[int, Next]:
         """What falls due next, by partition held."""
         held, now_s = self._leases.held, asyncio.get_running_loop().time()
         if now_s >= self._looked_s + LOOK_AGAIN_S:
             self._looked_s, asked = now_s, set(held)
+            self._next = {p: self._next[p] for p in held if p in self._next}
         else:
             asked = {p for p in held if p in self._touched or p not in self._next}
         if asked:

@@ -109,6 +109,11 @@ class Link:
         self._replicas = Replicas(self._nodes, wait_ms)
         self._is_open = False
 
+    @property
+    def password(self) -> str:
+        """What the URL says; not to be shown."""
+        return self._nodes.target.password or ""
+
     async def open(self) -> None:
         """Find the servers. Raises `StateUnavailable`, `ConfigurationError` if they are others."""
         self._is_open = True

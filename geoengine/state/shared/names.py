@@ -13,7 +13,8 @@ import numpy as np
 
 from geoengine.core.columns import Known
 from geoengine.state.shared.partitions import Partitions
-from geoengine.state.shared.rows import ROW, known_of, record_of
+from geoengine.state.shared.rows import ROW, Looks, known_of, others, record_of
+from geoengine.state.shared.seal import Seal
 
 REMEMBERED_MAX: Final = 1_000_000
 ROUNDS_MAX: Final = 4  # remembered, told otherwise, at home, at the owner's
@@ -22,9 +23,10 @@ ROUNDS_MAX: Final = 4  # remembered, told otherwise, at home, at the owner's
 class Names:
     """Devices that stand for people, as far as they have been seen."""
 
-    def __init__(self, partitions: Partitions) -> None:
+    def __init__(self, partitions: Partitions, seal: Seal) -> None:
         self._partitions = partitions
         self._owner_of: dict[str, str] = {}
+        self.looks = Looks(seal)
 
     def learn(self, name: str, owner: str) -> None:
         """Remember whose a name is."""
@@ -59,33 +61,29 @@ class _Look:
         self._ids = device_ids
         self._owners = owners
         self._table = np.zeros(len(device_ids), ROW)
-        self._table["fix_ms"] = -1
+        self._table["fix_ms"], self._table["place"] = -1, np.nan
         self._suspects: dict[int, bytes] = {}
         self._times: dict[int, int] = {}
 
     async def ask(self, partitions: Partitions, rows: list[int], *, is_sure: bool) -> list[int]:
         """Look these rows up; those that are somebody else's, whose name is known now."""
-        of, owners = partitions.of, self._owners
-        shares: dict[int, list[int]] = {}
-        for row in rows:
-            shares.setdefault(of(owners[row]), []).append(row)
-        requests = {number: self._request(mine, is_sure) for number, mine in shares.items()}
-        found = await partitions.call("look", requests)
+        order, spans = partitions.group([self._owners[row] for row in rows])
+        rows = np.array(rows, np.intp)[order].tolist()
+        ids, owners = [self._ids[row] for row in rows], [self._owners[row] for row in rows]
+        found = await partitions.call(
+            "look",
+            {
+                number: [ids[start:end], others(ids[start:end], owners[start:end]), is_sure]
+                for number, start, end in spans
+            },
+        )
+        # In the order asked for, as the rows are.
+        self._table[rows] = np.frombuffer(b"".join(rows for rows, _ in found.values()), ROW)
         strayed: list[int] = []
-        for number, (packed, extras) in found.items():
-            mine = shares[number]
-            self._table[mine] = np.frombuffer(packed, ROW)
-            for nth, kind, value in extras:
-                self._take(mine[nth - 1], kind, value, strayed)
+        for number, start, _ in spans:
+            for nth, kind, value in found[number][1]:
+                self._take(rows[start + nth - 1], kind, value, strayed)
         return strayed
-
-    def _request(self, rows: list[int], is_sure: bool) -> list[object]:
-        ids, owners = self._ids, self._owners
-        others: list[int | str] = []
-        for nth, row in enumerate(rows, 1):
-            if owners[row] != ids[row]:
-                others += (nth, owners[row])
-        return [[ids[row] for row in rows], others, is_sure]
 
     def _take(self, row: int, kind: bytes, value: bytes, strayed: list[int]) -> None:
         device_id = self._ids[row]
@@ -99,4 +97,8 @@ class _Look:
             strayed.append(row)
 
     def known(self) -> Known:
-        return known_of(self._ids, self._owners, self._table.tobytes(), self._suspects, self._times)
+        looks = self._names.looks
+        slots = looks.keep(self._table)
+        return known_of(
+            self._ids, self._owners, self._table, slots, self._suspects, self._times, looks.seal
+        )

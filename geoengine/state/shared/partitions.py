@@ -7,20 +7,23 @@ Cluster one call serves many partitions: two hundred calls cost more than what t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from zlib import crc32
 
 import msgspec
+import numpy as np
 
+from geoengine.core.columns import Longs, rows_where
 from geoengine.state.shared.link import Call, Link
 
 COUNT: Final = 256
 COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
+_OPS: Final = ("ops_a", "ops_b")
 _ALL: Final = (
     "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
-    "settled", "said", "saying", "ops_a", "ops_b",
+    "settled", "said", "saying", *_OPS,
 )  # fmt: skip
 # What each function may touch.
 KEYS: Final[dict[str, tuple[str, ...]]] = {
@@ -28,7 +31,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "note": ("people", "names", *_LAST),
     "load": ("people", *_LAST),
     "home": ("people", "names", *_LAST),
-    "settle_in": ("names", *_LAST),
+    "settle_in": ("names", "people", "due", *_LAST),
     "move_out": ("names", *_LAST),
     "leave_home": ("names", *_LAST),
     "page": ("people",),
@@ -39,13 +42,13 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "take": ("sends", "hands", "wait"),
     "begin": ("hands", "people", *_LAST),
     "begun": ("mail", "hands"),
-    "settle": _ROW,
+    "settle": (*_ROW, *_OPS),
     "held": ("hands",),
     "free": ("hands", "sends", "wait"),
     "list": _ROW,
-    "revive": _ROW,
+    "revive": (*_ROW, *_OPS),
     "decisions": ("said",),
-    "erase": ("people", "due", "names", *_LAST, *_ROW, "mail", "said", "saying"),
+    "erase": ("people", "due", "names", *_LAST, *_ROW, *_OPS, "mail", "said", "saying"),
     "trim": (*_ROW, "mail", "said", "saying"),
     "tell": ("people", "due", "names", *_LAST, "sends", "said"),
     "take_in": _ALL,
@@ -56,6 +59,15 @@ AT_ONCE: Final = 64  # partitions in one call: nobody else is served meanwhile
 
 _pack = msgspec.msgpack.Encoder().encode
 T = TypeVar("T")
+
+
+class Groups(NamedTuple):
+    """Positions by partition: ``order`` holds them, those of a partition in one piece, and
+    ``spans`` tells partition, start and end of each piece.
+    """
+
+    order: Longs
+    spans: list[tuple[int, int, int]]
 
 
 class Partitions:
@@ -70,6 +82,15 @@ class Partitions:
     def of(self, name: str) -> int:
         """The partition of a person, or the home of a device."""
         return crc32(name.encode()) % self.count
+
+    def group(self, names: list[str]) -> Groups:
+        """Names by partition."""
+        numbers = np.fromiter(map(crc32, map(str.encode, names)), np.int64, len(names)) % self.count
+        order = np.argsort(numbers, kind="stable")
+        in_order = numbers[order]
+        starts = rows_where(np.diff(in_order, prepend=-1) != 0).tolist()
+        spans = zip(in_order[starts].tolist(), starts, [*starts[1:], len(names)], strict=True)
+        return Groups(order, list(spans))
 
     def split(self, items: Iterable[T], name_of: Callable[[T], str]) -> dict[int, list[T]]:
         """Items by the partition of the name that each has."""

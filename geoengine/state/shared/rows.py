@@ -14,19 +14,33 @@ import msgspec
 import numpy as np
 from msgspec import Raw
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
-from geoengine.core.columns import STAYS_MAX, Known, LastFixes, Rests, Spot, Stays, keys_of
+from geoengine.core.columns import (
+    STAYS_MAX,
+    Bools,
+    Known,
+    LastFixes,
+    Longs,
+    Rests,
+    Spot,
+    Stays,
+    keys_of,
+    rows_where,
+)
 from geoengine.core.record import Change, Decision, Record, Send
 from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import SentRow
 from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, flags_of
+from geoengine.state.shared.partitions import Groups
+from geoengine.state.shared.seal import Seal
 
 FIX_BYTES: Final = 40
 FIX = np.dtype(
     [
-        ("turn", "<u4"), ("suspects", "i1"), ("free", "V3"), ("fix_ms", "<i8"),
-        ("lon_deg", "<f8"), ("lat_deg", "<f8"), ("accuracy_m", "<f8"),
+        ("turn", "<u4"), ("suspects", "i1"), ("mark", "u1"), ("free", "V2"), ("fix_ms", "<i8"),
+        ("place", "<f8", (2,)), ("accuracy_m", "<f8"),  # lon, lat: sealed where there is a mark
     ]
 )  # fmt: skip
 ROW = np.dtype(
@@ -40,13 +54,13 @@ ANY_TURN: Final = 0xFFFF_FFFF  # in place of a turn: whatever is there
 # A stay is put into the record by the first fix after so long: after a crash of the servers, which
 # keep last fixes in memory only, a visit may fall silent that much too early.
 KEPT_MS: Final = 5 * MINUTE_MS
+LOOKED_MAX: Final = 1 << 18  # rows looked up and not yet written; a batch has some ten thousand
+_LOOK_SHIFT: Final = 20  # no batch has more rows
 
-_SPOT = Layout("<dddq")
+_SPOT = Layout("<B16s7xdq")  # mark, place, accuracy, time
 _HEAD = Layout("<QBB")
 _STANDING = Layout(f"<B3xIi4xq{STAYS_MAX}q")
 _ENTRY = Layout("<dI")
-LAG = Layout("<i")
-TURN = Layout("<I")
 
 pack = msgspec.msgpack.Encoder().encode
 _unpack_record = msgspec.msgpack.Decoder(Record).decode
@@ -68,30 +82,71 @@ def binary(value: bytes) -> Raw:
 assert FIX.itemsize == FIX_BYTES and ROW.itemsize == FIX_BYTES + _STANDING.size
 
 
+Rows = NDArray[np.void]  # of `ROW`
+
 # --- devices ------------------------------------------------------------------------------------
+
+
+class Looks:
+    """Rows as they were looked up, until they are written: what their fixes do not change goes back
+    as it came. The oldest are forgotten, and who comes to write them is told to look again.
+    """
+
+    def __init__(self, seal: Seal) -> None:
+        self.seal = seal
+        self._tables: dict[int, Rows] = {}
+        self._count = 0
+        self._row_count = 0
+
+    def keep(self, table: Rows) -> Longs:
+        """Keep these; what to ask for each by."""
+        self._count += 1
+        self._tables[self._count] = table
+        self._row_count += len(table)
+        while self._row_count > LOOKED_MAX and len(self._tables) > 1:
+            self._row_count -= len(self._tables.pop(next(iter(self._tables))))
+        return (self._count << _LOOK_SHIFT) + np.arange(len(table))
+
+    def rows(self, slots: Longs) -> tuple[Rows, Bools]:
+        """Copies of rows by what `keep` said; and of which ones there is no more."""
+        found, is_gone = np.zeros(len(slots), ROW), np.zeros(len(slots), bool)
+        numbers = slots >> _LOOK_SHIFT
+        for number in np.unique(numbers).tolist():
+            mine = rows_where(numbers == number)
+            if number < 0:
+                continue  # never looked up
+            table = self._tables.get(number)
+            if table is None:
+                is_gone[mine] = True
+            else:
+                found[mine] = table[slots[mine] & ((1 << _LOOK_SHIFT) - 1)]
+        return found, is_gone
 
 
 def known_of(
     device_ids: list[str],
     person_ids: list[str],
-    rows: bytes,
+    table: Rows,
+    slots: Longs,
     suspects: dict[int, bytes],
     times: dict[int, int],
+    seal: Seal,
 ) -> Known:
     """What is known of the senders.
 
     Parameters
     ----------
     device_ids, person_ids : list, length P
-    rows : bytes
-        P rows of `ROW`.
+    table : `ROW`, shape (P,)
+    slots : int64, shape (P,)
+        Where the table is kept: `Looks`.
     suspects
         By row: a suspect fix.
     times
         By row: up to when the record knows of a device that has no row.
     """
-    table = np.frombuffer(rows, ROW)
     keys, flags = keys_of(device_ids), table["flags"]
+    places = seal.show(table["place"], table["fix_ms"], table["mark"])
     fix_ms = table["fix_ms"].astype(np.int64)
     for ix, at_ms in times.items():
         fix_ms[ix] = at_ms
@@ -103,16 +158,16 @@ def known_of(
     return Known(
         person_ids=person_ids,
         device_keys=keys,
-        slot_ix=table["turn"].astype(np.int64),
+        slot_ix=slots,
         is_located=(flags & IS_LOCATED).astype(bool),
         has_refused=(flags & HAS_REFUSED).astype(bool),
         has_record=(flags & IS_OBSERVED).astype(bool),
-        lon_deg=table["lon_deg"].astype(float),
-        lat_deg=table["lat_deg"].astype(float),
+        lon_deg=places[:, 0],
+        lat_deg=places[:, 1],
         accuracy_m=table["accuracy_m"].astype(float),
         fix_ms=fix_ms,
         suspect_count=table["suspects"].astype(np.int32),
-        suspects={int(keys[ix]): Spot(*_SPOT.unpack(packed)) for ix, packed in suspects.items()},
+        suspects={int(keys[ix]): _spot_of(packed, seal) for ix, packed in suspects.items()},
         stay_ix=stay_ix,
         stays=Stays(
             zone_prints=standing["prints"].astype(np.int64),
@@ -123,53 +178,72 @@ def known_of(
     )
 
 
+def _spot_of(packed: bytes, seal: Seal) -> Spot:
+    mark, place, accuracy_m, at_ms = _SPOT.unpack(packed)
+    hidden = np.frombuffer(place, "<f8").reshape(1, 2)
+    ((lon_deg, lat_deg),) = seal.show(hidden, np.array([at_ms]), np.array([mark], np.uint8))
+    return Spot(float(lon_deg), float(lat_deg), accuracy_m, at_ms)
+
+
+def _packed_spot(spot: Spot, seal: Seal) -> bytes:
+    hidden = seal.hide(np.array([[spot.lon_deg, spot.lat_deg]]), np.array([spot.at_ms]))
+    return _SPOT.pack(seal.mark, hidden.tobytes(), spot.accuracy_m, spot.at_ms)
+
+
+def others(device_ids: list[str], person_ids: list[str]) -> list[int | str]:
+    """Where devices are not people of their own: position from one, and whose it is, in turn."""
+    if device_ids == person_ids:
+        return []
+    found: list[int | str] = []
+    for nth, (device_id, person_id) in enumerate(zip(device_ids, person_ids, strict=True), 1):
+        if device_id != person_id:
+            found += (nth, person_id)
+    return found
+
+
 class Bodies:
     """The last fixes of a commit as the functions take them, share by share."""
 
-    def __init__(self, last: LastFixes, rests: Rests | None) -> None:
+    def __init__(self, last: LastFixes, rests: Rests | None, looks: Looks) -> None:
         self._last = last
-        turns = np.where(last.slot_ix < 0, ANY_TURN, last.slot_ix)
-        self._lags: dict[int, bytes] = {}
+        self._seal = seal = looks.seal
+        rows, is_gone = looks.rows(last.slot_ix)
+        self.lost = [last.person_ids[row] for row in rows_where(is_gone).tolist()]
+        turns = np.where(last.slot_ix < 0, ANY_TURN, rows["turn"])
+        rows["turn"] = np.where(turns == ANY_TURN, ANY_TURN, (turns + 1) % ANY_TURN)
+        rows["suspects"] = last.suspect_count
+        rows["mark"], rows["fix_ms"], rows["accuracy_m"] = seal.mark, last.fix_ms, last.accuracy_m
+        places = np.stack([last.lon_deg, last.lat_deg], axis=1)
+        rows["place"] = seal.hide(places, last.fix_ms)
         if rests is not None:
-            turns[rests.last_ix] = rests.turn
-            lags = zip(rests.last_ix.tolist(), rests.lag_ms.tolist(), strict=True)
-            self._lags = {ix: LAG.pack(lag_ms) for ix, lag_ms in lags}
-        body = np.zeros(len(last), FIX)
-        is_any = turns == ANY_TURN
-        body["turn"] = np.where(is_any, ANY_TURN, (turns + 1) % ANY_TURN)
-        body["suspects"] = last.suspect_count
-        for name in ("fix_ms", "lon_deg", "lat_deg", "accuracy_m"):
-            body[name] = getattr(last, name)
+            rows["lag_ms"][rests.last_ix] = rests.lag_ms
         self._turns = turns.astype("<u4")
-        self._body = body
+        self._rows = rows
 
-    def share(self, rows: list[int]) -> list[Any]:
-        """The rows of one partition: see ``compared`` in the functions."""
-        last, picked = self._last, np.array(rows, np.intp)
-        owners: list[int | str] = []
-        lags: list[int | Raw] = []
-        suspects: list[int | Raw] = []
-        devices = [last.device_ids[row] for row in rows]
+    def shares(self, groups: Groups) -> dict[int, list[Any]]:
+        """The rows by partition of their people: see ``compared`` in the functions."""
+        last, order = self._last, groups.order.tolist()
+        device_ids = [last.device_ids[row] for row in order]
+        person_ids = [last.person_ids[row] for row in order]
+        turns, rows = self._turns[groups.order].tobytes(), self._rows[groups.order].tobytes()
+        return {
+            number: [
+                device_ids[start:end],
+                others(device_ids[start:end], person_ids[start:end]),
+                binary(turns[4 * start : 4 * end]),
+                binary(rows[ROW.itemsize * start : ROW.itemsize * end]),
+                self._suspects(order[start:end]) if last.suspects else (),
+            ]
+            for number, start, end in groups.spans
+        }
+
+    def _suspects(self, rows: list[int]) -> list[int | Raw]:
+        last, found = self._last, list[int | Raw]()
         for nth, row in enumerate(rows, 1):
-            if (owner := last.person_ids[row]) != last.device_ids[row]:
-                owners += (nth, owner)
-        if self._lags:
-            for nth, row in enumerate(rows, 1):
-                if (lag := self._lags.get(row)) is not None:
-                    lags += (nth, binary(lag))
-        if last.suspects:
-            for nth, row in enumerate(rows, 1):
-                if last.suspect_count[row] > 0:
-                    spot = last.suspects[int(last.device_keys[row])]
-                    suspects += (nth, binary(_SPOT.pack(*spot)))
-        return [
-            devices,
-            owners,
-            binary(self._turns[picked].tobytes()),
-            binary(self._body[picked].tobytes()),
-            lags,
-            suspects,
-        ]
+            if last.suspect_count[row] > 0:
+                spot = last.suspects[int(last.device_keys[row])]
+                found += (nth, binary(_packed_spot(spot, self._seal)))
+        return found
 
 
 # --- people -------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """A commit on its way: cut by partition, and told who lost.
 
-A commit that binds names touches the partition of the owner, then the homes of the names, then
-those of former owners. Cut short in between, it is made good by whoever looks for the device next,
-or tries to bind it again: the owner has everything first, and a name leads there last.
+A commit that binds names touches the partition of the owner, then those of former owners, then the
+homes of the names. Cut short in between, it is made good by whoever looks for the device next, or
+tries to bind it again: nobody finds it at a former owner's any more, and its home tells whose it is.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, Final
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision
 from geoengine.state.base import Commit
+from geoengine.state.shared.horizon import Moment
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
@@ -36,8 +37,8 @@ class Writing:
         devices = max(capacity // (2 * partitions.count), 1)
         self._limits = [devices, max(pending_limit // partitions.count, 1), SAID_BYTES]
 
-    async def write(self, commit: Commit) -> set[int]:
-        """Write it; the partitions where deadlines or rows may have changed.
+    async def write(self, commit: Commit) -> list[Moment]:
+        """Write it; what falls due when by it.
 
         Raises `StateConflict`, `StateUnavailable`.
         """
@@ -49,8 +50,14 @@ class Writing:
         self,
         commit: Commit,
         bindings: dict[int, list[list[Any]]] | None = None,
-    ) -> set[int]:
-        whole, notes = self._cut(commit, bindings or {})
+        drops: dict[int, list[list[Any]]] | None = None,
+    ) -> list[Moment]:
+        bodies = self._bodies(commit)
+        gone = bodies.lost if bodies else []
+        if gone:
+            commit = commit.without(set(gone))
+            bodies = self._bodies(commit)
+        whole, notes = self._cut(commit, bodies, bindings or {}, drops or {})
         parts, noted = await asyncio.gather(
             self._partitions.call("commit", whole, is_write=commit.is_durable),
             self._partitions.call("note", notes),
@@ -59,12 +66,27 @@ class Writing:
             raise StateUnavailable("the outbox is full")
         lost = [name for names, _ in parts.values() for name in names]
         lost += [name for names in noted.values() for name in names]
-        if lost:
-            raise StateConflict(sorted({name.decode() for name in lost}))
-        return set(whole)
+        if lost or gone:
+            raise StateConflict(sorted({*gone, *(name.decode() for name in lost)}))
+        of = self._partitions.of
+        moments = [
+            Moment(of(one.record.person_id), one.due_ms, None)
+            for one in commit.changes
+            if one.due_ms is not None
+        ]
+        return moments + [Moment(of(one.person_id), None, one.due_ms) for one in commit.sends]
+
+    def _bodies(self, commit: Commit) -> Bodies | None:
+        if commit.last is None or not len(commit.last):
+            return None
+        return Bodies(commit.last, commit.rests, self._names.looks)
 
     def _cut(
-        self, commit: Commit, bindings: dict[int, list[list[Any]]]
+        self,
+        commit: Commit,
+        bodies: Bodies | None,
+        bindings: dict[int, list[list[Any]]],
+        drops: dict[int, list[list[Any]]],
     ) -> tuple[dict[int, Any], dict[int, Any]]:
         """Requests by partition: of those where records change, and where only last fixes do."""
         split, of = self._partitions.split, self._partitions.of
@@ -78,8 +100,10 @@ class Writing:
             for number in {of(device_id), *changes}:
                 forgets.setdefault(number, []).append(device_id)
         touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
-        touched |= forgets.keys() | bindings.keys()
-        rows = self._rows(commit)
+        touched |= forgets.keys() | bindings.keys() | drops.keys()
+        rows: dict[int, Any] = {}
+        if bodies is not None and commit.last is not None:
+            rows = bodies.shares(self._partitions.group(commit.last.person_ids))
         op = _digest(commit.op_id)
         whole = {
             number: [
@@ -88,55 +112,51 @@ class Writing:
                 [change_of(one, is_forgotten=is_forgotten) for one in changes.get(number, ())],
                 rows.pop(number, False),
                 [send_row(send) for send in sends.get(number, ())],
-                [
-                    [one.person_id, one.at_ms, binary(pack(one))]
-                    for one in decisions.get(number, ())
-                ],
+                [_said(decision) for decision in decisions.get(number, ())],
                 cancels.get(number, ()),
                 forgets.get(number, ()),
                 bindings.get(number, ()),
-                (),
+                drops.get(number, ()),
                 self._limits,
             ]
             for number in touched
         }
         return whole, {number: [share, self._limits[0]] for number, share in rows.items()}
 
-    def _rows(self, commit: Commit) -> dict[int, Any]:
-        last = commit.last
-        if last is None or not len(last):
-            return {}
-        of, shares = self._partitions.of, dict[int, list[int]]()
-        for row, person_id in enumerate(last.person_ids):
-            shares.setdefault(of(person_id), []).append(row)
-        bodies = Bodies(last, commit.rests)
-        return {number: bodies.share(rows) for number, rows in shares.items()}
-
     # --- names ----------------------------------------------------------------------------------
 
-    async def _bind(self, commit: Commit) -> set[int]:
+    async def _bind(self, commit: Commit) -> list[Moment]:
         of, call = self._partitions.of, self._partitions.call
         found = await self.home({*commit.aliases, *commit.drop_people})
         self._require_versions(commit, found)
         bindings: dict[int, list[list[Any]]] = {}
+        drops: dict[int, list[list[Any]]] = {}
         moves: dict[int, list[list[Any]]] = {}
         leaves: dict[int, list[list[Any]]] = {}
+        for name, version in commit.drop_people.items():
+            # A record goes in the stroke in which its name becomes another's.
+            if of(commit.aliases.get(name, name)) == of(name):
+                drops.setdefault(of(name), []).append([name, binary(version_of(version))])
         for name, owner in commit.aliases.items():
             before, row = found[name][0] or name, found[name][1]
             if owner != name:
                 bindings.setdefault(of(owner), []).append([name, owner, binary(row)])
             is_away = of(owner) != of(name)
-            moves.setdefault(of(name), []).append([name, owner, is_away])
+            dropped = commit.drop_people.get(name) if is_away else None
+            own_version = binary(b"" if dropped is None else version_of(dropped))
+            moves.setdefault(of(name), []).append([name, owner, is_away, own_version])
             if before not in (name, owner):
                 is_elsewhere = of(before) != of(owner)
                 leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
-        touched = await self._parts(commit, bindings)
-        await call("settle_in", moves, is_write=True)
-        touched |= await self._drop(commit)
+        moments = await self._parts(commit, bindings, drops)
+        homes = {number: (mine, self._limits[0]) for number, mine in moves.items()}
         await call("move_out", leaves, is_write=True)
+        settled_in = await call("settle_in", homes, is_write=True)
+        if lost := [name.decode() for names in settled_in.values() for name in names]:
+            raise StateConflict(lost)
         for name, owner in commit.aliases.items():
             self._names.learn(name, owner)
-        return touched
+        return moments
 
     async def home(self, names: Iterable[str]) -> dict[str, tuple[str, bytes, bytes]]:
         """Of each name: its owner ("" for itself), its last fix, the version of its own record."""
@@ -165,22 +185,6 @@ class Writing:
                 lost.append(name)
         if lost:
             raise StateConflict(lost)
-
-    async def _drop(self, commit: Commit) -> set[int]:
-        drops = self._partitions.split(commit.drop_people.items(), lambda drop: drop[0])
-        requests = {
-            number: [
-                _digest(f"drop:{commit.op_id}") if commit.op_id else "",
-                commit.now_ms, (), False, (), (), (), (), (),
-                [[name, binary(version_of(version))] for name, version in mine],
-                self._limits,
-            ]
-            for number, mine in drops.items()
-        }  # fmt: skip
-        replies = await self._partitions.call("commit", requests, is_write=True)
-        if lost := [name.decode() for names, _ in replies.values() for name in names]:
-            raise StateConflict(lost)
-        return set(requests)
 
 
 def _said(decision: Decision) -> list[Any]:

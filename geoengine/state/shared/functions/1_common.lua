@@ -32,15 +32,22 @@ local ANY_TURN = '\255\255\255\255'
 
 local CHUNK = 2000 -- Lua hands over no more than some 8,000 values at once
 
+-- A partition's keys by one of them; names only, as many as there are partitions.
+local keys_beside = {}
+
+local function partition_of(key)
+  local tag, k = string.match(key, '^.-}:'), {}
+  for number, name in ipairs(KEYS_BY_NUMBER) do k[number] = tag .. name end
+  keys_beside[key] = k
+  return k
+end
+
 local function shares(body)
   return function(keys, args)
     local replies, step = {}, #keys / #args
     for share = 1, #args do
-      local tag = string.match(keys[(share - 1) * step + 1], '^.-}:')
-      local k = setmetatable({}, {
-        __index = function(_, number) return tag .. KEYS_BY_NUMBER[number] end,
-      })
-      replies[share] = body(k, cmsgpack.unpack(args[share]))
+      local key = keys[(share - 1) * step + 1]
+      replies[share] = body(keys_beside[key] or partition_of(key), cmsgpack.unpack(args[share]))
     end
     return replies
   end
@@ -99,11 +106,13 @@ end
 
 -- Two hashes take turns: when the one that is written is full, it takes the place of the other, and
 -- a new one begins. What has not been touched for a whole round is gone then: bounded, least recent
--- first. Replicas and the file, which have not all of it, begin anew.
+-- first. Replicas and the file, which have not all of it, begin anew: what they are told to drop has to
+-- be there to be dropped.
 local function turn_over(k, a, b, limit)
   if redis.call('HLEN', k[a]) <= limit then return end
-  redis.call('UNLINK', k[b])
   redis.set_repl(redis.REPL_NONE)
   redis.call('RENAME', k[a], k[b])
+  redis.call('HSET', k[a], '', '')
   redis.set_repl(redis.REPL_ALL)
+  redis.call('UNLINK', k[a])
 end

@@ -40,9 +40,15 @@ local function unbind(k, name, person)
   keep_list(k[NAMES], '\1' .. person, without(owned(k, person), name))
 end
 
--- Whether a device is this person's as far as this partition can tell; else whose, '' to ask at home.
-local function owner_here(k, device, person)
-  local told = redis.call('HGET', k[NAMES], device)
+-- What each device's name stands for here; false where nothing is said of it.
+local function told_of(k, devices)
+  if redis.call('EXISTS', k[NAMES]) == 0 then return {} end
+  return hmget(k[NAMES], devices)
+end
+
+-- Nothing where a device is this person's as far as this partition can tell; else whose, '' to ask at
+-- home.
+local function other_than(told, device, person)
   if told == person or (not told and device == person) then return nil end
   return told or ''
 end
@@ -52,16 +58,7 @@ local function flags_of(k, person)
   return row and string.sub(row, 9, 9) or '\0', row
 end
 
-local function strange(k, i, device, person, is_sure, extras)
-  local other = owner_here(k, device, person)
-  if other == '' and is_sure then
-    bind(k, device, person) -- a binding that was cut short
-    other = nil
-  end
-  if other then
-    extras[#extras + 1] = {i, 'owner', other}
-    return NEVER .. NOTHING_KNOWN
-  end
+local function never_seen(k, i, person, extras)
   local flags, row = flags_of(k, person)
   if row then extras[#extras + 1] = {i, 'record', row} end
   return NEVER .. flags .. NO_STAY
@@ -71,11 +68,19 @@ end
 local function look(k, q)
   local devices, owner_at, extras, out = q[1], {}, {}, {}
   for j = 1, #q[2], 2 do owner_at[q[2][j]] = q[2][j + 1] end
-  local rows = rows_of(k, devices)
+  local rows, told = rows_of(k, devices), told_of(k, devices)
   for i = 1, #devices do
-    local row = rows[i]
-    if not row then
-      out[i] = strange(k, i, devices[i], owner_at[i] or devices[i], q[3], extras)
+    local row, person = rows[i], owner_at[i] or devices[i]
+    local other = other_than(told[i], devices[i], person)
+    if other == '' and q[3] then
+      bind(k, devices[i], person) -- a binding that was cut short
+      other = nil
+    end
+    if other then
+      extras[#extras + 1] = {i, 'owner', other}
+      out[i] = NEVER .. NOTHING_KNOWN
+    elseif not row then
+      out[i] = never_seen(k, i, person, extras)
     elseif #row > ROW then
       out[i] = string.sub(row, 1, ROW)
       extras[#extras + 1] = {i, 'suspect', string.sub(row, ROW + 1)}
@@ -86,28 +91,45 @@ local function look(k, q)
   return {table.concat(out), extras}
 end
 
--- Rows to be written: {devices, {i, owner, ...}, turns expected, first 40 bytes each, {i, lag, ...} of
--- people at rest, {i, suspect, ...}}. Whose row has moved on is put into `lost`.
+-- Whether a row still has the turn expected, the i-th of these.
+local function has_turn(row, turns, i)
+  local a, b, c, d = string.byte(row, 1, 4)
+  local e, f, g, h = string.byte(turns, 4 * i - 3, 4 * i)
+  return a == e and b == f and c == g and d == h
+end
+
+-- Rows to be written: {devices, {i, owner, ...}, turns expected, rows whole, {i, suspect, ...}}. While
+-- its turn stands nobody has changed anything of a row. Whose has moved on, or whose device is another's
+-- by now, is put into `lost`; a row without a turn, about what is another's, is passed over.
 local function compared(k, r, lost)
   local devices, turns, bodies = r[1], r[3], r[4]
   local plan = {
-    devices = devices, owner_at = {}, owner_of = {}, lag_at = {}, suspect_at = {}, bodies = bodies,
+    devices = devices, owner_at = {}, owner_of = {}, suspect_at = {}, is_passed = {},
+    bodies = bodies,
   }
   for j = 1, #r[2], 2 do
     plan.owner_at[r[2][j]] = r[2][j + 1]
     plan.owner_of[devices[r[2][j]]] = r[2][j + 1]
   end
-  for j = 1, #r[5], 2 do plan.lag_at[r[5][j]] = r[5][j + 1] end
-  for j = 1, #r[6], 2 do plan.suspect_at[r[6][j]] = r[6][j + 1] end
+  for j = 1, #r[5], 2 do plan.suspect_at[r[5][j]] = r[5][j + 1] end
   plan.stored = rows_of(k, devices)
+  local told = told_of(k, devices)
   for i = 1, #devices do
-    local was, expected = plan.stored[i], string.sub(turns, 4 * i - 3, 4 * i)
-    local turn = was and string.sub(was, 1, 4) or ZERO4
-    local is_done = was and string.sub(was, 1, FIX) == string.sub(bodies, FIX * (i - 1) + 1, FIX * i)
-    local is_lost = expected ~= ANY_TURN and turn ~= expected and not is_done
-    local person = plan.owner_at[i] or devices[i]
-    if not was and not is_lost then is_lost = owner_here(k, devices[i], person) ~= nil end
-    if is_lost then lost[person] = true end
+    local was = plan.stored[i]
+    if told[i] or plan.owner_at[i] or not (was and has_turn(was, turns, i)) then
+      local expected = string.sub(turns, 4 * i - 3, 4 * i)
+      local person = plan.owner_at[i] or devices[i]
+      local is_others = other_than(told[i], devices[i], person) ~= nil
+      local has_moved = (was and string.sub(was, 1, 4) or ZERO4) ~= expected
+      if expected == ANY_TURN then
+        plan.is_passed[i] = is_others
+      elseif is_others then
+        lost[person] = true
+      elseif has_moved then -- unless it was this very call that changed it
+        local body = string.sub(bodies, ROW * (i - 1) + 1, ROW * i)
+        if not was or string.sub(was, 1, ROW) ~= body then lost[person] = true end
+      end
+    end
   end
   return plan
 end
@@ -122,16 +144,19 @@ local function written(k, plan, lost)
   for i = 1, #plan.devices do
     local device = plan.devices[i]
     local person = plan.owner_at[i] or device
-    if not lost[person] then
+    if not lost[person] and not plan.is_passed[i] then
       local was = plan.stored[i]
-      local body = string.sub(plan.bodies, FIX * (i - 1) + 1, FIX * i)
-      if string.sub(body, 1, 4) == ANY_TURN then body = next_turn(was or ZERO4) .. string.sub(body, 5) end
-      local known = was and string.sub(was, FIX + 1, ROW)
-        or flags_of(k, person) .. NO_STAY
-      local lag = plan.lag_at[i]
-      if lag then known = string.sub(known, 1, 8) .. lag .. string.sub(known, 13) end
+      local body = string.sub(plan.bodies, ROW * (i - 1) + 1, ROW * i)
+      if not was then -- what is on record may have changed since it was asked for
+        body = string.sub(body, 1, FIX) .. flags_of(k, person) .. NO_STAY
+      end
+      if string.sub(body, 1, 4) == ANY_TURN then
+        local known = string.sub(was or body, FIX + 1, ROW)
+        body = next_turn(was or ZERO4) .. string.sub(body, 5, FIX) .. known
+      end
+      local suspect = plan.suspect_at[i]
       fresh[#fresh + 1] = device
-      fresh[#fresh + 1] = body .. known .. (plan.suspect_at[i] or '')
+      fresh[#fresh + 1] = suspect and body .. suspect or body
     end
   end
   return fresh
@@ -199,7 +224,8 @@ local function show(k, shown, limit)
     end
   end
   if #full > 0 then
-    hset(k[LAST_A], logged)
+    local new_count = hset(k[LAST_A], logged)
     keep_unlogged(k, full, limit)
+    if new_count > 0 then turn_over(k, LAST_A, LAST_B, limit) end
   end
 end

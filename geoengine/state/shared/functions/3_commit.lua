@@ -30,13 +30,20 @@ local function find_lost(k, changes, drops, lost)
   end
 end
 
+local function drop_person(k, person, limit)
+  redis.call('HDEL', k[PEOPLE], person)
+  redis.call('ZREM', k[DUE], person)
+  local shown = {{person, '\0'}}
+  for _, name in ipairs(owned(k, person)) do shown[#shown + 1] = {name, '\0'} end
+  show(k, shown, limit)
+end
+
 -- People's records, and what shows of them on their devices; `at` has rows written just now.
-local function keep_people(k, changes, drops, lost, at, limit)
+local function keep_people(k, changes, lost, at, limit)
   local names, kept, gone, due, idle, shown = {}, {}, {}, {}, {}, {}
   for _, change in ipairs(changes) do
     if not lost[change[1]] then names[#names + 1] = '\1' .. change[1] end
   end
-  for _, drop in ipairs(drops) do names[#names + 1] = '\1' .. drop[1] end
   if #names == 0 then return false end
   local bound, next_ = hmget(k[NAMES], names), 0
   local function tell(person, flags, device, standing)
@@ -65,10 +72,6 @@ local function keep_people(k, changes, drops, lost, at, limit)
         tell(person, string.sub(row, 9, 9), change[5], change[6])
       end
     end
-  end
-  for _, drop in ipairs(drops) do
-    gone[#gone + 1] = drop[1]
-    tell(drop[1], '\0')
   end
   for _, person in ipairs(gone) do idle[#idle + 1] = person end
   hset(k[PEOPLE], kept)
@@ -143,7 +146,9 @@ local OPS_KEPT = 4096
 local function done_before(k, op)
   if op == '' then return nil end
   local done = redis.call('HGET', k[OPS_A], op) or redis.call('HGET', k[OPS_B], op)
-  return done and cmsgpack.unpack(done)
+  if not done then return nil end
+  redis.call('HINCRBY', k[META], 'again', 1) -- something for WAIT to wait for
+  return cmsgpack.unpack(done)
 end
 
 local function remember(k, op, answer)
@@ -159,10 +164,7 @@ end
 local function commit(k, q)
   local op, now_ms, changes, limits = q[1], q[2], q[3], q[11]
   local done = done_before(k, op)
-  if done then
-    redis.call('HINCRBY', k[META], 'again', 1) -- something for WAIT to wait for
-    return {done, 0}
-  end
+  if done then return {done, 0} end
   if #q[5] > 0 and redis.call('ZCARD', k[WAIT]) + #q[5] > limits[2] then return {{}, 1} end
   local lost = {}
   find_lost(k, changes, q[10], lost)
@@ -184,6 +186,7 @@ local function commit(k, q)
     keep_unlogged(k, quiet, limits[1])
   end
   forget(k, q[8])
+  for _, drop in ipairs(q[10]) do drop_person(k, drop[1], limits[1]) end
   for _, binding in ipairs(q[9]) do -- {name, person, its row, or ''}
     bind(k, binding[1], binding[2])
     if binding[3] ~= '' and not rows_of(k, {binding[1]})[1] then
@@ -191,7 +194,7 @@ local function commit(k, q)
     end
     show(k, {{binding[1], (flags_of(k, binding[2]))}}, limits[1])
   end
-  local has_changed = keep_people(k, changes, q[10], lost, at, limits[1])
+  local has_changed = keep_people(k, changes, lost, at, limits[1])
   local has_happened = has_changed or not next(lost)
   for _, one in ipairs(q[7]) do
     if not lost[one[1]] then cancel(k, one[1], one[2], now_ms) end
@@ -201,7 +204,10 @@ local function commit(k, q)
   end
   local said = 0
   for _, decision in ipairs(q[6]) do
-    if not lost[decision[1]] then said = said + add_decision(k, decision, limits[3]) end
+    if not lost[decision[1]] then
+      said = said + add_decision(k, decision, limits[3])
+      has_happened = true
+    end
   end
   if said ~= 0 then redis.call('HINCRBY', k[META], 'said', said) end
   local names = names_in(lost)
@@ -209,19 +215,28 @@ local function commit(k, q)
   return {names, 0}
 end
 
--- At the home of names: {{name, owner, is_away}} -> nothing. Of a name that stands for itself again
--- nothing is kept; the last fix goes where the owner is.
+-- At the home of names: {{{name, owner, is_away, version of its own record or ''}}, limit} -> those
+-- whose record is another by now: nothing happens to them. A record goes in the stroke that makes its
+-- name another's: who is due under a name that is not theirs could never be served. Of a name that
+-- stands for itself again nothing is kept; the last fix goes where the owner is.
 local function settle_in(k, q)
-  for _, one in ipairs(q) do
-    local name, owner, is_away = one[1], one[2], one[3]
-    if owner == name then
-      redis.call('HDEL', k[NAMES], name)
+  local lost = {}
+  for _, one in ipairs(q[1]) do
+    local name, owner, is_away, version = one[1], one[2], one[3], one[4]
+    local row = version ~= '' and redis.call('HGET', k[PEOPLE], name)
+    if row and string.sub(row, 1, 8) ~= version then
+      lost[name] = true
     else
-      redis.call('HSET', k[NAMES], name, owner)
+      if row then drop_person(k, name, q[2]) end
+      if owner == name then
+        redis.call('HDEL', k[NAMES], name)
+      else
+        redis.call('HSET', k[NAMES], name, owner)
+      end
+      if is_away then forget(k, {name}) end
     end
-    if is_away then forget(k, {name}) end
   end
-  return {}
+  return names_in(lost)
 end
 
 -- Where names used to be bound: {{name, former owner, is_elsewhere now}}

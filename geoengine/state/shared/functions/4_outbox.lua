@@ -22,7 +22,8 @@ local function take(k, q)
   local taken, hand = {}, cmsgpack.pack({q[4], q[3], q[5], 0})
   for _, send_id in ipairs(q[1]) do
     local due_ms = redis.call('ZSCORE', k[WAIT], send_id)
-    if due_ms and tonumber(due_ms) <= q[2] then
+    local is_again = redis.call('HGET', k[HANDS], send_id) == hand -- the reply was lost
+    if due_ms and (tonumber(due_ms) <= q[2] or is_again) then
       redis.call('ZADD', k[WAIT], q[3], send_id)
       redis.call('HSET', k[HANDS], send_id, hand)
       taken[#taken + 1] = send_id
@@ -71,8 +72,10 @@ local function end_row(k, send_id, row, send, now_ms)
   if row[4] == 'dead' then redis.call('HINCRBY', k[META], 'dead', 1) end
 end
 
--- {{{send_id, status, reason, due_ms, attempts}}, owner, now_ms} -> the send_ids settled
+-- {{{send_id, status, reason, due_ms, attempts}}, owner, now_ms, op} -> the send_ids settled
 local function settle(k, q)
+  local done = done_before(k, q[4])
+  if done then return done end
   local settled = {}
   for _, one in ipairs(q[1]) do
     local send_id, status = one[1], one[2]
@@ -91,6 +94,7 @@ local function settle(k, q)
       settled[#settled + 1] = send_id
     end
   end
+  if #settled > 0 then remember(k, q[4], settled) end
   return settled
 end
 
@@ -160,8 +164,10 @@ local function list(k, q)
   return found
 end
 
--- {send_ids, now_ms, expires_ms} -> those revived
+-- {send_ids, now_ms, expires_ms, op} -> those revived
 local function revive(k, q)
+  local done = done_before(k, q[4])
+  if done then return done end
   local revived = {}
   for _, send_id in ipairs(q[1]) do
     local row, send = read_send(k, send_id)
@@ -176,5 +182,6 @@ local function revive(k, q)
       revived[#revived + 1] = send_id
     end
   end
+  if #revived > 0 then remember(k, q[4], revived) end
   return revived
 end

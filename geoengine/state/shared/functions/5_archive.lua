@@ -17,15 +17,20 @@ local function drop_decisions(k, person)
   return count
 end
 
--- {person, devices on record, {processes that are no more or are our own}, now_ms}
--- -> {processes sending to them, 1 when there was anything, names bound here}
+-- {person, devices on record, {processes that are no more or are our own}, now_ms, op, is_final}
+-- -> {processes sending to them, 1 when there was anything, names bound here}; before the final call
+-- nothing is done: the homes of the names forget the person first, or who repeats a call that was cut
+-- short would not know of them.
 local function erase(k, q)
   local person, sending = q[1], {}
+  local done = done_before(k, q[5])
+  if done then return done end
   for _, process in ipairs(begun(k, {person, '', q[4]})) do
     if not has(q[3], process) then sending[#sending + 1] = process end
   end
   if #sending > 0 then return {sending, 0, {}} end
   local names, row_count = owned(k, person), 0
+  if not q[6] then return {sending, 0, names} end
   local mail = list_of(k[MAIL], person)
   for _, send_id in ipairs(mail) do drop_send(k, send_id) end
   row_count = #mail + #names + drop_decisions(k, person) + redis.call('HDEL', k[PEOPLE], person)
@@ -42,7 +47,9 @@ local function erase(k, q)
     if rows[i] then row_count = row_count + 1 end
   end
   forget(k, devices)
-  return {sending, row_count > 0 and 1 or 0, names}
+  local was_there = row_count > 0 and 1 or 0
+  if was_there == 1 then remember(k, q[5], {sending, was_there, {}}) end -- and not the names
+  return {sending, was_there, names}
 end
 
 -- At the home of names: {{name, former owner}}

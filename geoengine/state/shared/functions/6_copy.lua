@@ -45,10 +45,7 @@ end
 -- {op, people {person, row, due_ms or -1}, names at home {name, owner}, names at their owner's,
 --  last times {device, person, fix_ms packed}, sends, decisions {person, oldest, entries, how many}}
 local function take_in(k, q)
-  if done_before(k, q[1]) then
-    redis.call('HINCRBY', k[META], 'again', 1) -- something for WAIT to wait for
-    return {}
-  end
+  if done_before(k, q[1]) then return {} end
   for _, one in ipairs(q[2]) do
     redis.call('HSET', k[PEOPLE], one[1], one[2])
     if one[3] >= 0 then redis.call('ZADD', k[DUE], one[3], one[1]) end

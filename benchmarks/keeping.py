@@ -1,0 +1,61 @@
+"""Where a service keeps its state while it is measured: in its own file, or on servers of ours.
+
+The servers are those of the tests, started anew for each run on loopback, with every commit synced
+before it is acknowledged, as the embedded state's are.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from serving import cpu_s
+
+sys.path.append(str(Path(__file__).parents[1]))  # where the tests are
+
+from tests.servers.cluster import Cluster
+from tests.servers.server import Server, binaries
+
+
+@dataclass
+class Keep:
+    """A place for a state."""
+
+    state: Path | str  # a file, or the URL of servers
+    servers: list[Server]
+
+    def cpu_s(self) -> float:
+        """Processor seconds that the servers have used so far, together."""
+        return sum(cpu_s(server.pid) for server in self.servers)
+
+
+Place = Callable[[Path], AbstractContextManager[Keep]]
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Keep]:
+    """The service's own file."""
+    folder.mkdir(parents=True)
+    yield Keep(folder / "state.db", [])
+
+
+def alone(name: str, **settings: object) -> Place:
+    """One server of that name."""
+
+    @contextmanager
+    def place(folder: Path) -> Iterator[Keep]:
+        options = {"appendonly": "always", **settings}
+        with Server(directory=folder, binary=binaries()[name], **options) as server:  # type: ignore[arg-type]
+            yield Keep(server.url, [server])
+
+    return place
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Keep]:
+    """Three primaries and three replicas, which are waited for."""
+    with Cluster(folder, binaries()["valkey"], appendonly="always") as six:
+        yield Keep(six.url, six.nodes)

@@ -1,0 +1,1 @@
+"""What happens to the shared state: processes, servers and networks that fail under load."""
