@@ -257,7 +257,9 @@ class RedisState:
             number: [[row.send.send_id, row.owner, row.send.person_id] for row in mine]
             for number, mine in shares.items()
         }
-        replies = await self._partitions.call("begin", requests)
+        # What is about to be sent is held by the replicas, and so is the commit it comes from: or a
+        # master that fails would forget a place under a cap that was taken.
+        replies = await self._partitions.call("begin", requests, is_write=True)
         return {
             row.send.person_id: record_of(*found)
             for number, mine in shares.items()

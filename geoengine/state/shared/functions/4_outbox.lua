@@ -17,7 +17,8 @@ local function peek(k, q)
   return redis.call('ZRANGEBYSCORE', k[WAIT], '-inf', q[1], 'WITHSCORES', 'LIMIT', 0, q[2])
 end
 
--- {send_ids, now_ms, until_ms, owner, process} -> {send_id, row, ...} of those still to be had
+-- {send_ids, now_ms, until_ms, owner, process} -> {send_id, row, ...} of those still to be had, and of
+-- those had by this very call, whose answer was lost
 local function take(k, q)
   local taken, hand = {}, cmsgpack.pack({q[4], q[3], q[5], 0})
   for _, send_id in ipairs(q[1]) do
