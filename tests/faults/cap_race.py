@@ -212,9 +212,8 @@ async def main(rounds: int, seed: int) -> bool:
     ):
         faults = await race(rounds, seed, server.url)
     took_s = time.monotonic() - began_s
-    print(
-        f"cap race: {rounds} rounds, {len(faults)} faults, {took_s:.0f} s", *faults[:20], sep="\n  "
-    )
+    print(f"cap race: {rounds} rounds, {len(faults)} faults, {took_s:.0f} s")
+    print(*faults[:20], sep="\n")
     return not faults
 
 

@@ -16,7 +16,7 @@ from tests.servers.proxy import Proxy, proxying
 from tests.servers.server import Server
 from tests.servers.shared import server
 from tests.state.samples import change, commit_of, fixes, last, located, one, op, present, write
-from tests.state.sharing import SERVERS, a_state_of, kinds, named, processes, serving
+from tests.state.sharing import SERVERS, a_state_of, kinds, named, partition_of, processes, serving
 
 BOOK = World(stores=[a_store("shop")], campaigns=[a_campaign()]).book()
 ANN = "ann"
@@ -205,6 +205,28 @@ def last_of(fix_ms: int, device: str, owner: str):
     return type(rows)(
         **{n: getattr(rows, n) for n in rows.__dataclass_fields__} | {"person_ids": [owner]}
     )
+
+
+@pytest.mark.parametrize("function", [b"move_out_", b"settle_in_", b"leave_home_"])
+async def test_who_looks_for_a_device_that_is_changing_hands_does_not_give_it_back(
+    cut: tuple[Proxy, RedisState, RedisState], function: bytes
+) -> None:
+    proxy, a, b = cut
+    await write(b, located(ANN), located(ELSEWHERE))
+    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    lost = proxy.drop_request(function)
+    identifying = asyncio.ensure_future(loop.identify(a, BOOK, AWAY, ANN, 0))
+    waiting = asyncio.ensure_future(lost.wait())
+    await asyncio.wait([identifying, waiting], return_when=asyncio.FIRST_COMPLETED)
+    proxy.black_hole()
+    assert await owner_by(b, AWAY) in (ANN, ELSEWHERE)
+    proxy.restore()
+    await identifying
+    waiting.cancel()
+    for state in (a, b):
+        assert await owner_by(state, AWAY) == ANN
+    places = traces_of(server("valkey"), f"?prefix={b._link.prefix}", AWAY)
+    assert not [key for key in places if f"{{p{partition_of(ELSEWHERE)}}}:names" in key]
 
 
 # --- erased -------------------------------------------------------------------------------------
