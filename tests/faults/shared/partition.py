@@ -21,11 +21,12 @@ from tests.faults.namespaces import Cable
 from tests.faults.shared.campaign import Trial, binary, main, trial
 from tests.faults.shared.crowd import Crowd
 from tests.servers.cluster import Cluster
-from tests.servers.server import wait_until
+from tests.servers.server import Refused, wait_until
 
 LANES = 16
 NODE_TIMEOUT_MS = 1_500
 BEFORE_S, AFTER_S = (0.2, 0.7), (0.0, 1.0)
+FAILOVER_S, TRIES = 6.0, 5  # the server gives one up after five seconds
 
 
 async def one_round(trial: Trial, cluster: Cluster, cable: Cable) -> None:
@@ -45,10 +46,21 @@ async def one_round(trial: Trial, cluster: Cluster, cable: Cable) -> None:
 
 
 def take_back(cluster: Cluster) -> None:
-    """Make the first node the master of its shard again, as an operator would."""
+    """Make the first node the master of its shard again, as an operator would.
+
+    On a busy machine a failover may fail, or come by itself: what counts is who is master then.
+    """
     first = cluster.nodes[0]
-    wait_until(lambda: first.call("CLUSTER", "FAILOVER") == "OK", first.said)
-    wait_until(lambda: first.info("replication")["role"] == "master", first.said)
+
+    def is_master() -> bool:
+        return first.info("replication")["role"] == "master"
+
+    for _ in range(TRIES):
+        if not is_master():
+            with contextlib.suppress(Refused, AssertionError):
+                first.call("CLUSTER", "FAILOVER")
+                wait_until(is_master, timeout_s=FAILOVER_S)
+    assert is_master(), first.said
     cluster.wait_until_ready()
 
 
