@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-VERBS = ("serve", "check", "replay", "zones", "schema", "outbox")
+VERBS = ("serve", "check", "replay", "zones", "schema", "outbox", "state")
 
 
 class Verbs(click.Group):

@@ -48,6 +48,7 @@ from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.worker import Worker
 from geoengine.state.base import Commit, Settlement, State
+from geoengine.state.copying import require_whole
 from geoengine.state.loop import amend
 
 _LOG = logger("service")
@@ -73,13 +74,15 @@ class Service:
         """Open the state, then the socket; neither, where one of them fails."""
         context = self.context
         await context.state.open()
-        for why in context.state.concerns:
-            _LOG.warning("state_concern", why=why)
-        book, has_lost = await inherit(context.state, context.book, context.clock())
-        context.worker.begin(book, is_sweep=has_lost)
-        await leave(context.state, context.book)
-        context.metrics.shows_book(context.book.version)
+        if context.siblings is None or context.siblings.berth.number == 1:  # the others share it
+            for why in context.state.concerns:
+                _LOG.warning("state_concern", why=why)
         try:
+            await require_whole(context.state)
+            book, has_lost = await inherit(context.state, context.book, context.clock())
+            context.worker.begin(book, is_sweep=has_lost)
+            await leave(context.state, context.book)
+            context.metrics.shows_book(context.book.version)
             await self.runner.setup()
             self.port = await self._listen()
         except BaseException:

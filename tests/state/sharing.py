@@ -10,7 +10,6 @@ from typing import Any
 from zlib import crc32
 
 from geoengine.core.record import Event
-from geoengine.state.base import State
 from geoengine.state.redis import RedisState
 from tests.servers.shared import cluster, prefix, server
 
@@ -57,6 +56,23 @@ def named(start: str, *, beside: str = "", apart_from: Iterable[str] = ()) -> st
     raise AssertionError
 
 
+def held_by(state: RedisState) -> set[int]:
+    """The partitions that a process serves at this moment, as it believes."""
+    return set(state._leases.held)
+
+
+def serving(states: Iterable[RedisState], name: str) -> RedisState:
+    """The process that serves the partition of a name."""
+    return next(state for state in states if partition_of(name) in held_by(state))
+
+
+async def shared_out(states: Iterable[RedisState]) -> bool:
+    """Whether these serve all partitions among them, each its share and no other's."""
+    shares = [held_by(state) for state in states]
+    is_fair = max(map(len, shares)) <= -(-PARTITIONS // len(shares))
+    return is_fair and sorted(p for share in shares for p in share) == list(range(PARTITIONS))
+
+
 def died(state: RedisState) -> None:
     """End a process without a goodbye: it neither says that it lives nor leaves."""
     beating = state._leases._beating
@@ -69,11 +85,6 @@ async def until(holds: Callable[[], Any], timeout_s: float = 15.0) -> None:
     async with asyncio.timeout(timeout_s):
         while not await holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-
-
-async def clear_of(state: State, *people: str) -> bool:
-    """Whether none of these has a deadline overdue for ever."""
-    return not set(await state.due(1 << 50)) & set(people)
 
 
 def kinds(events: Iterable[Event]) -> list[str]:

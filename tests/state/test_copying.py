@@ -24,6 +24,7 @@ from geoengine.state.base import (
 from geoengine.state.copying import MARK, Copied, Tally, copy, require_whole
 from geoengine.state.local import LocalState
 from geoengine.state.redis import RedisState
+from tests.servers.proxy import proxying
 from tests.servers.shared import cluster, prefix, server
 from tests.state.backends import CONCURRENT_WORLDS, World
 from tests.state.samples import (
@@ -382,3 +383,13 @@ async def test_an_onlooker_serves_nothing_and_leaves_nothing(url):
     assert await looking.due(1 << 50) == []
     await service.close()
     await looking.close()
+
+
+@pytest.mark.parametrize("lost", ["reply", "request"])
+async def test_a_lost_answer_puts_nothing_there_twice(tmp_path, lost):
+    async with proxying("127.0.0.1", server("valkey").port) as proxy:
+        target = onlooker(f"{proxy.url}?prefix={prefix()}")
+        was_lost = (proxy.drop_reply if lost == "reply" else proxy.drop_request)(b"take_in")
+        result = await copied(await filled(tmp_path / "a.db"), target)
+    assert was_lost.is_set()
+    assert result.told == result.found

@@ -16,7 +16,7 @@ from tests.servers.proxy import Proxy, proxying
 from tests.servers.server import Server
 from tests.servers.shared import server
 from tests.state.samples import change, commit_of, fixes, last, located, one, op, present, write
-from tests.state.sharing import SERVERS, a_state_of, kinds, named, processes
+from tests.state.sharing import SERVERS, a_state_of, kinds, named, partition_of, processes, serving
 
 BOOK = World(stores=[a_store("shop")], campaigns=[a_campaign()]).book()
 ANN = "ann"
@@ -79,7 +79,7 @@ async def test_a_visit_ends_whose_device_went_to_somebody_else(
     await loop.identify(a, BOOK, phone, ANN, NOON_MS)
     await story.post((0, 500), (10, 0), (20, 0), device=phone)
     await loop.identify(b, BOOK, phone, bob, NOON_MS + 30_000)
-    story.state = await served_by(two, ANN)
+    story.state = serving(two, ANN)
     told = await story.tick(4_000)
     assert [(e.type, e.person_id) for e in told][-2:] == [
         ("zone.exited", ANN),
@@ -87,11 +87,6 @@ async def test_a_visit_ends_whose_device_went_to_somebody_else(
     ]
     await Walk(BOOK, state=b, is_open=True).post((4_010, 0), device=phone)
     assert (await one(a, bob)).presences.keys() == {"shop"}
-
-
-async def served_by(two: list[RedisState], person: str) -> RedisState:
-    """The process that a person's deadlines are served by."""
-    return next(s for s in two if s._partitions.of(person) in s._leases.held)
 
 
 async def test_a_device_changes_hands_under_load_and_every_fix_counts_for_somebody(
@@ -189,16 +184,18 @@ async def test_a_binding_cut_short_leaves_nobody_whose_deadline_cannot_be_served
     assert await b.due(NOON_MS + 4_000_000) == []
 
 
-@pytest.mark.xfail(reason="who remembers the former owner goes on finding the device there")
-@pytest.mark.parametrize("bob", [ELSEWHERE])
-async def test_who_was_cut_off_before_the_former_owner_knew_sees_the_new_one(
-    cut: tuple[Proxy, RedisState, RedisState], bob: str
+@pytest.mark.parametrize("function", [b"move_out_", b"settle_in_"])
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_a_change_of_hands_cut_short_leaves_one_answer_to_whose_it_is(
+    cut: tuple[Proxy, RedisState, RedisState], function: bytes, is_done: bool
 ) -> None:
     proxy, a, b = cut
-    await write(b, located(ANN), located(bob))
-    await loop.identify(b, BOOK, AWAY, bob, 0)
-    await b.commit(commit_of(last=last_of(20, AWAY, bob)))
-    await ends_at(proxy, b"move_out_", loop.identify(a, BOOK, AWAY, ANN, 0), is_done=False)
+    await write(b, located(ANN), located(ELSEWHERE))
+    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    await b.commit(commit_of(last=last_of(20, AWAY, ELSEWHERE)))
+    await ends_at(proxy, function, loop.identify(a, BOOK, AWAY, ANN, 0), is_done=is_done)
+    assert [await owner_by(b, AWAY)] == await b.owners([AWAY])
+    await loop.identify(b, BOOK, AWAY, ANN, 0)
     assert await owner_by(b, AWAY) == ANN
 
 
@@ -208,6 +205,28 @@ def last_of(fix_ms: int, device: str, owner: str):
     return type(rows)(
         **{n: getattr(rows, n) for n in rows.__dataclass_fields__} | {"person_ids": [owner]}
     )
+
+
+@pytest.mark.parametrize("function", [b"move_out_", b"settle_in_", b"leave_home_"])
+async def test_who_looks_for_a_device_that_is_changing_hands_does_not_give_it_back(
+    cut: tuple[Proxy, RedisState, RedisState], function: bytes
+) -> None:
+    proxy, a, b = cut
+    await write(b, located(ANN), located(ELSEWHERE))
+    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    lost = proxy.drop_request(function)
+    identifying = asyncio.ensure_future(loop.identify(a, BOOK, AWAY, ANN, 0))
+    waiting = asyncio.ensure_future(lost.wait())
+    await asyncio.wait([identifying, waiting], return_when=asyncio.FIRST_COMPLETED)
+    proxy.black_hole()
+    assert await owner_by(b, AWAY) in (ANN, ELSEWHERE)
+    proxy.restore()
+    await identifying
+    waiting.cancel()
+    for state in (a, b):
+        assert await owner_by(state, AWAY) == ANN
+    places = traces_of(server("valkey"), f"?prefix={b._link.prefix}", AWAY)
+    assert not [key for key in places if f"{{p{partition_of(ELSEWHERE)}}}:names" in key]
 
 
 # --- erased -------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The shared state where the world is at fault: replies lost, slots on the move, bounds, settings."""
+"""The shared state where the world is at fault: lost replies, moving slots, bounds, settings."""
 
 from __future__ import annotations
 
@@ -257,7 +257,7 @@ async def test_a_server_that_may_forget_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("appendonly", "concern"),
-    [("no", "appendonly is no"), ("everysec", "the last second"), ("always", "")],
+    [("no", "no append-only file"), ("everysec", "up to a second"), ("always", "")],
 )
 async def test_what_a_power_cut_would_lose_is_told_with_the_promise(
     tmp_path: Path, appendonly: str, concern: str
@@ -270,7 +270,7 @@ async def test_what_a_power_cut_would_lose_is_told_with_the_promise(
         async with processes(single.url, 1) as [state]:
             told = "; ".join(state.concerns)
             assert concern in told
-            assert ("(I4)" in told) == bool(concern)
+            assert ("I4)" in told) == bool(concern)
 
 
 # --- a Cluster of our own -----------------------------------------------------------------------
@@ -308,7 +308,7 @@ async def test_a_slot_that_moves_under_commits_loses_nothing_and_says_nothing_tw
         move = own_cluster.moving(slot, target)
         work = asyncio.gather(*(add_ten(state, name) for state in two for name in people))
         await asyncio.to_thread(move.begin)
-        while await asyncio.to_thread(move.some_keys, 1):
+        while await asyncio.to_thread(move.some_keys, 1):  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # half here, half there, for as long as it takes
         await asyncio.to_thread(move.finish)
         await work

@@ -29,7 +29,7 @@ from geoengine.state.embedded.writes import (
 )
 from geoengine.state.flags import flags_of
 
-PAGE: Final = 1_000
+PAGE: Final = 4_000  # items: some megabytes at a time
 T = TypeVar("T")
 
 _unpack_decision = msgspec.msgpack.Decoder(Decision).decode

@@ -36,7 +36,9 @@ class Leases:
         self._held: tuple[int, ...] = ()
         self._alive: frozenset[str] = frozenset()
         self._until_s = 0.0
+        self._unseen: set[int] = set()  # to be looked through
         self._beating: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -47,14 +49,17 @@ class Leases:
         """Take a share, and keep it until `stop`."""
         await self._beat()
         self._beating = asyncio.create_task(self._run(), name="leases")
+        await self._look()
 
     async def stop(self) -> None:
         """Leave what is held to others, at once."""
-        if self._beating is None:
+        tasks = [task for task in (self._beating, self._looking) if task is not None]
+        if not tasks:
             return
-        self._beating.cancel()
-        await asyncio.wait([self._beating])
-        self._beating, self._held = None, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        self._beating, self._looking, self._held = None, None, ()
         with suppress(StateUnavailable):
             await self._link.call([Call("leave", self._keys, (self._process,))], is_write=False)
 
@@ -84,6 +89,20 @@ class Leases:
             await asyncio.sleep(BEAT_S)
             with suppress(StateUnavailable):  # then what is held runs out by itself
                 await self._beat()
+            if self._looking is not None and self._looking.done():
+                self._looking.result()
+                self._looking = None
+            if self._unseen and self._looking is None:
+                # Beside the beat: who is held up there must not seem dead.
+                self._looking = asyncio.create_task(self._look(), name="looking through")
+
+    async def _look(self) -> None:
+        """Look through what changed hands; what cannot be now is looked through later."""
+        numbers, self._unseen = self._unseen, set()
+        try:
+            await self._on_change([number for number in self._held if number in numbers])
+        except StateUnavailable:
+            self._unseen |= numbers
 
     async def _beat(self) -> None:
         began_s = asyncio.get_running_loop().time()
@@ -93,9 +112,7 @@ class Leases:
         has_lost = bool(self._alive - alive)
         self._held, self._alive = tuple(numbers), alive
         self._until_s = began_s + SILENT_MS / 1_000 - _MARGIN_S
-        changed = list(numbers) if has_lost else [p for p in numbers if p not in before]
-        if changed:
-            await self._on_change(changed)
+        self._unseen.update(p for p in numbers if has_lost or p not in before)
 
 
 def _pairs(reply: list[bytes] | dict[bytes, bytes]) -> list[tuple[bytes, bytes]]:

@@ -100,7 +100,6 @@ class Link:
         target = parse_url(url)
         self.is_cluster = target.is_cluster
         self.prefix = target.prefix
-        self.password = target.password or ""  # never to be shown
         self.version = hashlib.sha256(library.encode()).hexdigest()[:10]
         self._library = library.replace("VERSION", self.version)
         self._names = {name: f"{name}_{self.version}".encode() for name in names}
@@ -109,6 +108,11 @@ class Link:
         self._nodes = Nodes(target, connections=connections, timeout_s=timeout_s, rng=self._rng)
         self._replicas = Replicas(self._nodes, wait_ms)
         self._is_open = False
+
+    @property
+    def password(self) -> str:
+        """What the URL says; not to be shown."""
+        return self._nodes.target.password or ""
 
     async def open(self) -> None:
         """Find the servers. Raises `StateUnavailable`, `ConfigurationError` if they are others."""

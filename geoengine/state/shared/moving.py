@@ -29,8 +29,10 @@ from geoengine.state.shared.rows import (
 )
 
 _AT_ONCE: Final = 16  # partitions
-_SCANNED: Final = 64  # of a kind in each of them, about
-_KINDS: Final = ("people", "names", "newer", "older", "sends", "said")
+# Of a kind in each of them, about, at a time: all that was said of a person may be 32 kB.
+_KINDS: Final = {
+    "people": 256, "names": 256, "newer": 256, "older": 256, "sends": 128, "said": 16,
+}  # fmt: skip
 
 
 class Teller:
@@ -71,7 +73,7 @@ class Teller:
         cursors = dict.fromkeys(numbers, "0")
         seen = defaultdict[int, set[bytes]](set)
         while cursors:
-            asked = {number: (kind, cursor, _SCANNED) for number, cursor in cursors.items()}
+            asked = {number: (kind, cursor, _KINDS[kind]) for number, cursor in cursors.items()}
             replies = await self._partitions.call("tell", asked)
             items: list[Kept] = []
             for number, (cursor, told) in replies.items():

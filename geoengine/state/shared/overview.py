@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
-from geoengine.core.errors import StateUnavailable
+from geoengine.state.shared.durability import settings_of
 from geoengine.state.shared.leases import SILENT_MS, Leases
 from geoengine.state.shared.link import Link
 from geoengine.state.shared.partitions import Partitions
-
-_SETTINGS: Final = ("maxmemory-policy", "appendonly", "appendfsync", "save")
 
 
 class Process(Struct, frozen=True):
@@ -81,20 +79,10 @@ def _partition(number: int, told: list[Any], holder: str) -> Partition:
 
 async def _servers(link: Link) -> list[Server]:
     told = await link.everywhere("INFO")
-    values = {name: await _setting(link, name) for name in _SETTINGS}
+    settings = await settings_of(link) or {}
     return [
-        _server(address, text, {name: at[address] for name, at in values.items() if address in at})
-        for address, text in sorted(told.items())
+        _server(address, text, settings.get(address, {})) for address, text in sorted(told.items())
     ]
-
-
-async def _setting(link: Link, name: str) -> dict[str, str]:
-    """Its value by server; nothing where they do not tell."""
-    try:
-        told = await link.everywhere("CONFIG", "GET", name)
-    except StateUnavailable:
-        return {}
-    return {address: reply[1].decode() for address, reply in told.items() if reply}
 
 
 def _server(address: str, text: bytes, settings: dict[str, str]) -> Server:

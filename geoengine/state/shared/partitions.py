@@ -62,8 +62,8 @@ T = TypeVar("T")
 
 
 class Groups(NamedTuple):
-    """Positions by partition: ``order`` holds them, those of a partition in one piece, and ``spans``
-    tells partition, start and end of each piece.
+    """Positions by partition: ``order`` holds them, those of a partition in one piece, and
+    ``spans`` tells partition, start and end of each piece.
     """
 
     order: Longs

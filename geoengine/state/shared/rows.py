@@ -151,7 +151,9 @@ def known_of(
     for ix, at_ms in times.items():
         fix_ms[ix] = at_ms
     # What the record should be told of soon goes the way of the record.
-    stays = (table["prints"][:, 0] != 0) & (fix_ms - 1_000 * table["kept_s"] < KEPT_MS)
+    stays = (table["prints"][:, 0] != 0) & (
+        fix_ms - 1_000 * table["kept_s"].astype(np.int64) < KEPT_MS
+    )
     standing = table[stays]
     stay_ix = np.full(len(table), -1, np.int32)
     stay_ix[stays] = np.arange(len(standing))

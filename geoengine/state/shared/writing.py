@@ -1,8 +1,15 @@
 """A commit on its way: cut by partition, and told who lost.
 
-A commit that binds names touches the partition of the owner, then the homes of the names, then
-those of former owners. Cut short in between, it is made good by whoever looks for the device next,
-or tries to bind it again: the owner has everything first, and a name leads there last.
+<<<<<<< HEAD
+A commit that binds names touches the partition of the owner, then those of former owners, then the
+homes of the names. Cut short in between, it is made good by whoever looks for the device next, or
+tries to bind it again: at a former owner's nobody finds it any more, and is sent on until its home
+tells whose it is.
+=======
+A commit that binds names touches the partition of the owner, then those of former owners, then
+the homes of the names. Cut short in between, it is made good by whoever looks for the device next,
+or tries to bind it again: nobody finds it at a former owner's any more, and its home tells whose.
+>>>>>>> lead
 """
 
 from __future__ import annotations
@@ -21,6 +28,7 @@ from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
 
 SAID_BYTES: Final = 32_768  # what is kept of the decisions about a person: some 300
+HOPS_MAX: Final = 3  # from a name's home to its owner; more than one after a change was cut short
 _OP_BYTES: Final = 16
 
 
@@ -133,6 +141,7 @@ class Writing:
         drops: dict[int, list[list[Any]]] = {}
         moves: dict[int, list[list[Any]]] = {}
         leaves: dict[int, list[list[Any]]] = {}
+        farewells: dict[int, list[list[Any]]] = {}
         for name, version in commit.drop_people.items():
             # A record goes in the stroke in which its name becomes another's.
             if of(commit.aliases.get(name, name)) == of(name):
@@ -147,19 +156,25 @@ class Writing:
             moves.setdefault(of(name), []).append([name, owner, is_away, own_version])
             if before not in (name, owner):
                 is_elsewhere = of(before) != of(owner)
-                leaves.setdefault(of(before), []).append([name, before, is_elsewhere])
+                leaves.setdefault(of(before), []).append([name, before, is_elsewhere, owner])
+                if is_elsewhere and of(before) != of(name):
+                    farewells.setdefault(of(before), []).append([name, owner])
         moments = await self._parts(commit, bindings, drops)
         homes = {number: (mine, self._limits[0]) for number, mine in moves.items()}
+        await call("move_out", leaves, is_write=True)
         settled_in = await call("settle_in", homes, is_write=True)
         if lost := [name.decode() for names in settled_in.values() for name in names]:
             raise StateConflict(lost)
-        await call("move_out", leaves, is_write=True)
+        await call("leave_home", farewells, is_write=True)
         for name, owner in commit.aliases.items():
             self._names.learn(name, owner)
         return moments
 
     async def home(self, names: Iterable[str]) -> dict[str, tuple[str, bytes, bytes]]:
-        """Of each name: its owner ("" for itself), its last fix, the version of its own record."""
+        """Of each name: its owner ("" for itself), its last fix, the version of its own record.
+
+        Where a change of hands was cut short, the former owner's partition says whose it is.
+        """
         shares = self._partitions.split(names, str)
         replies = await self._partitions.call("home", shares)
         found = {
@@ -168,11 +183,18 @@ class Writing:
             for name, (owner, row, version) in zip(mine, replies[number], strict=True)
         }
         strays = {name: owner for name, (owner, row, _) in found.items() if owner and not row}
-        away = self._partitions.split(strays, lambda name: strays[name])
-        replies = await self._partitions.call("home", away)
-        for number, mine in away.items():
-            for name, (_, row, _) in zip(mine, replies[number], strict=True):
-                found[name] = (found[name][0], row, found[name][2])
+        for _ in range(HOPS_MAX):
+            away = self._partitions.split(strays, lambda name: strays[name])
+            replies = await self._partitions.call("home", away)
+            sent_on: dict[str, str] = {}
+            for number, mine in away.items():
+                for name, (told, row, _) in zip(mine, replies[number], strict=True):
+                    owner = told.decode() or strays[name]
+                    if owner != strays[name] and not row:
+                        sent_on[name] = owner
+                    found[name] = (owner, row, found[name][2])
+            if not (strays := sent_on):
+                break
         return found
 
     def _require_versions(self, commit: Commit, found: dict[str, tuple[str, bytes, bytes]]) -> None:

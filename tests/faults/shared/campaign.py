@@ -70,8 +70,12 @@ async def trial(
         ]
         async with serving(ledger, *services) as lines:
             crowd = Crowd(ledger, lines, kinds, is_believing=is_believing)
-            yield Trial(crowd, services, rounds)
-            await crowd.settle(DRAIN_S)
+            try:
+                yield Trial(crowd, services, rounds)
+                await crowd.settle(DRAIN_S)
+            finally:
+                for task in crowd.stopping:
+                    task.cancel()
     reading = partial(asyncio.run, account(ledger, state_urls[0]))
     await asyncio.to_thread(inside, places[0], reading)
 

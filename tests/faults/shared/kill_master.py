@@ -2,8 +2,8 @@
 
     python -m tests.faults.shared.kill_master --rounds 100 --seed 1
 
-Nothing is acknowledged that only one node holds (WAIT). In half of the rounds the replica is
-asleep for a moment before, so that it lacks what its master was told last: killing a master whose
+Nothing is acknowledged that only one node holds (WAIT). In half of the rounds the replica is cut
+off for a moment before, so that it lacks what its master was told last: killing a master whose
 replica keeps up loses nothing on one machine, whatever the service does.
 
 ``--careless`` waits for no replica (``?replicas=0``): what was acknowledged must be missed.
@@ -20,21 +20,22 @@ from tests.servers.cluster import SHARDS, Cluster
 
 LANES = 8
 NODE_TIMEOUT_MS = 1_000
-BEFORE_S, ASLEEP_S, AFTER_S = (0.05, 0.4), (0.05, 0.3), (0.1, 0.3)
+BEFORE_S, BEHIND_S, AFTER_S = (0.2, 0.7), (0.05, 0.8), (0.1, 0.4)
 
 
 async def one_round(trial: Trial, cluster: Cluster) -> None:
     """Load, kill, wait for the successor; hold to account; bring back what was killed."""
     crowd, rng = trial.crowd, trial.rng
-    first, shard, is_asleep = len(crowd.people), rng.randrange(SHARDS), rng.random() < 0.5
+    first, shard, is_behind = len(crowd.people), rng.randrange(SHARDS), rng.random() < 0.5
     master = await asyncio.to_thread(cluster.master, shard)
     replica = cluster.replica_of(master)
     async with crowd.walking(LANES):
         await asyncio.sleep(rng.uniform(*BEFORE_S))
-        if is_asleep:
-            replica.pause()
-            await asyncio.sleep(rng.uniform(*ASLEEP_S))
-            trial.count("replicas asleep")
+        if is_behind:
+            replica.pause()  # what has been sent to it already it will read
+            await asyncio.to_thread(master.call, "CLIENT", "KILL", "TYPE", "replica")
+            await asyncio.sleep(rng.uniform(*BEHIND_S))
+            trial.count("replicas behind")
         await asyncio.to_thread(master.kill)
         replica.resume()
         trial.count("kills")

@@ -29,7 +29,7 @@ VERSION = hashlib.sha256(library().encode()).hexdigest()[:10]
 # What matters most is lost most often.
 FUNCTIONS = {
     "commit": 10, "take": 3, "begin": 4, "settle": 4, "look": 2, "load": 2, "home": 2,
-    "settle_in": 3, "note": 1, "sweep": 1, "peek": 1, "hold": 1, "begun": 1,
+    "settle_in": 3, "sweep": 1, "peek": 1, "hold": 1, "begun": 1,
 }  # fmt: skip
 
 

@@ -239,11 +239,17 @@ local function settle_in(k, q)
   return names_in(lost)
 end
 
--- Where names used to be bound: {{name, former owner, is_elsewhere now}}
+-- Where names used to be bound: {{name, former owner, is_elsewhere now, owner}}. Whoever looks for such
+-- a name here is sent on until its home tells whose it is; then `leave_home` forgets it.
 local function move_out(k, q)
   for _, one in ipairs(q) do
-    unbind(k, one[1], one[2])
-    if one[3] then forget(k, {one[1]}) end
+    local name, former, is_elsewhere, owner = one[1], one[2], one[3], one[4]
+    local is_here = redis.call('HGET', k[NAMES], name) == former
+    unbind(k, name, former)
+    if is_elsewhere then
+      if is_here and owner ~= name then redis.call('HSET', k[NAMES], name, owner) end
+      forget(k, {name})
+    end
   end
   return {}
 end
