@@ -11,6 +11,7 @@ from uuid import uuid4
 
 from geoengine.core.record import Record
 from geoengine.state.base import Leased, SentRow, Settlement
+from geoengine.state.shared.gathering import Gathering
 from geoengine.state.shared.horizon import NEVER_MS, Horizon
 from geoengine.state.shared.leases import Leases
 from geoengine.state.shared.partitions import Partitions
@@ -29,6 +30,8 @@ class Mail:
         self._process = process
         self._partition_of: dict[str, int] = {}  # of rows in hand
         self._leasing = asyncio.Lock()
+        self._beginning = Gathering(self._begin)
+        self._settling = Gathering(self._settle)
 
     async def lease(self, now_ms: int, limit: int, owner: str, lease_ms: int) -> list[Leased]:
         """Take rows of the partitions held that are due and free until ``now_ms + lease_ms``."""
@@ -59,6 +62,13 @@ class Mail:
 
     async def begin(self, rows: list[Leased]) -> dict[str, Record]:
         """Say that these rows are about to be sent; the records of their people."""
+        found = await self._beginning.of(rows)
+        return {
+            row.send.person_id: found[row.send.send_id] for row in rows if row.send.send_id in found
+        }
+
+    async def _begin(self, rows: list[Leased]) -> dict[str, Record]:
+        """The records of their people, by send."""
         shares = self._partitions.split(rows, lambda row: row.send.person_id)
         requests = {
             number: [[row.send.send_id, row.owner, row.send.person_id] for row in mine]
@@ -68,7 +78,7 @@ class Mail:
         # master that fails would forget a place under a cap that was taken.
         replies = await self._partitions.call("begin", requests, is_write=True)
         return {
-            row.send.person_id: record_of(*found)
+            row.send.send_id: record_of(*found)
             for number, mine in shares.items()
             for row, found in zip(mine, replies[number], strict=True)
             if found
@@ -84,6 +94,19 @@ class Mail:
 
     async def settle(self, settlements: list[Settlement], owner: str, now_ms: int) -> list[str]:
         """End or postpone rows this owner holds; the send_ids settled, in order."""
+        settled = await self._settling.of([(one, owner, now_ms) for one in settlements])
+        return [one.send_id for one in settlements if one.send_id in settled]
+
+    async def _settle(self, ends: list[tuple[Settlement, str, int]]) -> set[str]:
+        """The send_ids settled."""
+        settled: set[str] = set()
+        for owner in dict.fromkeys(owner for _, owner, _ in ends):
+            mine = [one for one, by, _ in ends if by == owner]
+            now_ms = max(at_ms for _, by, at_ms in ends if by == owner)
+            settled |= await self._settle_of(mine, owner, now_ms)
+        return settled
+
+    async def _settle_of(self, settlements: list[Settlement], owner: str, now_ms: int) -> set[str]:
         shares: dict[int, list[object]] = {}
         for one in settlements:
             number = self._partition_of.get(one.send_id)
@@ -94,10 +117,9 @@ class Mail:
         requests = {number: (mine, owner, now_ms, op) for number, mine in shares.items()}
         replies = await self._partitions.call("settle", requests, is_write=True)
         self._horizon.touch(shares)
-        settled = {send_id.decode() for told in replies.values() for send_id in told}
         for one in settlements:
             self._partition_of.pop(one.send_id, None)
-        return [one.send_id for one in settlements if one.send_id in settled]
+        return {send_id.decode() for told in replies.values() for send_id in told}
 
     async def next_due(self) -> int | None:
         """When the next row of the partitions held falls due or its lease runs out."""
