@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavailable
+from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Record
 from geoengine.core.units import DAY_MS
 from geoengine.state.base import Settlement
@@ -243,34 +243,6 @@ async def test_what_is_too_old_goes_and_the_rest_stays() -> None:
 
 
 # --- settings -----------------------------------------------------------------------------------
-
-
-async def test_a_server_that_may_forget_is_refused(tmp_path: Path) -> None:
-    options = {"maxmemory": "50mb", "maxmemory-policy": "allkeys-lru"}
-    with Server(directory=tmp_path, binary=needed("valkey"), options=options) as forgetful:
-        state = RedisState(forgetful.url)
-        with pytest.raises(ConfigurationError, match="maxmemory-policy is allkeys-lru"):
-            await state.open()
-        with pytest.raises(StateUnavailable):
-            await state.load(["ann"])
-
-
-@pytest.mark.parametrize(
-    ("appendonly", "concern"),
-    [("no", "no append-only file"), ("everysec", "up to a second"), ("always", "")],
-)
-async def test_what_a_power_cut_would_lose_is_told_with_the_promise(
-    tmp_path: Path, appendonly: str, concern: str
-) -> None:
-    with Server(
-        directory=tmp_path,
-        binary=needed("valkey"),
-        appendonly=appendonly,  # type: ignore[arg-type]
-    ) as single:
-        async with processes(single.url, 1) as [state]:
-            told = "; ".join(state.concerns)
-            assert concern in told
-            assert ("I4)" in told) == bool(concern)
 
 
 # --- a Cluster of our own -----------------------------------------------------------------------

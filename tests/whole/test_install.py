@@ -196,6 +196,10 @@ def test_a_wheel_from_the_sdist_holds_the_compiled_part_and_not_its_sources(
     names, told = in_wheel(build("wheel", source), tmp_path)
     assert names == {"__init__.py", "_quiet.pyi", "_quiet"}
     assert told == "compiled: yes"
+    functions = sorted(path.name for path in tmp_path.glob("geoengine/state/shared/functions/*"))
+    assert functions and functions == sorted(
+        path.name for path in (ROOT / "geoengine/state/shared/functions").glob("*.lua")
+    )
 
 
 def test_a_wheel_is_built_without_a_compiler_and_works(build: Build, source: Path, tmp_path: Path):
