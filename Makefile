@@ -15,7 +15,7 @@ TILLS ?= 5
 PACE ?= 1
 LOAD ?=
 
-.PHONY: run test check bench load rival powercuts kills clean
+.PHONY: run test check bench load rival powercuts kills faults clean
 
 run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
@@ -36,6 +36,16 @@ powercuts: $(VENV)/.tested
 kills: $(VENV)/.tested
 	$(BIN)/python -m tests.faults.kills --rounds 200
 	$(BIN)/python -m tests.faults.kill_service --rounds 200
+
+# What happens to a state that processes share: they and the servers die, answers get lost, networks
+# part. About half an hour; the last needs root, for networks of its own.
+faults: $(VENV)/.tested
+	$(BIN)/python -m tests.faults.shared.kill_worker --rounds 100
+	$(BIN)/python -m tests.faults.shared.restart_server --rounds 100
+	$(BIN)/python -m tests.faults.shared.stop_race --rounds 100
+	$(BIN)/python -m tests.faults.shared.lost_replies --rounds 200
+	$(BIN)/python -m tests.faults.shared.kill_master --rounds 100
+	$(BIN)/python -m tests.faults.shared.partition --rounds 100
 
 bench: $(VENV)/.tested
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'

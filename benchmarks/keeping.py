@@ -31,6 +31,12 @@ class Keep:
         """Processor seconds that the servers have used so far, together."""
         return sum(cpu_s(server.pid) for server in self.servers)
 
+    def told(self, section: str, name: str, mark: str = "") -> int:
+        """A count that the servers keep, together: what stands there, or behind a mark."""
+        texts = (server.info(section).get(name, "") for server in self.servers)
+        numbers = (text.partition(mark)[2] if mark else text for text in texts)
+        return sum(int(number.partition(",")[0]) for number in numbers if number)
+
 
 Place = Callable[[Path], AbstractContextManager[Keep]]
 

@@ -19,12 +19,14 @@ from http_load import Found
 from workload import trace, trace_lines, write_catalogue, zones
 
 from geoengine.catalog import read
-from geoengine.core.columns import Fixes, Sightings
+from geoengine.core.columns import Fixes, Floats, Sightings
 from geoengine.core.engine import Batch
 from geoengine.state import open_state
 from geoengine.state.loop import advance
 
 BATCH = 8_192
+AT_SEA_DEG = 45.0  # west of the workload's Europe is the Atlantic, for up to 10,000 zones
+SHARES = 100  # devices are put ashore by hundredths
 TOLD = frozenset({"zone.entered", "zone.exited", "zone.crossed"})  # not what only time brings
 
 
@@ -38,16 +40,29 @@ class Workload:
     device: np.ndarray  # number of the device of each fix
 
     @classmethod
-    def make(cls, folder: Path, *, zone_count: int, devices: int, count: int) -> Workload:
-        """A seeded workload of so many zones, devices and fixes."""
+    def make(
+        cls, folder: Path, *, zone_count: int, devices: int, count: int, ashore: float = 1.0
+    ) -> Workload:
+        """A seeded workload of so many zones, devices and fixes.
+
+        Of the devices a share is ``ashore``, the others are where there is no zone.
+        """
         made = zones(zone_count)
         write_catalogue(made, folder / "config")
         fixes = trace(made, devices, count)
+        if ashore < 1.0:
+            fixes = replace(fixes, lon_deg=fixes.lon_deg - AT_SEA_DEG * _at_sea(fixes, ashore))
         shift_ms = time.time_ns() // 1_000_000 - int(fixes.fix_ms[-1])
         fixes = replace(fixes, fix_ms=fixes.fix_ms + shift_ms)
         lines = [line.rstrip().encode() for line in trace_lines(fixes)]
         device = np.array([int(name[1:]) for name in fixes.device_ids])
         return cls(folder / "config", fixes, lines, device)
+
+
+def _at_sea(fixes: Fixes, ashore: float) -> Floats:
+    """1 for the fixes of devices that are at sea, else 0."""
+    numbers = np.array([int(name[1:]) for name in fixes.device_ids])
+    return (numbers % SHARES >= round(SHARES * ashore)).astype(float)
 
 
 @dataclass

@@ -107,6 +107,8 @@ class _Turn:
         """
         state, batch, book, busy = self._state, self._batch, self._book, self._busy
         if not len(batch.fixes) and not busy:
+            if len(batch.sightings):
+                on_part(Outcome(), set())  # they tell of nobody: whoever posted them may go
             return batch, []
         known = await state.known(batch.fixes)
         seen = self._scan(batch.fixes, known)

@@ -16,6 +16,7 @@ from geoengine.state.shared.partitions import Partitions
 
 LOOK_AGAIN_S: Final = 0.2
 NEVER_MS: Final = 1 << 62
+FEW: Final = 8
 
 
 class Next(NamedTuple):
@@ -69,6 +70,23 @@ class Horizon:
             found = await self._partitions.call("sweep", dict.fromkeys(asked, ()))
             self._next |= {p: Next(_ms(due), _ms(wait)) for p, (due, wait) in found.items()}
         return {p: self._next[p] for p in held if p in self._next}
+
+    async def late(
+        self, function: str, numbers: list[int], now_ms: int, limit: int
+    ) -> list[tuple[float, str, int]]:
+        """Moment, name and partition of what fell due in these, in order; at most so many."""
+        if not numbers:
+            return []
+        # Of many partitions a share each: which are the very oldest matters among few.
+        share = limit if len(numbers) <= FEW else max(4 * limit // len(numbers), FEW)
+        replies = await self._partitions.call(function, dict.fromkeys(numbers, (now_ms, share)))
+        found = [
+            (float(at_ms), name.decode(), number)
+            for number, told in replies.items()
+            for name, at_ms in zip(told[::2], told[1::2], strict=True)
+        ]
+        self.touch(number for number, told in replies.items() if not told)
+        return sorted(found)[:limit]
 
 
 def _ms(told: bytes) -> int:

@@ -7,7 +7,8 @@ Outside a Cluster: one, if the primary had one when we connected, and that stays
 an operator's business. In a Cluster: one for every primary that has a replica which the majority
 has not declared failed. One who only its own primary misses (``fail?``) counts as alive: a primary
 cut off from the majority would otherwise acknowledge what is lost when that replica is promoted.
-That a primary has a replica is believed until WAIT falls short; that it has none, for a second.
+That a primary has a replica is believed until WAIT falls short; that it has none is asked each
+time: the moment one is back it may be promoted, and what was acknowledged without it would be lost.
 
 WAIT waits for the last *write of its own connection*: in Valkey 9 it waits for nothing where there
 was none (Redis 7.0 waits for all that the server had written by then). So a function that is called
@@ -17,15 +18,12 @@ on a write that no replica has.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any, Final
+from typing import Any
 
 from geoengine.state.shared.nodes import Nodes
 from geoengine.state.shared.topology import has_replica
 from geoengine.state.shared.urls import Address
 from geoengine.state.shared.wire import Broken, Refusal, pack
-
-NEWS_S: Final = 1.0
 
 
 class Replicas:
@@ -36,15 +34,14 @@ class Replicas:
         self.pause_s = wait_ms / 1_000
         self._nodes = nodes
         self._wait_ms = wait_ms
-        self._news: dict[Address, tuple[bool, float]] = {}  # has one, and when it said so
+        self._having: set[Address] = set()  # primaries that said they have one
 
     async def wanted(self, address: Address, until_s: float) -> int:
         """How many must hold what this server is about to write."""
         if self.fixed is not None:
             return self.fixed
-        has_one, said_s = self._news.get(address, (False, -NEWS_S))
-        if has_one or asyncio.get_running_loop().time() - said_s < NEWS_S:
-            return int(has_one)
+        if address in self._having:
+            return 1
         return int(await self._ask(address, until_s))
 
     def wait(self, wanted: int) -> bytes:
@@ -67,5 +64,8 @@ class Replicas:
         """Whether the primary has a replica, by its own account."""
         nodes = await self._nodes.ask(address, (b"CLUSTER", b"NODES"), until_s)
         has_one = has_replica(nodes.decode())
-        self._news[address] = (has_one, asyncio.get_running_loop().time())
+        if has_one:
+            self._having.add(address)
+        else:
+            self._having.discard(address)
         return has_one

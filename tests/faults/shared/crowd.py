@@ -140,9 +140,12 @@ class Crowd:
         await asyncio.sleep(self.ledger.rng.uniform(0, self.stop_within_s))
         if person.name in self.ledger.started:
             self.ledger.seen["withdrawals after the message"] += 1
+        began_s = now_s()
         await self._insist(self._any(), lambda line: line.withdraw(person.name))
         self.ledger.withdrawn.add(person.name)
         person.is_stopped = True
+        took_ms, longest = round((now_s() - began_s) * 1_000), "ms for the longest withdrawal"
+        self.ledger.seen[longest] = max(took_ms, self.ledger.seen[longest])
 
     def _any(self) -> Line:
         return self.ledger.rng.choice(self.lines)

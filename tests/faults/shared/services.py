@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -13,7 +14,6 @@ from tests.faults.shared.sides import connector
 from tests.servers.places import Loopback, Place
 from tests.service.process import Process, process
 
-STOP_S = 20.0
 CATALOGUE = """
 stores:
   - id: rivoli
@@ -101,12 +101,14 @@ async def serving(ledger: Ledger, *services: Service) -> AsyncIterator[list[Line
         lines = []
         for service in services:
             open_.push_async_callback(service.kill)
-            await service.start()
+        async with asyncio.TaskGroup() as starting:
+            for service in services:
+                starting.create_task(service.start())
+        for service in services:
             calls = await open_.enter_async_context(session(connector=connector(service.place)))
             lines.append(Line(calls, _url_of(service)))
         yield lines
-        for service in services:
-            code = await service.stop()
+        for code in await asyncio.gather(*(service.stop() for service in services)):
             ledger.check(code == 0, f"exit {code} after a clean stop")
 
 

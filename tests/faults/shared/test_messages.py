@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from geoengine.core.errors import StateUnavailable
+from geoengine.service.sending.settling import is_unsent
 from geoengine.state.redis import RedisState, library
 from tests.servers import shared
 from tests.servers.proxy import proxying
@@ -52,3 +53,22 @@ async def test_no_message_begins_that_the_replica_does_not_hold(tmp_path: Path) 
                     await state.begin(rows)
             finally:
                 await state.close()
+
+
+async def test_what_a_dead_process_had_begun_counts_as_an_attempt() -> None:
+    needed("valkey")
+    url = f"{shared.server('valkey').url}?prefix={shared.prefix()}"
+    state = RedisState(url, partition_count=1)
+    await state.open()
+    try:
+        await write(state, located("ann"), sends=(send("s1", due_ms=0), send("s2", due_ms=0)))
+        rows = {row.send.send_id: row for row in await state.lease(100, 10, "w1", LEASE_MS)}
+        await state.begin([rows["s1"]])
+        # As whoever serves the partition does once this process has been silent for long enough.
+        orphans = [[send_id, state.process] for send_id in rows]
+        await state._partitions.call("free", {0: orphans})
+        again = await state.lease(200, 10, "w2", LEASE_MS)
+        unsent = {row.send.send_id: is_unsent(row, LEASE_MS, 0) for row in again}
+        assert unsent == {"s1": False, "s2": True}
+    finally:
+        await state.close()

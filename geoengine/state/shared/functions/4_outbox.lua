@@ -109,14 +109,20 @@ local function held(k, q)
   return found
 end
 
--- {{send_id, process}} of processes that are no more: whoever serves the partition may take the rows
+-- {{send_id, process}} of processes that are no more: whoever serves the partition may take the rows.
+-- What they had begun may have been sent: it counts as an attempt, or its place under a cap would be
+-- given away.
 local function free(k, q)
   for _, one in ipairs(q) do
     local packed = redis.call('HGET', k[HANDS], one[1])
     local hand = packed and cmsgpack.unpack(packed)
     if hand and hand[3] == one[2] then
-      local row = read_send(k, one[1])
+      local row, send = read_send(k, one[1])
       redis.call('HDEL', k[HANDS], one[1])
+      if row and hand[4] == 1 then
+        row[7] = row[7] + 1
+        keep_send(k, one[1], row, send)
+      end
       if row and row[4] == 'pending' then redis.call('ZADD', k[WAIT], row[8], one[1]) end
     end
   end
