@@ -22,7 +22,7 @@ import numpy as np
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, Longs
-from geoengine.core.errors import ConfigurationError, StateUnavailable
+from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Record
 from geoengine.state.base import Commit, Kept, Leased, Page, SentRow, Settlement, Stats, Told
 from geoengine.state.shared.durability import concerns_of
@@ -196,7 +196,12 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
-        self._horizon.expect(await self._writing.write(commit))
+        try:
+            self._horizon.expect(await self._writing.write(commit))
+        except StateConflict:  # what there is of everybody else has happened
+            of = self._partitions.of
+            self._horizon.touch(of(change.record.person_id) for change in commit.changes)
+            raise
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People of partitions held whose next deadline has passed, the longest overdue first."""

@@ -39,7 +39,7 @@ from tests.servers.server import Server, needed
 
 ENTERS, CAP = 20, 3
 SPACING_M = 1_000  # zones of 100 m that do not touch
-AT_ONCE = 24  # people under way: a round waits for the slowest of its enters
+AT_ONCE = 8  # people under way: a round waits for the slowest of its enters
 # Enters in one batch, drawn from these; in one round of four each goes alone.
 BATCHES = ((1,), (1, 2, 3, 5), (1, 2, 3, 5), (1, 2, 3, 5))
 BOOK = World(

@@ -13,6 +13,7 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from geoengine.core.columns import LastFixes
 from geoengine.core.errors import StateConflict
 from geoengine.core.record import Record
 from geoengine.state.base import Change, Commit, Settlement
@@ -21,12 +22,17 @@ from tests.state.samples import decision, everybody, fixes, last, op, send
 
 NAMES = ("ann", "bob", "cleo")
 DEVICES = ("phone", "tablet", *NAMES)
-SENDS = tuple(f"s{i}" for i in range(6))
+MESSAGES = ("s0", "s1", "s2")
+SENDS = tuple(f"{message} to {name}" for message in MESSAGES for name in NAMES)
 OWNERS = ("w1", "w2")
 LEASE_MS = 10
 
 names = st.sampled_from(NAMES)
 some_names = st.lists(names, min_size=1, max_size=3, unique=True)
+
+
+def columns_of(rows: LastFixes) -> dict[str, Any]:
+    return {name: getattr(rows, name) for name in rows.__dataclass_fields__}
 
 
 class StateModel(RuleBasedStateMachine):
@@ -66,7 +72,7 @@ class StateModel(RuleBasedStateMachine):
         is_gone=st.booleans(),
         is_stale=st.booleans(),
         due_ms=st.none() | st.integers(0, 60),
-        send_ids=st.lists(st.sampled_from(SENDS), max_size=2, unique=True),
+        messages=st.lists(st.sampled_from(MESSAGES), max_size=2, unique=True),
         is_decided=st.booleans(),
     )
     def commit(
@@ -76,10 +82,11 @@ class StateModel(RuleBasedStateMachine):
         is_gone: bool,
         is_stale: bool,
         due_ms: int | None,
-        send_ids: list[str],
+        messages: list[str],
         is_decided: bool,
     ) -> None:
         text = op()
+        send_ids = [f"{message} to {people[0]}" for message in messages]
         versions = {name: self.records.get(name, (0, "", None))[0] for name in people}
         versions[people[-1]] += is_stale
         commit = Commit(
@@ -92,20 +99,23 @@ class StateModel(RuleBasedStateMachine):
             decisions=(decision(people[0], 1),) if is_decided else (),
             now_ms=self.now_ms,
         )
+        # Who stands for somebody else is nobody to be written to.
+        lost = {name for name in people if self.owners.get(name, name) != name}
+        lost |= {people[-1]} if is_stale else set()
         try:
             self.run(self.world.state.commit(commit))
         except StateConflict as conflict:
-            assert is_stale and conflict.people == [people[-1]]
-            del versions[people[-1]]
-            if len(people) == 1:
-                return
+            assert set(conflict.people) == lost
+            versions = {name: v for name, v in versions.items() if name not in lost}
         else:
-            assert not is_stale
+            assert not lost
             self.done.append(commit)
         for name, version in versions.items():
             self.records[name] = (version + 1, text, due_ms)
             if is_gone:
                 del self.records[name]
+        if people[0] in lost:
+            return
         for send_id in send_ids:
             if send_id not in self.sends:
                 self.sends[send_id], self.sent_to[send_id] = "pending", people[0]
@@ -120,16 +130,23 @@ class StateModel(RuleBasedStateMachine):
 
     @rule(device=st.sampled_from(DEVICES), owner=names)
     def identify(self, device: str, owner: str) -> None:
+        if device == owner:
+            return  # back to nobody: the last fix may go or stay
         self.run(self.world.state.commit(Commit(op(), aliases={device: owner})))
         self.owners[device] = owner
 
     @rule(devices=st.lists(st.sampled_from(DEVICES), min_size=1, unique=True))
     def locate(self, devices: list[str]) -> None:
-        self.run(self.world.state.commit(Commit(op(), last=last(self.now_ms, *devices))))
+        people = [self.owners.get(device, device) for device in devices]
+        rows = last(self.now_ms, *devices)
+        rows = LastFixes(**columns_of(rows) | {"person_ids": people})
+        self.run(self.world.state.commit(Commit(op(), last=rows)))
         self.last_ms.update(dict.fromkeys(devices, self.now_ms))
 
     @rule(person=names, is_dropped=st.booleans())
     def withdraw(self, person: str, is_dropped: bool) -> None:
+        if self.owners.get(person, person) != person:
+            return  # who stands for somebody else has nothing to withdraw
         dropped = {person: self.records.get(person, (0, "", None))[0]} if is_dropped else {}
         commit = Commit(
             op(), cancel_sends_of=((person, ""),), forget_devices=(person,), drop_people=dropped
@@ -180,6 +197,8 @@ class StateModel(RuleBasedStateMachine):
 
     @rule(person=names)
     def erase(self, person: str) -> None:
+        if self.owners.get(person, person) != person:
+            return  # it is the owner who is erased
         self.run(self.world.state.erase(person, self.now_ms))
         self.records.pop(person, None)
         gone = [s for s, to in self.sent_to.items() if to == person]
@@ -246,6 +265,16 @@ class LocalModel(StateModel):
     make = staticmethod(CONCURRENT_WORLDS["local"])
 
 
+class SharedModel(StateModel):
+    """Rows of a process that stopped are free; what is shared outlives it."""
+
+    make = staticmethod(CONCURRENT_WORLDS["valkey"])
+
+
+class ClusterModel(StateModel):
+    make = staticmethod(CONCURRENT_WORLDS["cluster"])
+
+
 _FEW = settings(
     max_examples=30,
     stateful_step_count=30,
@@ -256,3 +285,7 @@ TestMemory = MemoryModel.TestCase
 TestMemory.settings = _FEW
 TestLocal = LocalModel.TestCase
 TestLocal.settings = _FEW
+TestShared = SharedModel.TestCase
+TestShared.settings = _FEW
+TestCluster = ClusterModel.TestCase
+TestCluster.settings = settings(_FEW, max_examples=10)
