@@ -93,11 +93,13 @@ class Crowd:
         person.is_in = True
         match person.kind:
             case "walker" | "late":
+                last = walk[-1]
                 if self.ledger.rng.random() < 0.3:
-                    await self._insist(self._any(), posting(ping(person.name, OUTSIDE)))
+                    last = ping(person.name, OUTSIDE)
+                    await self._insist(self._any(), posting(last))
                     person.has_left = True
                 if person.kind == "late":
-                    await self._arrive_late(person)
+                    await self._arrive_late(person, last["fix_time"])
             case "stopped":
                 # It may have to wait until a dead process is known to be one; nobody else waits.
                 stopping = asyncio.create_task(self._stop(person))
@@ -125,12 +127,12 @@ class Crowd:
         ]
         await asyncio.gather(*walks)
 
-    async def _arrive_late(self, person: Person) -> None:
+    async def _arrive_late(self, person: Person, last_s: float) -> None:
         """A fix from before the entry, or from before the exit: neither may do anything now."""
         if person.has_left:
-            late = ping(person.name, RIVOLI, 3)
+            late = ping(person.name, RIVOLI) | {"fix_time": last_s - 3}
         else:
-            late = ping(person.name, AWAY, 30)
+            late = ping(person.name, AWAY) | {"fix_time": last_s - 20}
         told = await self._insist(self._any(), posting(late))
         caused = types_of(told) if told else []
         self.ledger.check(not caused, f"{person.name}: a late fix caused {caused}")
