@@ -41,9 +41,14 @@ class Leases:
         self._looking: asyncio.Task[None] | None = None
 
     @property
+    def is_alive(self) -> bool:
+        """Whether nobody can take this process for dead, at this moment."""
+        return asyncio.get_running_loop().time() < self._until_s
+
+    @property
     def held(self) -> tuple[int, ...]:
         """The partitions that are this process's to serve, at this moment."""
-        return self._held if asyncio.get_running_loop().time() < self._until_s else ()
+        return self._held if self.is_alive else ()
 
     async def start(self) -> None:
         """Take a share, and keep it until `stop`."""
@@ -107,7 +112,8 @@ class Leases:
     async def _beat(self) -> None:
         began_s = asyncio.get_running_loop().time()
         call = Call("hold", self._keys, (self._process, SILENT_MS, self._count))
-        ((names, numbers),) = await self._link.call([call], is_write=False)
+        # A beat that only a master knew that has failed since was none: replicas hold it.
+        ((names, numbers),) = await self._link.call([call], is_write=True)
         before, alive = set(self._held), frozenset(name.decode() for name in names)
         has_lost = bool(self._alive - alive)
         self._held, self._alive = tuple(numbers), alive

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from uuid import uuid4
 
+from geoengine.core.errors import StateUnavailable
 from geoengine.core.record import Record
 from geoengine.state.base import Leased, SentRow, Settlement
 from geoengine.state.shared.gathering import Gathering
@@ -63,6 +64,9 @@ class Mail:
     async def begin(self, rows: list[Leased]) -> dict[str, Record]:
         """Say that these rows are about to be sent; the records of their people."""
         found = await self._beginning.of(rows)
+        if not self._leases.is_alive:
+            # Cut off for a while, it is no more for whoever withdraws: nobody would wait for this.
+            raise StateUnavailable("this process may be taken for dead")
         return {
             row.send.person_id: found[row.send.send_id] for row in rows if row.send.send_id in found
         }

@@ -72,3 +72,18 @@ async def test_what_a_dead_process_had_begun_counts_as_an_attempt() -> None:
         assert unsent == {"s1": False, "s2": True}
     finally:
         await state.close()
+
+
+async def test_no_message_begins_of_a_process_that_may_be_taken_for_dead() -> None:
+    needed("valkey")
+    url = f"{shared.server('valkey').url}?prefix={shared.prefix()}"
+    state = RedisState(url, partition_count=1)
+    await state.open()
+    try:
+        await write(state, located("ann"), sends=(send("s1", due_ms=0),))
+        rows = await state.lease(100, 10, "w1", LEASE_MS)
+        state._leases._until_s = 0.0  # as after seconds in which no beat was acknowledged
+        with pytest.raises(StateUnavailable, match="taken for dead"):
+            await state.begin(rows)
+    finally:
+        await state.close()
