@@ -46,6 +46,7 @@ faults: $(VENV)/.tested
 	$(BIN)/python -m tests.faults.shared.lost_replies --rounds 200
 	$(BIN)/python -m tests.faults.shared.kill_master --rounds 100
 	$(BIN)/python -m tests.faults.shared.partition --rounds 100
+	$(BIN)/python -m tests.faults.cap_race --rounds 10000
 
 bench: $(VENV)/.tested
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
@@ -56,6 +57,10 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_start.py
 	$(BIN)/python benchmarks/bench_replay.py
 	$(BIN)/python benchmarks/bench_service.py
+	$(BIN)/python benchmarks/bench_last_fix.py
+	$(BIN)/python benchmarks/bench_shared.py
+	$(BIN)/python benchmarks/bench_shares.py
+	$(BIN)/python benchmarks/bench_sizes.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

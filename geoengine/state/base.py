@@ -18,7 +18,8 @@ fresh sign of life inside a zone, a half-confirmed entry) is visible to the next
 reaches the disk with the next durable commit, or within seconds, or at a graceful stop.
 
 The *last fix* of a device is kept in a bounded table beside the records; the device seen least
-recently leaves first. Positions in it never reach a disk, times do, now and then.
+recently leaves first. Positions in it never reach a disk that others can read: the embedded state
+writes none, a shared one seals them. Times are written now and then.
 
 The *outbox* is leased: a row leased by one worker is nobody else's until the lease runs out.
 `begin` says that a row is about to be sent and reads, in the same stroke, what its person agrees
