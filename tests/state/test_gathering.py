@@ -13,12 +13,12 @@ class Oracle:
     """Answers with what it was asked, once it may."""
 
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
+        self.asked: asyncio.Queue[list[str]] = asyncio.Queue()
         self.may_answer = asyncio.Event()
         self.fault: Exception | None = None
 
     async def ask(self, items: list[str]) -> frozenset[str]:
-        self.asked.append(items)
+        self.asked.put_nowait(items)
         await self.may_answer.wait()
         if self.fault:
             raise self.fault
@@ -31,18 +31,17 @@ async def test_those_who_ask_in_one_turn_are_answered_together():
     gathering = Gathering(oracle.ask)
     found = await asyncio.gather(gathering.of(["a"]), gathering.of(["b", "c"]))
     assert found == [frozenset("abc"), frozenset("abc")]
-    assert oracle.asked == [["a", "b", "c"]]
+    assert oracle.asked.get_nowait() == ["a", "b", "c"]
+    assert oracle.asked.empty()
 
 
 async def test_who_asks_while_others_wait_does_not_wait_for_them():
     oracle = Oracle()
     gathering = Gathering(oracle.ask)
     first = asyncio.create_task(gathering.of(["a"]))
-    while not oracle.asked:
-        await asyncio.sleep(0)
+    await oracle.asked.get()
     second = asyncio.create_task(gathering.of(["b"]))
-    while len(oracle.asked) < 2:
-        await asyncio.sleep(0)
+    await oracle.asked.get()
     oracle.may_answer.set()
     assert await first == frozenset("a")
     assert await second == frozenset("b")
@@ -61,8 +60,7 @@ async def test_who_is_cut_off_takes_nobody_along():
     oracle = Oracle()
     gathering = Gathering(oracle.ask)
     cut, other = (asyncio.create_task(gathering.of([name])) for name in "ab")
-    while not oracle.asked:
-        await asyncio.sleep(0)
+    await oracle.asked.get()
     cut.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cut
@@ -75,8 +73,7 @@ async def test_a_fault_that_nobody_waits_for_any_more_is_no_warning():
     oracle.fault = OSError("gone")
     gathering = Gathering(oracle.ask)
     cut = asyncio.create_task(gathering.of(["a"]))
-    while not oracle.asked:
-        await asyncio.sleep(0)
+    await oracle.asked.get()
     cut.cancel()
     with pytest.raises(asyncio.CancelledError):
         await cut
