@@ -147,8 +147,8 @@ def main() -> None:
     """Measure and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
     parser.add_argument("--zones", type=int, default=10_000)
-    parser.add_argument("--devices", type=int, default=20_000)
-    parser.add_argument("--fixes", type=int, default=150_000)
+    parser.add_argument("--devices", type=int, default=50_000)
+    parser.add_argument("--fixes", type=int, default=100_000)
     parser.add_argument(
         "--lanes", type=int, default=16, help="Connections, a post under way on each."
     )
