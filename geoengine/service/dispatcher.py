@@ -96,7 +96,7 @@ class Dispatcher:
         self._may_send = may_send
         self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._sends_of: dict[str, set[asyncio.Task[Ended | None]]] = {}
+        self._sends_of: dict[str, set[asyncio.Task[Ended]]] = {}
         self._failure: BaseException | None = None
         self._is_stopping = False
         self._log = structlog.get_logger("geoengine.dispatcher")
@@ -260,7 +260,7 @@ class Dispatcher:
         wait_ms = self._rng.randint(BUSY_MS // 2, BUSY_MS)
         return Ended(row, put_back(send, "busy", max(now_ms, gate.open_ms) + wait_ms))
 
-    async def _carry(self, row: Leased, attempt: asyncio.Task[Ended | None], gate: Gate) -> None:
+    async def _carry(self, row: Leased, attempt: asyncio.Task[Ended], gate: Gate) -> None:
         """See an attempt to its end and settle it; cut off before it began, it was none."""
         await asyncio.wait((attempt,))
         gate.in_hand -= 1
@@ -271,10 +271,10 @@ class Dispatcher:
             await self._settler.settle([self._interrupted(row)])
         elif (error := attempt.exception()) is not None:
             await self._settler.settle([self._faulty(row, error)])
-        elif (ended := attempt.result()) is not None:
-            await self._settler.settle([ended])
+        else:
+            await self._settler.settle([attempt.result()])
 
-    def _forget(self, person_id: str, attempt: asyncio.Task[Ended | None]) -> None:
+    def _forget(self, person_id: str, attempt: asyncio.Task[Ended]) -> None:
         sends = self._sends_of[person_id]
         sends.discard(attempt)
         if not sends:
@@ -289,14 +289,15 @@ class Dispatcher:
         receipt = Receipt("retry", f"fault:{type(error).__name__}", has_left=False)
         return Ended(row, attempted(row.send, receipt, self._clock(), self._rng))
 
-    async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended | None:
-        """Check and send; None where the row is to be left until its lease has run out."""
+    async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended:
+        """Check and send."""
         send, elapsed_s = row.send, asyncio.get_running_loop().time
         began_s = elapsed_s()
         try:
             records = await self._state.begin([row])
         except StateUnavailable:
-            return None
+            # It may have begun there, and while it is in hand a withdrawal waits for it.
+            return Ended(row, put_back(send, "busy", self._clock() + BUSY_MS))
         now_ms = self._clock()
         is_fresh = elapsed_s() < began_s + FRESH_S
         if (
@@ -343,7 +344,7 @@ def _unknown(send: Send, reason: str) -> Receipt:
     return Receipt("ambiguous" if send.lever in PERSON_LEVERS else "retry", reason)
 
 
-async def _end(sends: Iterable[asyncio.Task[Ended | None]], timeout_s: float) -> bool:
+async def _end(sends: Iterable[asyncio.Task[Ended]], timeout_s: float) -> bool:
     """Wait for sends, then cut off the rest; whether there was no rest."""
     sends = tuple(sends)
     if not sends:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import EngineSpec, Window
-from geoengine.core.record import Send
+from geoengine.core.record import Record, Send
 from geoengine.core.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from geoengine.levers.base import Receipt
-from geoengine.service.dispatcher import LEASE_MS
-from geoengine.state.base import Settlement
+from geoengine.service.dispatcher import BUSY_MS, LEASE_MS
+from geoengine.state.base import Leased, Settlement
 from geoengine.state.local import LocalState
 from tests.core.world import NOON_MS, World, a_campaign, a_store
 from tests.levers.receivers import receiving, says, says_in_turn
@@ -330,6 +330,32 @@ async def test_a_settlement_that_cannot_be_written_is_written_later_without_anot
     lever = answers(DELIVERED)
     async with a_post([lever], state=Flaky(None), settle_again_s=0.0) as post:
         await post.put(a_row())
+        await post.dispatcher.step()
+        assert await post.ends() == {"s1": ("delivered", "")}
+    assert lever.ids == ["s1"]
+
+
+class Unsure(LocalState):
+    """A state that cannot say the first time whether a message has begun."""
+
+    failures = 1
+
+    async def begin(self, rows: list[Leased]) -> dict[str, Record]:
+        """Do it, and fail."""
+        found = await super().begin(rows)
+        if self.failures:
+            self.failures -= 1
+            raise StateUnavailable("no answer")
+        return found
+
+
+async def test_a_message_that_may_have_begun_is_given_back_and_begun_again():
+    lever = answers(DELIVERED)
+    async with a_post([lever], state=Unsure(None)) as post:
+        await post.put(a_row())
+        await post.dispatcher.step()
+        assert not await post.state.is_begun("ada", "another", post.clock())
+        post.clock.now_ms += BUSY_MS
         await post.dispatcher.step()
         assert await post.ends() == {"s1": ("delivered", "")}
     assert lever.ids == ["s1"]

@@ -1,15 +1,9 @@
 """A commit on its way: cut by partition, and told who lost.
 
-<<<<<<< HEAD
-A commit that binds names touches the partition of the owner, then those of former owners, then the
-homes of the names. Cut short in between, it is made good by whoever looks for the device next, or
-tries to bind it again: at a former owner's nobody finds it any more, and is sent on until its home
-tells whose it is.
-=======
 A commit that binds names touches the partition of the owner, then those of former owners, then
 the homes of the names. Cut short in between, it is made good by whoever looks for the device next,
-or tries to bind it again: nobody finds it at a former owner's any more, and its home tells whose.
->>>>>>> lead
+or tries to bind it again: at a former owner's nobody finds it any more, and is sent on until its
+home tells whose it is.
 """
 
 from __future__ import annotations
