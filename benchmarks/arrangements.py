@@ -7,6 +7,7 @@ loads come from a client of its own, and what each process took is counted besid
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields
@@ -52,6 +53,7 @@ ARRANGEMENTS = (
 class Spent:
     """What has been spent so far, or during a load."""
 
+    clock_s: float
     service_s: float  # of processor time
     server_s: float
     machine_s: float  # of everybody on it
@@ -85,7 +87,7 @@ class Run:
     def others(self) -> float:
         """What share of the machine others took meanwhile."""
         ours_s = self.spent.service_s + self.spent.server_s + self.found.cpu_s
-        return (self.spent.machine_s - ours_s) / self.found.seconds / (os.cpu_count() or 1)
+        return (self.spent.machine_s - ours_s) / self.spent.clock_s / (os.cpu_count() or 1)
 
     @property
     def refused(self) -> int:
@@ -137,6 +139,7 @@ class Session:
     def _spent(self) -> Spent:
         kinds = (samples(service.page("/metrics")) for service in self.services)
         return Spent(
+            time.monotonic(),
             sum(service.cpu_s() for service in self.services),
             self._keep.cpu_s(),
             machine_s(),
