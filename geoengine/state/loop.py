@@ -301,16 +301,26 @@ async def withdraw(
 async def identify(
     state: State, book: Book, device_id: str, person_id: str, now_ms: int
 ) -> Outcome:
-    """Say whose device this is: what was remembered of the device becomes the person's."""
+    """Say whose device this is: what was remembered of the device becomes the person's.
+
+    A person's name that is somebody else's device stands for its owner.
+    """
 
     async def once() -> Outcome:
-        (owner,) = await state.owners([device_id])
-        if owner == person_id:
+        owner, whose = await state.owners([device_id, person_id])
+        person = person_id if person_id == device_id else whose
+        if owner == person:
             return Outcome()
-        records = await state.load([device_id, person_id])
-        record = records.get(person_id) or Record(person_id)
+        records = await state.load([device_id, person])
+        record = records.get(person) or Record(person)
         nameless = records.get(device_id) if owner == device_id else None
+        aliases = {device_id: person}
         if nameless is not None:
+            # What stood for the device stands for its owner: nobody's name leads to another name.
+            names = [*nameless.devices, *nameless.beacons]
+            owners = await state.owners(names)
+            pairs = zip(names, owners, strict=True)
+            aliases |= {name: person for name, by in pairs if by == device_id}
             # Done half before, if the device is theirs already: see `people.merge`.
             people.merge(record, nameless, is_again=device_id in record.devices)
         record.devices.setdefault(device_id, -1)
@@ -319,7 +329,7 @@ async def identify(
             Commit(
                 op_id=uuid4().hex,
                 changes=(changed,),
-                aliases={device_id: person_id},
+                aliases=aliases,
                 drop_people={} if nameless is None else {device_id: nameless.version},
                 now_ms=now_ms,
             )

@@ -39,12 +39,16 @@ class Memory:
             record.person_id
             for change in commit.changes
             if version((record := change.record).person_id) != record.version
-            or (owner_of and record.person_id in owner_of)
+            or (owner_of and self._is_others(record.person_id, commit))
         ]
         found += [name for name, was in commit.drop_people.items() if version(name) != was]
         if commit.last is not None and commit.rests is not None:
             found += self.last.moved_on(commit.last, commit.rests)
         return list(dict.fromkeys(found))
+
+    def _is_others(self, person_id: str, commit: Commit) -> bool:
+        """Whether this is somebody's device, and does not become its own by this."""
+        return person_id in self.people.owner_of and commit.aliases.get(person_id) != person_id
 
     def bring_up(self, person_ids: list[str]) -> None:
         """Write into these people's records what has been noted of their stays since."""

@@ -153,7 +153,7 @@ class Intake:
     def _take_person(self, person: Person) -> None:
         # A change is written one version on.
         record = replace(person.record, version=person.record.version - 1)
-        change = change_of(Change(record, person.due_ms), is_forgotten=False)
+        change = change_of(Change(record, person.due_ms), is_forgotten=False, is_own=True)
         person_id, _, row, due_ms = change[:4]
         self._requests[self._of(person_id)][1].append([person_id, row, due_ms])
 

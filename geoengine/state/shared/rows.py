@@ -256,7 +256,7 @@ def version_of(version: int) -> bytes:
     return version.to_bytes(8, "little")
 
 
-def change_of(change: Change, *, is_forgotten: bool) -> list[Any]:
+def change_of(change: Change, *, is_forgotten: bool, is_own: bool) -> list[Any]:
     """A change as ``commit`` takes it."""
     record = change.record
     stay, standing, device = settled(record), b"", ""
@@ -277,6 +277,7 @@ def change_of(change: Change, *, is_forgotten: bool) -> list[Any]:
         binary(standing),
         record.devices,
         is_forgotten,
+        is_own,
     ]
 
 

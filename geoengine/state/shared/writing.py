@@ -111,7 +111,14 @@ class Writing:
             number: [
                 op,
                 commit.now_ms,
-                [change_of(one, is_forgotten=is_forgotten) for one in changes.get(number, ())],
+                [
+                    change_of(
+                        one,
+                        is_forgotten=is_forgotten,
+                        is_own=commit.aliases.get(one.record.person_id) == one.record.person_id,
+                    )
+                    for one in changes.get(number, ())
+                ],
                 rows.pop(number, False),
                 [send_row(send) for send in sends.get(number, ())],
                 [_said(decision) for decision in decisions.get(number, ())],

@@ -1,7 +1,8 @@
 -- A commit's part in one partition.
 
 -- Somebody at rest was heard of again after the record was loaded: what ends their presence may not
--- know. {person, version, row, due, device stood with, standing, known up to, is_forgotten}
+-- know. {person, version, row, due, device stood with, standing, known up to, is_forgotten,
+-- is its own by this commit}
 local function is_behind(k, change, row)
   local length = row and string.byte(row, 10) or 0
   if length == 0 or change[8] then return false end
@@ -19,7 +20,7 @@ local function find_lost(k, changes, drops, lost)
   local rows, owners = hmget(k[PEOPLE], names), hmget(k[NAMES], names)
   for i, change in ipairs(changes) do
     local version = rows[i] and string.sub(rows[i], 1, 8) or NO_VERSION
-    local is_device = owners[i] and owners[i] ~= change[1]
+    local is_device = owners[i] and owners[i] ~= change[1] and not change[9]
     if version ~= change[2] or is_device or is_behind(k, change, rows[i]) then
       lost[change[1]] = true
     end

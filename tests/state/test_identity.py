@@ -1,0 +1,39 @@
+"""Whose a device is, also where names of people are names of devices; on each back end."""
+
+from __future__ import annotations
+
+from geoengine.core.record import Record
+from geoengine.state import loop
+from tests.core.world import World as Shops
+from tests.state.backends import World
+from tests.state.samples import write
+
+BOOK = Shops().book()
+
+
+async def test_a_device_can_be_told_to_be_its_own_again(busy_world: World) -> None:
+    state = busy_world.state
+    await loop.identify(state, BOOK, "phone", "ann", 0)
+    await loop.identify(state, BOOK, "phone", "phone", 0)
+    assert await state.owners(["phone"]) == ["phone"]
+    assert set(await state.load(["phone", "ann"])) == {"phone", "ann"}
+
+
+async def test_a_person_who_is_somebodys_device_stands_for_its_owner(busy_world: World) -> None:
+    state = busy_world.state
+    await loop.identify(state, BOOK, "phone", "ann", 0)
+    await loop.identify(state, BOOK, "tablet", "phone", 0)
+    assert await state.owners(["tablet"]) == ["ann"]
+
+
+async def test_what_stood_for_a_person_stands_for_whom_they_turn_out_to_be(
+    busy_world: World,
+) -> None:
+    state = busy_world.state
+    await loop.identify(state, BOOK, "phone", "ann", 0)
+    await loop.identify(state, BOOK, "ann", "bob", 0)
+    assert await state.owners(["phone", "ann"]) == ["bob", "bob"]
+    assert set(await state.load(["ann", "bob"])) == {"bob"}
+    record = (await state.load(["bob"]))["bob"]
+    assert {"phone", "ann"} <= record.devices.keys()
+    await write(state, Record("somebody else"))
