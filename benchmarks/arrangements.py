@@ -44,6 +44,10 @@ ARRANGEMENTS = (
     Arrangement(ONE, keeping.alone("valkey")),
     Arrangement("Valkey, two processes", keeping.alone("valkey"), services=2),
     Arrangement("Valkey, two workers on a port", keeping.alone("valkey"), workers=2),
+    Arrangement("Valkey, 32 partitions, one process", keeping.alone("valkey", partitions=32)),
+    Arrangement(
+        "Valkey, 32 partitions, two processes", keeping.alone("valkey", partitions=32), services=2
+    ),
     Arrangement("Redis 7.0, one process", keeping.alone("redis")),
     Arrangement("Cluster of 3+3, one process", keeping.cluster),
 )

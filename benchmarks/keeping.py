@@ -48,14 +48,14 @@ def embedded(folder: Path) -> Iterator[Keep]:
     yield Keep(folder / "state.db", [])
 
 
-def alone(name: str, **settings: object) -> Place:
-    """One server of that name."""
+def alone(name: str, *, partitions: int | None = None) -> Place:
+    """One server of that name; the state begins with so many partitions, or as many as usual."""
+    query = f"?partitions={partitions}" if partitions else ""
 
     @contextmanager
     def place(folder: Path) -> Iterator[Keep]:
-        options = {"appendonly": "always", **settings}
-        with Server(directory=folder, binary=binaries()[name], **options) as server:  # type: ignore[arg-type]
-            yield Keep(server.url, [server])
+        with Server(directory=folder, binary=binaries()[name], appendonly="always") as server:
+            yield Keep(server.url + query, [server])
 
     return place
 

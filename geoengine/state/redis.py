@@ -73,14 +73,15 @@ class RedisState:
         partition_count: int = COUNT,
         is_onlooker: bool = False,
     ) -> None:
-        """Raises `ConfigurationError` for a bad URL. ``partition_count`` counts at the very first
-        start: from then on it is what it was. An onlooker serves no partition and counts as nobody.
+        """Raises `ConfigurationError` for a bad URL. ``partition_count``, unless the URL says another,
+        counts at the very first start: from then on it is what it was. An onlooker serves no
+        partition and counts as nobody.
         """
         self.process = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
         self.concerns: list[str] = []
         self._link = Link(url, library(), names=_FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
-        self._wanted_count = partition_count
+        self._wanted_count = self._link.partitions or partition_count
         self._is_onlooker = is_onlooker
         self._page_width = _PAGE_WIDTH
         self._is_open = False

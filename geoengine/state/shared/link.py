@@ -100,6 +100,7 @@ class Link:
         target = parse_url(url)
         self.is_cluster = target.is_cluster
         self.prefix = target.prefix
+        self.partitions = target.partitions
         self.version = hashlib.sha256(library.encode()).hexdigest()[:10]
         self._library = library.replace("VERSION", self.version)
         self._names = {name: f"{name}_{self.version}".encode() for name in names}

@@ -17,7 +17,6 @@ from geoengine.core.columns import Longs, rows_where
 from geoengine.state.shared.link import Call, Link
 
 COUNT: Final = 256
-COUNT_MAX: Final = 16_384  # as many as a Cluster has slots
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
 _OPS: Final = ("ops_a", "ops_b")

@@ -17,9 +17,10 @@ from geoengine.core.errors import ConfigurationError, Fault
 
 PORT: Final = 6379
 REPLICAS_MAX: Final = 8
+PARTITIONS_MAX: Final = 16_384  # as many as a Cluster has slots
 _SCHEMES: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix")
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
-_OPTIONS: Final = {"prefix", "replicas", "db", "ssl_check_hostname", *_FILES}
+_OPTIONS: Final = {"prefix", "replicas", "partitions", "db", "ssl_check_hostname", *_FILES}
 _TRUTHS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 # Braces would move the hash tag; the rest would have to be escaped in patterns.
 _PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
@@ -49,6 +50,7 @@ class Target:
     tls: dict[str, str | bool] | None = None  # None is no TLS; else options by redis-py's names
     prefix: str = "geoengine"
     replicas: int | None = None  # how many must have acknowledged a write; None is auto
+    partitions: int | None = None  # wanted by whoever begins the state; None is ours to choose
 
     def hide(self, text: str) -> str:
         """A text that may be shown: some servers echo the command they refuse, AUTH included."""
@@ -71,6 +73,7 @@ def parse_url(url: str) -> Target:
     if is_cluster and db:
         raise _fault("a Cluster has database 0 only")
     replicas = options.pop("replicas", "auto")
+    partitions = options.pop("partitions", "")
     return Target(
         seeds=seeds,
         is_cluster=is_cluster,
@@ -79,6 +82,7 @@ def parse_url(url: str) -> Target:
         db=db,
         prefix=_prefix(options.pop("prefix", "geoengine")),
         replicas=None if replicas == "auto" else _number(replicas, "replicas", REPLICAS_MAX),
+        partitions=_number(partitions, "partitions", PARTITIONS_MAX, least=1) if partitions else None,
         tls=_tls(options, scheme.startswith("rediss")),
     )
 
@@ -128,9 +132,9 @@ def _socket(path: str) -> Address:
     return Address(unquote(path), 0)
 
 
-def _number(text: str, what: str, most: int) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or int(text) > most:
-        raise _fault(f"expected for {what} a number from 0 to {most}")
+def _number(text: str, what: str, most: int, *, least: int = 0) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= most:
+        raise _fault(f"expected for {what} a number from {least} to {most}")
     return int(text)
 
 
