@@ -20,7 +20,7 @@ from geoengine.core.engine import Batch, Outcome, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
 from geoengine.core.ranging import Sighting
-from geoengine.core.record import Event, Json, Record, Send
+from geoengine.core.record import Decision, Event, Json, Record, Send
 from geoengine.core.scan import Scan, scan
 from geoengine.state.base import Change, Commit, State
 
@@ -337,6 +337,33 @@ async def identify(
         return Outcome(changes=[changed])
 
     return await _until_agreed(once)
+
+
+async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:
+    """The decisions about a person, newest first; also those from when a device was nobody's."""
+    names = [person_id, *await _names(state, person_id)]
+    found = [one for name in names for one in await state.decisions(name, limit)]
+    return sorted(found, key=lambda one: -one.at_ms)[:limit]
+
+
+async def erase(state: State, person_id: str, now_ms: int) -> bool:
+    """Forget a person, and what their devices left while they were nobody's; whether there was
+    anything.
+    """
+    # The person last: without them nobody knows the names any more.
+    names = [*await _names(state, person_id), person_id]
+    return any([await state.erase(name, now_ms) for name in names])
+
+
+async def _names(state: State, person_id: str) -> list[str]:
+    """Devices and beacons that stand for a person, but not the person's own name."""
+    record = (await state.load([person_id])).get(person_id)
+    if record is None:
+        return []
+    names = list(dict.fromkeys((*record.devices, *record.beacons)))
+    owners = await state.owners(names)
+    pairs = zip(names, owners, strict=True)
+    return [name for name, owner in pairs if owner == person_id != name]
 
 
 async def _identify_all(state: State, book: Book, batch: Batch) -> None:

@@ -34,7 +34,7 @@ from geoengine.state.shared.mail import Mail
 from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.overview import Overview, look_over
-from geoengine.state.shared.partitions import COUNT, Partitions
+from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import decisions_of, record_of
 from geoengine.state.shared.seal import Seal
 from geoengine.state.shared.writing import Writing
@@ -70,10 +70,10 @@ class RedisState:
         *,
         last_fix_capacity: int = 1_000_000,
         pending_limit: int = 1_000_000,
-        partition_count: int = COUNT,
+        partition_count: int | None = None,
         is_onlooker: bool = False,
     ) -> None:
-        """Raises `ConfigurationError` for a bad URL. ``partition_count``, unless the URL says another,
+        """Raises `ConfigurationError` for a bad URL. ``partition_count``, in place of the URL's,
         counts at the very first start: from then on it is what it was. An onlooker serves no
         partition and counts as nobody.
         """
@@ -81,7 +81,7 @@ class RedisState:
         self.concerns: list[str] = []
         self._link = Link(url, library(), names=_FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
-        self._wanted_count = self._link.partitions or partition_count
+        self._wanted_count = partition_count or self._link.partitions
         self._is_onlooker = is_onlooker
         self._page_width = _PAGE_WIDTH
         self._is_open = False

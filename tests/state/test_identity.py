@@ -6,7 +6,7 @@ from geoengine.core.record import Record
 from geoengine.state import loop
 from tests.core.world import World as Shops
 from tests.state.backends import World
-from tests.state.samples import write
+from tests.state.samples import commit_of, decision, send, write
 
 BOOK = Shops().book()
 
@@ -37,3 +37,20 @@ async def test_what_stood_for_a_person_stands_for_whom_they_turn_out_to_be(
     record = (await state.load(["bob"]))["bob"]
     assert {"phone", "ann"} <= record.devices.keys()
     await write(state, Record("somebody else"))
+
+
+async def test_what_a_device_left_while_it_was_nobodys_is_told_and_erased_with_its_owner(
+    busy_world: World,
+) -> None:
+    state = busy_world.state
+    said = (decision("phone", 1), decision("other", 1))
+    await write(state, Record("phone"), decisions=said, sends=(send("s1", "phone"),))
+    await loop.identify(state, BOOK, "phone", "ann", 2)
+    await loop.identify(state, BOOK, "other", "bob", 2)
+    await state.commit(commit_of(decisions=(decision("ann", 3),)))
+    assert [one.at_ms for one in await loop.decisions(state, "ann", 10)] == [3, 1]
+    assert [one.at_ms for one in await loop.decisions(state, "ann", 1)] == [3]
+    assert await loop.erase(state, "ann", 4)
+    assert await state.decisions("phone") == [] == await state.sends()
+    assert len(await loop.decisions(state, "bob", 10)) == 1
+    assert not await loop.erase(state, "ann", 5)

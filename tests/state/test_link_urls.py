@@ -21,6 +21,7 @@ READ = {
     "redis://geo:@127.0.0.1": Target((HOME,), user="geo", password=""),
     "redis://127.0.0.1?prefix=geo.test&replicas=2": Target((HOME,), prefix="geo.test", replicas=2),
     "redis://127.0.0.1?replicas=auto": Target((HOME,)),
+    "redis://127.0.0.1?partitions=32": Target((HOME,), partitions=32),
     "unix:///run/my%20redis.sock?db=3": Target((Address("/run/my redis.sock", 0),), db=3),
     "unix://geo:p@/run/redis.sock": Target(
         (Address("/run/redis.sock", 0),), user="geo", password="p"
@@ -58,7 +59,10 @@ BAD = {
     "redis://host?prefix=": "expected for prefix",
     "redis://host?replicas=many": "expected for replicas a number from 0 to 8",
     "redis://host?replicas=9": "expected for replicas a number from 0 to 8",
-    "redis://host?password=secret77": "an unknown option; known are db, prefix, replicas",
+    "redis://host?partitions=0": "expected for partitions a number from 1 to 16384",
+    "redis://host?partitions=16385": "expected for partitions a number from 1 to 16384",
+    "redis://host?partitions=": "expected for partitions a number",
+    "redis://host?password=secret77": "an unknown option; known are db, partitions, prefix, repl",
     "redis://host?ssl_check_hostname=no": "need rediss://",
     "rediss://host?ssl_check_hostname=secret77": "true or false",
     "rediss://host?ssl_ca_certs=/no/such/secret77": "no such file for ssl_ca_certs",

@@ -48,6 +48,7 @@ class StateModel(RuleBasedStateMachine):
         self.run(self.world.__aenter__())
         self.now_ms = 0
         self.records: dict[str, tuple[int, str, int | None]] = {}  # version, locale, due_ms
+        self.seen: dict[str, int] = {}  # the highest version a name has had
         self.owners: dict[str, str] = {}
         self.sends: dict[str, str] = {}  # status, in order of appending
         self.sent_to: dict[str, str] = {}
@@ -110,10 +111,14 @@ class StateModel(RuleBasedStateMachine):
         else:
             assert not lost
             self.done.append(commit)
+        kept = self.run(self.world.state.load(list(versions)))
         for name, version in versions.items():
-            self.records[name] = (version + 1, text, due_ms)
-            if is_gone:
-                del self.records[name]
+            self.records.pop(name, None)
+            if not is_gone:
+                assert kept[name].version == version + 1 or not version
+                assert kept[name].version > self.seen.get(name, 0)  # also of who was forgotten
+                self.seen[name] = kept[name].version
+                self.records[name] = (kept[name].version, text, due_ms)
         if people[0] in lost:
             return
         for send_id in send_ids:

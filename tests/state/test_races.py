@@ -97,6 +97,24 @@ async def test_the_same_losing_operation_at_once_loses_every_time(busy_world: Wo
     assert won == [False] * 5
 
 
+@pytest.mark.parametrize("way", ["erased", "gone"])
+async def test_a_commit_on_somebody_forgotten_does_not_land_on_who_is_written_anew(
+    busy_world: World, way: str
+) -> None:
+    state = busy_world.state
+    await write(state, Record("ann", locale="before"))
+    stale = await one(state, "ann")
+    if way == "erased":
+        await state.erase("ann", now_ms=1)
+    else:
+        await state.commit(commit_of(change(stale, is_gone=True)))
+    await write(state, Record("ann", locale="anew"))
+    assert (await one(state, "ann")).version > stale.version
+    with pytest.raises(StateConflict):
+        await state.commit(commit_of(change(stale)))
+    assert (await one(state, "ann")).locale == "anew"
+
+
 async def test_one_send_appended_by_many_commits_is_one_row(busy_world: World) -> None:
     state = busy_world.state
     await asyncio.gather(

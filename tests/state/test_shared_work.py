@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from geoengine.state.base import Settlement
 from geoengine.state.redis import RedisState
 from geoengine.state.shared.leases import BEAT_S, SILENT_MS, Leases
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
+from tests.servers.server import Server, needed
 from tests.servers.shared import server
 from tests.state.samples import commit_of, send
 from tests.state.sharing import (
@@ -110,6 +112,28 @@ async def test_rows_in_living_hands_stay_there_when_their_partition_goes_to_anot
             assert await leased(b, 1, "b") == set()
             ended = [Settlement(f"s{name}", "delivered") for name in PEOPLE]
             assert len(await a.settle(ended, "a", 2)) == len(PEOPLE)
+
+
+async def test_nobody_is_taken_for_dead_because_the_server_was_away(tmp_path: Path) -> None:
+    with Server(directory=tmp_path, binary=needed("valkey")) as own:
+        async with processes(own.url) as [a, b]:
+            await until(lambda: shared_out([a, b]))
+            sends = tuple(send(f"s{name}", name, due_ms=0) for name in PEOPLE)
+            await a.commit(commit_of(sends=sends))
+            in_hand = {state: await leased(state, 0, "living") for state in (a, b)}
+            assert set().union(*in_hand.values()) == set(PEOPLE)
+            for state in (a, b):
+                died(state)  # from here on they say that they live when this test has them say it
+            own.pause()
+            await asyncio.sleep(SILENT_MS / 1_000 + 1.0)
+            own.resume()
+            for state in (a, b):  # whoever comes first finds the other long silent
+                await state._leases._beat()
+                await state._leases._look()
+                assert await leased(state, 1, "heir") == set()
+            for state, people in in_hand.items():
+                ended = [Settlement(f"s{name}", "delivered") for name in people]
+                assert len(await state.settle(ended, "living", 2)) == len(people) > 0
 
 
 async def test_a_process_that_was_asleep_holds_nothing_until_it_has_said_that_it_lives() -> None:

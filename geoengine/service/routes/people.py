@@ -59,7 +59,7 @@ async def get_person(context: Context, call: Call) -> PersonOut:
 async def delete_person(context: Context, call: Call) -> Erased:
     """Forget a person, everywhere."""
     person_id = await _person(context, call)
-    is_erased = await context.state.erase(person_id, context.clock())
+    is_erased = await loop.erase(context.state, person_id, context.clock())
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return Erased(person_id, is_erased)
 
@@ -91,7 +91,7 @@ def _recorded_by(call: Call) -> Json:
 async def get_decisions(context: Context, call: Call) -> DecisionsOut:
     """Why each trigger did or did not fire, newest first."""
     person_id = await _person(context, call)
-    found = await context.state.decisions(person_id, call.ask(Limit).limit)
+    found = await loop.decisions(context.state, person_id, call.ask(Limit).limit)
     return DecisionsOut([_decision_out(decision) for decision in found])
 
 
@@ -128,7 +128,7 @@ def _purpose(call: Call) -> Literal["location", "push", "sms", "email", "wallet"
 
 async def _export(context: Context, person_id: str) -> PersonOut:
     record = (await context.state.load([person_id])).get(person_id)
-    decisions = await context.state.decisions(person_id, EXPORTED_DECISIONS)
+    decisions = await loop.decisions(context.state, person_id, EXPORTED_DECISIONS)
     if record is None and not decisions:
         raise Problem("not_found", "Nothing is known of this person.")
     return exported(record or Record(person_id=person_id), decisions)

@@ -57,6 +57,11 @@ class Memory:
         for record in records:
             self.people.refresh(record.person_id, pack(record))
 
+    def _row(self, change: Change) -> PersonRow:
+        record = change.record
+        version, flags = self.people.next_version(record.version), flags_of(record)
+        return PersonRow(record.person_id, version, change.due_ms, flags, pack(record))
+
     @staticmethod
     def _dropped(commit: Commit) -> list[str]:
         gone = [change.record.person_id for change in commit.changes if change.is_gone]
@@ -67,7 +72,7 @@ class Memory:
         return Write(
             op=op,
             now_ms=commit.now_ms,
-            people=[_person_row(change) for change in commit.changes if not change.is_gone],
+            people=[self._row(change) for change in commit.changes if not change.is_gone],
             dropped=self._dropped(commit),
             aliases=list(commit.aliases.items()),
             sends=[
@@ -139,9 +144,3 @@ class Memory:
             device_ids = list(dict.fromkeys(names))
             flags = [self.flags_of_device(device_id) for device_id in device_ids]
             self.last.on_record(device_ids, flags, standing)
-
-
-def _person_row(change: Change) -> PersonRow:
-    record = change.record
-    packed = pack(record)
-    return PersonRow(record.person_id, record.version + 1, change.due_ms, flags_of(record), packed)

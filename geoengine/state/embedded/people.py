@@ -32,6 +32,7 @@ class People:
         self.owner_of: dict[str, str] = {}  # device or beacon -> person
         self._names_of: dict[str, dict[str, None]] = {}  # person -> those names
         self._rows: dict[str, bytes] = {}
+        self._gone_version = 0  # the highest of those forgotten
         self._dirty: dict[str, None] = {}  # newer in memory than on the shelf, oldest first
         self._ordered: list[str] | None = None  # ids in order, as of some moment ...
         self._joined: set[str] = set()  # ... and those who came since
@@ -43,6 +44,12 @@ class People:
         """The version of a person's record; 0 if there is none."""
         row = self._rows.get(person_id)
         return 0 if row is None else int.from_bytes(row[:_VERSION_BYTES], "little")
+
+    def next_version(self, version: int) -> int:
+        """The one after this. Who is written anew comes after all who are forgotten: what somebody
+        still makes of a record that was forgotten is told apart from the new one.
+        """
+        return version + 1 if version else self._gone_version + 1
 
     def flags(self, person_id: str) -> int:
         """`IS_LOCATED`, `IS_OBSERVED` and `HAS_REFUSED` of a person, added up."""
@@ -83,6 +90,7 @@ class People:
 
     def drop(self, person_id: str, *, is_dirty: bool = False) -> None:
         """Forget a record."""
+        self._gone_version = max(self._gone_version, self.version(person_id))
         was_there = self._rows.pop(person_id, None) is not None
         self._joined.discard(person_id)
         self.agenda.set(person_id, None)

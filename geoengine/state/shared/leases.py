@@ -1,9 +1,9 @@
 """Who serves which partition: processes that say every few seconds that they live.
 
 Each holds its share of the partitions; what a process held is to be had once it has been silent for
-`SILENT_MS`. A process believes that it holds something only for as long as nobody else can: one
-that was asleep knows when it wakes. Rows in the hands of a process that is no more are freed by
-whoever serves their partition.
+`SILENT_MS`, which nobody is blamed for while the server itself was away. A process believes that it
+holds something only for as long as nobody else can: one that was asleep knows when it wakes. Rows
+in the hands of a process that is no more are freed by whoever serves their partition.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Leases:
         self._process = process
         self._count = count
         self._on_change = on_change
-        self._keys = (f"{link.prefix}:{{all}}:members", f"{link.prefix}:{{all}}:leases")
+        self._keys = tuple(f"{link.prefix}:{{all}}:{key}" for key in ("members", "leases", "grace"))
         self._held: tuple[int, ...] = ()
         self._alive: frozenset[str] = frozenset()
         self._until_s = 0.0

@@ -16,7 +16,6 @@ import numpy as np
 from geoengine.core.columns import Longs, rows_where
 from geoengine.state.shared.link import Call, Link
 
-COUNT: Final = 256
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
 _OPS: Final = ("ops_a", "ops_b")
@@ -30,7 +29,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "note": ("people", "names", *_LAST),
     "load": ("people", *_LAST),
     "home": ("people", "names", *_LAST),
-    "settle_in": ("names", "people", "due", *_LAST),
+    "settle_in": ("names", "people", "due", "meta", *_LAST),
     "move_out": ("names", *_LAST),
     "leave_home": ("names", *_LAST),
     "page": ("people",),

@@ -17,6 +17,7 @@ from geoengine.core.errors import ConfigurationError, Fault
 
 PORT: Final = 6379
 REPLICAS_MAX: Final = 8
+PARTITIONS: Final = 256
 PARTITIONS_MAX: Final = 16_384  # as many as a Cluster has slots
 _SCHEMES: Final = ("redis", "rediss", "redis+cluster", "rediss+cluster", "unix")
 _FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
@@ -50,7 +51,7 @@ class Target:
     tls: dict[str, str | bool] | None = None  # None is no TLS; else options by redis-py's names
     prefix: str = "geoengine"
     replicas: int | None = None  # how many must have acknowledged a write; None is auto
-    partitions: int | None = None  # wanted by whoever begins the state; None is ours to choose
+    partitions: int = PARTITIONS  # counts for whoever begins the state
 
     def hide(self, text: str) -> str:
         """A text that may be shown: some servers echo the command they refuse, AUTH included."""
@@ -73,7 +74,6 @@ def parse_url(url: str) -> Target:
     if is_cluster and db:
         raise _fault("a Cluster has database 0 only")
     replicas = options.pop("replicas", "auto")
-    partitions = options.pop("partitions", "")
     return Target(
         seeds=seeds,
         is_cluster=is_cluster,
@@ -82,7 +82,9 @@ def parse_url(url: str) -> Target:
         db=db,
         prefix=_prefix(options.pop("prefix", "geoengine")),
         replicas=None if replicas == "auto" else _number(replicas, "replicas", REPLICAS_MAX),
-        partitions=_number(partitions, "partitions", PARTITIONS_MAX, least=1) if partitions else None,
+        partitions=_number(
+            options.pop("partitions", str(PARTITIONS)), "partitions", PARTITIONS_MAX, least=1
+        ),
         tls=_tls(options, scheme.startswith("rediss")),
     )
 

@@ -53,6 +53,21 @@ local function other_than(told, device, person)
   return told or ''
 end
 
+-- Versions go on after those of records that are no more: what somebody still makes of one of them is
+-- told apart from whatever is written anew under its name.
+local function bury(k, row)
+  if not row then return end
+  local version = struct.unpack('<I8', row)
+  if version > tonumber(redis.call('HGET', k[META], 'buried') or '0') then
+    redis.call('HSET', k[META], 'buried', string.format('%.0f', version))
+  end
+end
+
+local function reborn(k, row)
+  local buried = redis.call('HGET', k[META], 'buried')
+  return buried and struct.pack('<I8', tonumber(buried) + 1) .. string.sub(row, 9) or row
+end
+
 local function flags_of(k, person)
   local row = redis.call('HGET', k[PEOPLE], person)
   return row and string.sub(row, 9, 9) or '\0', row

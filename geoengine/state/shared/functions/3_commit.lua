@@ -32,6 +32,7 @@ local function find_lost(k, changes, drops, lost)
 end
 
 local function drop_person(k, person, limit)
+  bury(k, redis.call('HGET', k[PEOPLE], person))
   redis.call('HDEL', k[PEOPLE], person)
   redis.call('ZREM', k[DUE], person)
   local shown = {{person, '\0'}}
@@ -59,11 +60,12 @@ local function keep_people(k, changes, lost, at, limit)
     local person, row, due_ms = change[1], change[3], change[4]
     if not lost[person] then
       if row == '' then
+        bury(k, change[2])
         gone[#gone + 1] = person
         tell(person, '\0')
       else
         kept[#kept + 1] = person
-        kept[#kept + 1] = row
+        kept[#kept + 1] = change[2] == NO_VERSION and reborn(k, row) or row
         if due_ms < 0 then
           idle[#idle + 1] = person
         else

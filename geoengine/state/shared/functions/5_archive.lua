@@ -31,6 +31,7 @@ local function erase(k, q)
   if #sending > 0 then return {sending, 0, {}} end
   local names, row_count = owned(k, person), 0
   if not q[6] then return {sending, 0, names} end
+  bury(k, redis.call('HGET', k[PEOPLE], person))
   local mail = list_of(k[MAIL], person)
   for _, send_id in ipairs(mail) do drop_send(k, send_id) end
   row_count = #mail + #names + drop_decisions(k, person) + redis.call('HDEL', k[PEOPLE], person)
@@ -114,23 +115,36 @@ local function sizes(k, q)
 end
 
 -- Processes and the partitions they serve. A process holds what it holds while it is alive, which it
--- says every few seconds; each holds its share. Keys: members, leases.
+-- says every few seconds; each holds its share. Nobody could say so while the server was away: who
+-- lived when it was last told of anybody is given GRACE_MS to say it again. Keys: members, leases,
+-- grace.
+local GRACE_MS = 3000 -- more than a beat
+
+-- The processes alive, what time it is, and when anybody was last heard of.
 local function alive(keys, ttl_ms)
   local time = redis.call('TIME')
   local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  local names, members = {}, redis.call('HGETALL', keys[1])
+  local names, members, newest_ms = {}, redis.call('HGETALL', keys[1]), 0
+  for i = 2, #members, 2 do newest_ms = math.max(newest_ms, tonumber(members[i])) end
+  local since_ms = math.min(now_ms, tonumber(redis.call('GET', keys[3]) or now_ms)) - ttl_ms
+  if now_ms - newest_ms > ttl_ms / 2 then since_ms = math.min(since_ms, newest_ms - ttl_ms) end
   for i = 1, #members, 2 do
-    local age_ms = now_ms - members[i + 1]
-    if age_ms < ttl_ms then names[#names + 1] = members[i] end
-    if age_ms > 100 * ttl_ms then redis.call('HDEL', keys[1], members[i]) end
+    if tonumber(members[i + 1]) > since_ms then
+      names[#names + 1] = members[i]
+    elseif newest_ms - members[i + 1] > 100 * ttl_ms then
+      redis.call('HDEL', keys[1], members[i])
+    end
   end
-  return names, now_ms
+  return names, now_ms, newest_ms
 end
 
 -- process, ttl_ms, number of partitions -> {alive, partitions held}
 local function hold(keys, args)
   local me, ttl_ms, count = args[1], tonumber(args[2]), tonumber(args[3])
-  local names, now_ms = alive(keys, ttl_ms)
+  local names, now_ms, newest_ms = alive(keys, ttl_ms)
+  if #names > 0 and now_ms - newest_ms > ttl_ms / 2 then
+    redis.call('SET', keys[3], newest_ms, 'PX', GRACE_MS)
+  end
   redis.call('HSET', keys[1], me, now_ms)
   if not has(names, me) then names[#names + 1] = me end
   local is_alive, holder = {}, {}
