@@ -1,0 +1,1 @@
+"""Location clients that already exist: what each of them sends, one file a family."""

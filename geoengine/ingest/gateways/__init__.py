@@ -1,0 +1,1 @@
+"""Beacon gateways that already exist: what each of them sends, one file a family."""
