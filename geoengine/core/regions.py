@@ -19,7 +19,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Regions to watch, nearest first, and the circle around the phone outside which to ask again."""
+    """Regions to watch, nearest first, and the circle outside which to ask again."""
 
     regions: list[Region]
     lat: float
