@@ -15,8 +15,8 @@ from typing import Final
 from geoengine.ingest.names import is_name
 from geoengine.service.settings import SettingsError
 
-SECRET_VARIABLE: Final = "GEOENGINE_DEVICE_SECRET"
-PASSPHRASE_VARIABLE: Final = "GEOENGINE_OWNTRACKS_KEY"  # of OwnTracks' own encryption
+SECRET_VARIABLE: Final = "GEOENGINE_DEVICE_SECRET"  # noqa: S105 - a name
+PASSPHRASE_VARIABLE: Final = "GEOENGINE_OWNTRACKS_KEY"  # noqa: S105 - a name, too
 SECRET_MIN: Final = 16  # characters; with a guessed secret every password is known
 PASSWORD_CHARS: Final = 26  # of base32: 130 bits
 _BETWEEN: Final = ":."  # a device's name and its password; neither occurs in a password

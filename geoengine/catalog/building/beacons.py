@@ -18,7 +18,7 @@ def add_places(
 ) -> tuple[dict[BeaconKey, int], dict[int, list[BeaconKey]]]:
     """One zone for each place in a store where beacons hang; where each beacon leads to.
 
-    A store that a gateway hears as a whole (``heard_whole``) has a place of that name, where beacons
+    A store that a gateway hears as a whole (``heard_whole``) has a place for that, where beacons
     may hang or not.
     """
     zone_ix_of: dict[BeaconKey, int] = {}
