@@ -17,6 +17,7 @@ from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
+from geoengine.service.routes.native import add_native, add_osmand
 from geoengine.service.routes.table import Route
 from geoengine.service.settings import Settings
 
@@ -35,6 +36,15 @@ def make_app(context: Context) -> web.Application:
     app.on_response_prepare.append(_sign)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
+    add_native(app, context)
+    return app
+
+
+def make_osmand_app(context: Context) -> web.Application:
+    """The application behind the port that Traccar Client expects."""
+    app = web.Application(middlewares=[_problems(context)])
+    app.on_response_prepare.append(_sign)
+    add_osmand(app, context)
     return app
 
 

@@ -40,6 +40,11 @@ class Devices:
     def __init__(self, secret: str = "") -> None:
         self._secret = secret
 
+    @property
+    def have_passwords(self) -> bool:
+        """Whether a secret is configured at all."""
+        return bool(self._secret)
+
     def holder(self, token: str) -> str | None:
         """The device that a token is the password of; None for anything else."""
         device_id, between, password = (

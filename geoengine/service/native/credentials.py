@@ -12,7 +12,6 @@ everything that could be a credential is tried, and the first that is known coun
 
 from __future__ import annotations
 
-import hmac
 from base64 import b64decode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +23,7 @@ from typing import Final
 from geoengine.core.book import Book
 from geoengine.core.model import Gateway, SecretFrom
 from geoengine.service.auth import ANYONE, Caller, Keys
-from geoengine.service.devices import Devices
+from geoengine.service.devices import PASSPHRASE_VARIABLE, Devices
 from geoengine.service.logs import logger
 
 _LOG = logger("native")
@@ -81,8 +80,8 @@ def presented(authorization: str | None, *others: str | None) -> list[str]:
 
 
 def _of_basic(text: str) -> Iterator[str]:
-    """``user:password`` may be a device's; the password alone a key. Overland's OwnTracks mode sends
-    ``TOKEN:`` as it is, without base64.
+    """``user:password`` may be a device's; the password alone a key. Overland, where it speaks
+    OwnTracks, sends ``TOKEN:`` as it is, without base64.
     """
     try:
         pair = b64decode(text, validate=True).decode()
@@ -102,6 +101,8 @@ class Credentials:
         self._keys = keys
         self._devices = devices
         self._environ = environ
+        self.passphrase = environ.get(PASSPHRASE_VARIABLE, "")  # of clients that encrypt
+        self.has_devices = devices.have_passwords
         self._listed = _Listed({}, {}, [])
         self._book: Book | None = None
         self._pepper = token_bytes(32)
@@ -138,11 +139,6 @@ class Credentials:
         listed = self._of(book)
         owners = listed.by_secret.get((kind, self._digest(named)))
         return owners[0] if owners else listed.by_name.get((kind, plain(named)))
-
-    def is_secret(self, gateway: Gateway, text: str) -> bool:
-        """Whether this is the gateway's secret."""
-        secret = self._secret(gateway)
-        return bool(secret) and hmac.compare_digest(secret.encode(), text.encode("utf-8", "replace"))
 
     def _of(self, book: Book) -> _Listed:
         """The gateways of the Book in force; worked out once for each."""

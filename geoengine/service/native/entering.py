@@ -21,6 +21,8 @@ from typing import Final
 from geoengine.core.book import Book
 from geoengine.core.columns import Sightings
 from geoengine.core.record import Record
+from geoengine.core.regions import advise
+from geoengine.ingest.clients.pushing import zone_of
 from geoengine.ingest.names import is_name
 from geoengine.ingest.pings import Ping
 from geoengine.ingest.reports import (
@@ -44,6 +46,7 @@ from geoengine.state.base import State
 from geoengine.state.loop import beacon_name
 
 TOKEN_MAX: Final = 512  # characters, as `PUT /v1/devices` has it
+_AROUND: Final = 100  # zones; a phone watches no more
 _SET_ASIDE: Final = {Stay: "stay", Mark: "region"}  # counted, and that is all
 
 
@@ -133,8 +136,19 @@ def _told(decoded: Decoded, device_id: str | None) -> _Sorted:
 
 
 def tellings_of(tellings: Iterable[Telling], book: Book) -> list[tuple[str, Telling]]:
-    """The tellings about regions that are zones of ours, each with the zone."""
-    return []
+    """The tellings about regions that are zones of ours, each with the id of its zone."""
+    found = ((_zone_of(telling, book), telling) for telling in tellings)
+    return [(zone_id, telling) for zone_id, telling in found if zone_id is not None]
+
+
+def _zone_of(telling: Telling, book: Book) -> str | None:
+    """By its id; OwnTracks on Android has a number for it, looked for among the zones around."""
+    if telling.region_id in book.zone_ix_of:
+        return telling.region_id
+    if telling.lat is None or telling.lon is None:
+        return None
+    around = advise(book, telling.lat, telling.lon, limit=_AROUND)
+    return zone_of(telling, [region.zone_id for region in around.regions])
 
 
 def _key(report: Sighted) -> tuple[str, int, int]:
@@ -149,9 +163,7 @@ async def _carried(state: State, heard: Sequence[Sighted]) -> list[Sighted]:
     names = [beacon_name(_key(report)) for report in heard]
     asked = list(dict.fromkeys(names))
     owners = dict(zip(asked, await state.owners(asked), strict=True))
-    return [
-        report for report, name in zip(heard, names, strict=True) if owners[name] != name
-    ]
+    return [report for report, name in zip(heard, names, strict=True) if owners[name] != name]
 
 
 async def _settled(
@@ -170,9 +182,7 @@ async def _settled(
         return
     told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
     rows: Rows[Ping] = Rows(pings, row_count + len(rejects), list(range(len(pings))), rejects)
-    context.intake.put(
-        Post(partial(settle, told), body_bytes, recv_ms, row_count, rows, sightings)
-    )
+    context.intake.put(Post(partial(settle, told), body_bytes, recv_ms, row_count, rows, sightings))
     await told
 
 

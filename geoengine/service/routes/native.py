@@ -10,7 +10,9 @@ contracts are others'.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Final, get_args
 from urllib.parse import parse_qsl
@@ -21,15 +23,15 @@ from msgspec import Struct
 
 from geoengine.core.model import GatewayKind
 from geoengine.ingest.kinds import KINDS
-from geoengine.ingest.reports import Decoded, Origin
-from geoengine.service.context import JSON, Context
+from geoengine.ingest.reports import Decoded, Origin, Position
+from geoengine.service.context import Answer, Context
 from geoengine.service.http.problems import Problem
 from geoengine.service.logs import logger
-from geoengine.service.native.answering import DONE, GREETING, answer_to
+from geoengine.service.native.answering import DONE, GATEWAY_DONE, GREETING, TEXT, answer_to
 from geoengine.service.native.credentials import Principal, presented
 from geoengine.service.native.entering import enter
 
-Handler = Callable[[Context, web.Request, str, str], Awaitable[web.Response]]
+Handler = Callable[[Context, web.Request], Awaitable[Answer]]
 
 METHODS: Final = ("GET", "POST", "PUT")
 GATEWAY_KINDS: Final = frozenset(get_args(GatewayKind))
@@ -38,6 +40,9 @@ ALIASES: Final = {"minew_g1": "minew", "theengs_omg": "theengs"}
 _AGAIN: Final = frozenset({"queue_full", "body_too_slow"})
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="geoengine", charset="UTF-8"'}
 _KEPT_BACK: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
+_WHO_PHONE: Final = "A key of kind app, or DEVICE:PASSWORD."
+_WHO_GATEWAY: Final = "The secret of a listed gateway of this kind, or a key of kind gateway."
+_IDS: Final = frozenset({"id", "deviceid", "device_id"})
 _LOG = logger("native")
 
 
@@ -65,8 +70,174 @@ def add_native(app: web.Application, context: Context) -> None:
     _add(app, context, "/api/v1/overland/batches", partial(_phone, client="overland"))
 
 
-def make_osmand_app(context: Context, middleware: object) -> web.Application:
-    """What listens on the port of its own that Traccar Client expects: every path is the one."""
-    app = web.Application(middlewares=[middleware])  # type: ignore[list-item]
+def add_osmand(app: web.Application, context: Context) -> None:
+    """The door that Traccar Client expects on a port of its own: every path leads to it."""
     _add(app, context, "/{rest:.*}", partial(_phone, client="osmand"))
-    return app
+
+
+def _add(app: web.Application, context: Context, path: str, handler: Handler) -> None:
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            answer = await handler(context, request)
+        except Problem as problem:
+            if problem.kind in _AGAIN:
+                raise Problem("again", problem.detail) from None
+            raise
+        return web.Response(body=answer.body, headers={"Content-Type": answer.content_type})
+
+    for method in METHODS:
+        app.router.add_route(method, path, handle)
+
+
+# --- phones ---------------------------------------------------------------------------------------
+
+
+async def _phone(context: Context, request: web.Request, client: str = "") -> Answer:
+    """A message of a location client."""
+    client = client or request.match_info["client"]
+    if client not in DONE:
+        raise Problem("not_found", f"Clients are {', '.join(DONE)}.")
+    shown = _shown(request)
+    if client == "overland" and request.method == "GET" and not shown:
+        return GREETING
+    principal = context.credentials.principal(shown)
+    if principal is None and client != "osmand":  # whose credential may be in the body
+        raise Problem("unauthorized", _WHO_PHONE, _CHALLENGE)
+    body = await _body(context, request)
+    origin = _origin(context, request)
+    if client == "osmand":
+        principal = _holder(context, body, origin.query) or principal
+    if principal is None:
+        raise Problem("unauthorized", _WHO_PHONE, _CHALLENGE)
+    if client == "overland" and request.method == "GET":
+        return GREETING
+    origin = replace(origin, device_id=principal.device_id)
+    decoded = _decoded(context, client, body, origin)
+    await enter(context, client, decoded, origin, body_bytes=len(body))
+    positions = [report for report in decoded.reports if isinstance(report, Position)]
+    is_sealed = b'"encrypted"' in body
+    return await answer_to(context, client, positions, origin, is_sealed=is_sealed)
+
+
+def _holder(context: Context, body: bytes, query: str) -> Principal | None:
+    """Whose password stands where an OsmAnd client says who it is: it has no other room for one."""
+    if not context.credentials.has_devices:
+        return None
+    for text in _ids(body, query):
+        if (device_id := context.credentials.holder(text)) is not None:
+            return Principal(device_id)
+    return None
+
+
+def _ids(body: bytes, query: str) -> Iterator[str]:
+    fields = parse_qsl(query)
+    if body[:1] in (b"{", b"["):
+        with suppress(ValueError, RecursionError):
+            named = _NAMED.decode(body)
+            for one in named[:1] if isinstance(named, list) else [named]:
+                fields += [("id", str(text)) for text in (one.device_id, one.id) if text]
+    else:
+        fields += parse_qsl(body.decode("utf-8", "replace"))
+    yield from (text for name, text in fields if name in _IDS)
+
+
+# --- gateways -------------------------------------------------------------------------------------
+
+
+async def _gateway(context: Context, request: web.Request) -> Answer:
+    """What a gateway heard."""
+    kind = request.match_info["kind"].replace("-", "_")
+    kind, named = ALIASES.get(kind, kind), _rest(request)
+    if kind not in GATEWAY_KINDS:
+        raise Problem("not_found", f"Kinds are {', '.join(sorted(GATEWAY_KINDS))}.")
+    if kind == "meraki" and request.method == "GET":
+        return _validator(context, named)
+    shown = _shown(request)
+    ears = context.credentials.ears(kind, shown, named, context.book)
+    if ears is None and kind != "meraki":
+        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
+    body = await _body(context, request)
+    if ears is None:
+        ears = context.credentials.ears(kind, _sealed(body), named, context.book)
+    if ears is None:
+        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
+    origin = replace(
+        _origin(context, request), gateway_id=ears.only, topic=request.query.get("topic", "")
+    )
+    decoded = _decoded(context, kind, body, origin)
+    await enter(context, kind, decoded, origin, body_bytes=len(body), ears=ears)
+    return GATEWAY_DONE
+
+
+def _validator(context: Context, named: str) -> Answer:
+    """What Meraki's cloud asks for once, to know that this is its owner's address."""
+    gateway = context.credentials.gateway("meraki", named, context.book)
+    if gateway is None:
+        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
+    return Answer((gateway.validator or "").encode(), content_type=TEXT)
+
+
+def _sealed(body: bytes) -> list[str]:
+    """What Meraki's cloud was told to show."""
+    try:
+        secret = _SEALED.decode(body).secret
+    except (ValueError, RecursionError):
+        return []
+    return [secret] if secret else []
+
+
+# --- requests -------------------------------------------------------------------------------------
+
+
+def _rest(request: web.Request) -> str:
+    """What follows the client's name in the path."""
+    return request.match_info.get("rest", "").strip("/")
+
+
+def _shown(request: web.Request) -> list[str]:
+    """Whatever in a request may be a credential."""
+    return presented(
+        request.headers.get("Authorization"), _rest(request), request.query.get("api_key")
+    )
+
+
+def _origin(context: Context, request: web.Request) -> Origin:
+    return Origin(
+        recv_ms=context.clock(),
+        query=request.raw_path.partition("?")[2],
+        headers={
+            name.lower(): value
+            for name, value in request.headers.items()
+            if name.lower() not in _KEPT_BACK
+        },
+        passphrase=context.credentials.passphrase,
+    )
+
+
+async def _body(context: Context, request: web.Request) -> bytes:
+    """The body; nothing of one beyond the limit, which is read to its end and dropped: told that it
+    is too large, its sender would send it again.
+    """
+    context.intake.admit(request.content_length or 0)
+    limit, parts, size = context.settings.max_body_bytes, [], 0
+    try:
+        async with asyncio.timeout(context.settings.body_timeout_s):
+            async for part in request.content.iter_any():
+                size += len(part)
+                if size <= limit:
+                    parts.append(part)
+    except TimeoutError:
+        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
+    except web.RequestPayloadError as error:
+        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
+    return b"".join(parts) if size <= limit else b""
+
+
+def _decoded(context: Context, client: str, body: bytes, origin: Origin) -> Decoded:
+    """What a body says. A fault of ours is told to us: the sender would send it for ever."""
+    try:
+        return KINDS[client](body, origin)
+    except Exception as error:
+        context.metrics.failures.add(("decode",))
+        _LOG.error("decode_failed", client=client, error=type(error).__name__)
+        return Decoded(drops=["undecodable"])
