@@ -35,7 +35,7 @@ _QUARTER_MS: Final = 15 * MINUTE_MS  # time zones change their offset on a quart
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?"
+    r"(\d{4})-(\d\d)-(\d\d)[Tt &](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?"
     r" ?(Z|z|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
@@ -206,8 +206,8 @@ def _table_ms(texts: Sequence[str], width: int) -> tuple[Longs, Bools] | None:
         return None
     table = np.frombuffer(joined.encode("ascii"), np.uint8).reshape(-1, width)
     marks = table[:, _MARKS].copy()
-    # A blank or a small t may stand for the T.
-    marks[:, 2] = np.where(np.isin(marks[:, 2], (0x20, 0x74)), 0x54, marks[:, 2])
+    # A blank, a small t or Moko's & may stand for the T.
+    marks[:, 2] = np.where(np.isin(marks[:, 2], (0x20, 0x26, 0x74)), 0x54, marks[:, 2])
     digits = table[:, _DIGITS] - np.uint8(0x30)
     tail = _tail_ms(table[:, _SHORTEST:])
     if tail is None or not (marks == _MARK_BYTES).all() or (digits > 9).any():
