@@ -8,21 +8,32 @@ again.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final, Literal
 
-from geoengine.ingest.clients.values import (
-    Unreadable,
-    above_zero,
-    moment_ms,
+from geoengine.ingest.clients.fields import (
+    EMPTY,
+    NO_FIX,
+    NO_JSON,
+    NO_OBJECT,
+    NO_TIME,
+    Outcome,
+    first,
+    fix_ms_of,
+    flag,
+    gathered,
+    heading_deg,
+    instant_ms,
+    key_of,
+    mapping,
+    name,
     number,
-    parsed,
-    place,
-    report_id,
-    stripped,
-    text,
-    why_no_time,
+    place_of,
+    positive,
+    share_pct,
+    speed,
+    value_of,
 )
-from geoengine.ingest.names import is_name
 from geoengine.ingest.reports import Decoded, Json, Origin, Position, Telling
 
 Event = Literal["enter", "exit", "dwell"]
@@ -43,18 +54,20 @@ _INSTANT_CHARS: Final = 19  # of the shortest text that is a time: 2026-01-26T15
 
 def decode(body: bytes, origin: Origin) -> Decoded:
     """The positions of a body, and what the phone's own geofencing says beside them."""
-    decoded = Decoded()
-    try:
-        root = parsed(stripped(body))
-    except Unreadable as why:
-        decoded.drops.append(str(why))
-        return decoded
+    return gathered(_outcomes(body, origin))
+
+
+def _outcomes(body: bytes, origin: Origin) -> Iterator[Outcome]:
+    root = value_of(body)
     items = _items(root)
     if not items:
-        decoded.drops.append("no_location")
+        yield NO_FIX if root is not None else NO_JSON if body.strip() else EMPTY
     for item in items:
-        _take(item, root, origin, decoded)
-    return decoded
+        location = _of_row(item) if _is_row(item) else item
+        if isinstance(location, dict):
+            yield from _told(location, _device_id(location, root, origin), origin)
+        else:
+            yield NO_OBJECT
 
 
 def _items(root: Any) -> list[Any]:
@@ -79,44 +92,14 @@ def _is_location(value: Any) -> bool:
     """Whether it says where, or what was crossed."""
     if not isinstance(value, dict):
         return False
-    is_place = isinstance(value.get("coords"), dict) or _first(value, _LAT) is not None
+    is_place = isinstance(value.get("coords"), dict) or first(number, value, *_LAT) is not None
     return is_place or _crossing(value) is not None
 
 
 def _is_row(value: Any) -> bool:
     """Whether it is a location of a compact template: an array that begins with its place."""
-    return (
-        isinstance(value, list)
-        and len(value) > 1
-        and not isinstance(place(value[0], value[1]), str)
-    )
-
-
-def _take(item: Any, root: Any, origin: Origin, decoded: Decoded) -> None:
-    """A crossing goes before the position at which it was noticed. Where nobody says when that
-    was, there is the crossing only: its place is not a fix of now.
-    """
-    location = _of_row(item) if _is_row(item) else item
-    if not isinstance(location, dict):
-        decoded.drops.append("not_an_object")
-        return
-    device_id = _device_id(location, root, origin)
-    told = _first(location, _TIME)
-    fix_ms = origin.recv_ms if told is None else moment_ms(told)
-    if device_id is not None and not is_name(device_id):
-        decoded.drops.append("device_id_bad")
-        return
-    if fix_ms is None:
-        decoded.drops.append(why_no_time(told))
-        return
-    crossing = _crossing(location)
-    position = _position(location, device_id, fix_ms)
-    if crossing is not None:
-        decoded.reports.append(_telling(location, crossing, device_id, fix_ms, position))
-    if isinstance(position, str):
-        decoded.drops += [] if crossing else [position]
-    elif crossing is None or told is not None:
-        decoded.reports.append(position)
+    is_long = isinstance(value, list) and len(value) > 1
+    return is_long and not isinstance(place_of(value[0], value[1]), str)
 
 
 def _of_row(row: list[Any]) -> Json:
@@ -126,22 +109,35 @@ def _of_row(row: list[Any]) -> Json:
     for before, value in zip(["", *texts], texts, strict=False):
         if value in _ACTIONS:
             location["geofence"] = {"identifier": before, "action": value}
-        elif len(value) >= _INSTANT_CHARS and moment_ms(value) is not None:
+        elif len(value) >= _INSTANT_CHARS and instant_ms(value) is not None:
             location["timestamp"] = value
     return location
+
+
+def _told(location: Json, device_id: str | None, origin: Origin) -> Iterator[Outcome]:
+    """A crossing goes before the position at which it was noticed. Where nobody says when that
+    was, there is the crossing only: its place is not a fix of now.
+    """
+    crossing = _crossing(location)
+    fix_ms = fix_ms_of(location, _TIME, origin.recv_ms)
+    if fix_ms is None:
+        yield NO_TIME
+        return
+    position = _position(location, device_id, fix_ms)
+    if crossing is not None:
+        yield _telling(location, crossing, device_id, fix_ms, position)
+    if crossing is None or (_has_time(location) and isinstance(position, Position)):
+        yield position
 
 
 def _device_id(location: Json, root: Any, origin: Origin) -> str | None:
     """Whose phone: the credential's, else a parameter of the app, beside the location or in it."""
     if origin.device_id is not None:
         return origin.device_id
-    for told in (root, location, location.get("extras")):
-        if not isinstance(told, dict):
-            continue
-        device = told.get("device")
-        found = _first(told, _DEVICE) or (device.get("uuid") if isinstance(device, dict) else None)
-        if text(found):
-            return text(found)
+    for told in (mapping(root), location, mapping(location.get("extras"))):
+        found = first(name, told, *_DEVICE) or name(mapping(told.get("device")).get("uuid"))
+        if found is not None:
+            return found
     return None
 
 
@@ -149,13 +145,12 @@ def _crossing(location: Json) -> tuple[str, Event] | None:
     """The region that was crossed, and how."""
     geofence = location.get("geofence", location)
     if isinstance(geofence, str):
-        region_id, _, action = geofence.rpartition(":")
-    elif isinstance(geofence, dict):
-        region_id, action = _first(geofence, _REGION), _first(geofence, _ACTION)
-    else:
-        return None
-    event = _ACTIONS.get(action.upper()) if isinstance(action, str) else None
-    return (region_id, event) if event and text(region_id) else None
+        said, _, action = geofence.rpartition(":")
+        geofence = {"identifier": said, "action": action}
+    told = mapping(geofence)
+    region_id = first(name, told, *_REGION)
+    event = _ACTIONS.get((first(name, told, *_ACTION) or "").upper())
+    return (region_id, event) if region_id and event else None
 
 
 def _telling(
@@ -167,60 +162,60 @@ def _telling(
 ) -> Telling:
     region_id, event = crossing
     at = None if isinstance(position, str) else position
-    lat, lon = (None, None) if at is None else (at.lat, at.lon)
+    where = (at.lat, at.lon) if at else (None, None)
     return Telling(
         device_id=device_id,
         event=event,
         region_id=region_id,
-        lat=lat,
-        lon=lon,
-        accuracy_m=None if at is None else at.accuracy_m,
+        lat=where[0],
+        lon=where[1],
+        accuracy_m=at.accuracy_m if at else None,
         fix_ms=fix_ms,
-        sent_ms=moment_ms(location.get("recorded_at")),
-        message_id=_message_id(location, device_id, fix_ms, lat, lon, region_id + ":" + event),
+        sent_ms=instant_ms(location.get("recorded_at")),
+        message_id=_message_id(location, device_id, fix_ms, at, f"{event} {region_id}"),
     )
 
 
 def _position(location: Json, device_id: str | None, fix_ms: int) -> Position | str:
-    held = location.get("coords")
-    coords: Json = held if isinstance(held, dict) else location
-    where = place(_first(coords, _LAT), _first(coords, _LON))
+    coords = mapping(location.get("coords")) or location
+    where = place_of(first(number, coords, *_LAT), first(number, coords, *_LON))
     if isinstance(where, str):
         return where
-    lat, lon = where
-    event, mocked = text(location.get("event")), location.get("mock")
+    event = name(location.get("event"))
     is_level = (number(coords.get("altitude_accuracy")) or 0) >= 0  # -1: it is not known
-    return Position(
+    position = Position(
         device_id=device_id,
-        lat=lat,
-        lon=lon,
+        lat=where[0],
+        lon=where[1],
         fix_ms=fix_ms,
-        accuracy_m=above_zero(_first(coords, _ACCURACY)),
-        altitude_m=number(_first(coords, _ALTITUDE)) if is_level else None,
-        speed_mps=number(_first(coords, _SPEED), 0),
-        heading_deg=number(_first(coords, _HEADING), 0, 360),
+        accuracy_m=first(positive, coords, *_ACCURACY),
+        altitude_m=first(number, coords, *_ALTITUDE) if is_level else None,
+        speed_mps=first(speed, coords, *_SPEED),
+        heading_deg=first(heading_deg, coords, *_HEADING),
         battery_pct=_battery_pct(location),
-        mocked=mocked if isinstance(mocked, bool) else None,
+        mocked=flag(location.get("mock")),
         event=event,
-        sent_ms=moment_ms(location.get("recorded_at")),
-        message_id=_message_id(location, device_id, fix_ms, lat, lon, event),
+        sent_ms=instant_ms(location.get("recorded_at")),
     )
+    position.message_id = _message_id(location, device_id, fix_ms, position, event)
+    return position
 
 
 def _battery_pct(location: Json) -> float | None:
     battery = location.get("battery")
     told = battery.get("level") if isinstance(battery, dict) else location.get("battery.level")
-    level = number(told, 0, 1)
-    return None if level is None else round(level * 100, 1)
+    return share_pct(told)
 
 
-def _message_id(location: Json, device_id: str | None, fix_ms: int, *rest: object) -> str | None:
+def _message_id(
+    location: Json, device_id: str | None, fix_ms: int, at: Position | None, event: str | None
+) -> str | None:
     """None where a report has neither an id nor a time: it cannot be known again."""
-    if uuid := text(location.get("uuid")):
+    if uuid := name(location.get("uuid")):
         return uuid
-    return None if _first(location, _TIME) is None else report_id(device_id, fix_ms, *rest)
+    where = (at.lat, at.lon) if at else (0.0, 0.0)
+    return key_of(device_id, fix_ms, where, event) if _has_time(location) else None
 
 
-def _first(told: Json, names: tuple[str, ...]) -> Any:
-    """The value under the first of the names that has one."""
-    return next((told[name] for name in names if told.get(name) is not None), None)
+def _has_time(location: Json) -> bool:
+    return any(location.get(word) not in (None, "") for word in _TIME)

@@ -15,23 +15,38 @@ from urllib.parse import parse_qs
 from uuid import UUID
 
 from geoengine.core.units import CLOCK_AHEAD_MS, FIX_TIME_MIN_MS, MINUTE_MS, SECOND_MS
-from geoengine.ingest.clients.sealing import Sealed, unsealed
-from geoengine.ingest.clients.values import (
-    Unreadable,
-    above_zero,
-    moment_ms,
+from geoengine.ingest.clients.fields import (
+    EMPTY,
+    KMH_MPS,
+    NO_FIX,
+    NO_JSON,
+    NO_OBJECT,
+    NO_TIME,
+    Outcome,
+    gathered,
+    heading_deg,
+    instant_ms,
+    key_of,
+    name,
     number,
-    parsed,
-    place,
-    report_id,
-    stripped,
-    text,
-    whole,
-    why_no_time,
+    percent,
+    place_of,
+    positive,
+    speed,
+    value_of,
 )
-from geoengine.ingest.names import is_name
-from geoengine.ingest.reports import Decoded, Json, Mark, Origin, Position, Report, Sighted, Telling
+from geoengine.ingest.clients.sealing import Sealed, unsealed
+from geoengine.ingest.reports import Decoded, Json, Mark, Origin, Position, Sighted, Telling
 from geoengine.ingest.sightings import uuid_key
+
+# Why a message is dropped, beside the reasons of `fields`.
+NO_TYPE: Final = "no _type"
+UNKNOWN_TYPE: Final = "unknown _type"
+UNKNOWN_EVENT: Final = "unknown event"
+NO_NAME: Final = "no desc"
+NO_BEACON: Final = "no beacon"
+NO_SIGNAL: Final = "no signal strength"
+NO_RECORD: Final = "no line of the Recorder"
 
 _EVENTS: Final[dict[str, Literal["enter", "exit"]]] = {"enter": "enter", "leave": "exit"}
 # What phones say that is no report: the last will, settings and their copies, commands, friends.
@@ -40,104 +55,93 @@ _NO_REPORTS: Final = frozenset(
 )
 # Overland writes ``tst`` in seconds since 2001-01-01, Apple's epoch.
 _APPLE_EPOCH_MS: Final = 978_307_200 * SECOND_MS
-_MPS_PER_KMH: Final = 1 / 3.6
 # The place of a fix that is older than this says nothing of where a crossing was: a car is 800 m on
 _PLACE_STALE_MS: Final = MINUTE_MS
 # An iPhone without user and device names says these two words instead: whoever says them is no one.
 _NOBODY: Final = ("user", "device")
+_DESC_MAX: Final = 256  # characters that a region's owner may type
+_UUID_MAX: Final = 40  # characters, with dashes and then some
 # A line of the Recorder's files: when it came, what it is, and the message.
 _RECORDED = re.compile(rb"(\S+)\s+\S+\s+(\{.*)")
 
 
 def decode(body: bytes, origin: Origin) -> Decoded:
     """The reports of a message, of an array of them, or of lines that the Recorder wrote."""
-    decoded = Decoded()
-    for message, heard in _messages(stripped(body), origin, decoded):
-        _read(message, heard, decoded)
-    return decoded
+    return gathered(_outcomes(body, origin))
 
 
-def _messages(body: bytes, origin: Origin, decoded: Decoded) -> Iterator[tuple[bytes, Origin]]:
-    if not body[:1].isdigit():
-        yield body, origin
-        return
-    for line in body.splitlines():
-        found = _RECORDED.fullmatch(line.strip())
-        came_ms = moment_ms(found[1].decode(errors="replace")) if found else None
-        if found and came_ms is not None:
-            yield found[2], replace(origin, recv_ms=came_ms)
-        else:
-            decoded.drops.append("malformed_line")
+def _outcomes(body: bytes, origin: Origin) -> Iterator[Outcome]:
+    if not body.strip():
+        yield EMPTY
+    elif body.lstrip()[:1].isdigit():
+        for line in body.splitlines():
+            yield from _recorded(line.strip(), origin)
+    else:
+        yield from _posted(body, origin)
 
 
-def _read(body: bytes, origin: Origin, decoded: Decoded) -> None:
-    try:
-        value = parsed(body)
-    except Unreadable as why:
-        decoded.drops.append(str(why))
-        return
+def _recorded(line: bytes, origin: Origin) -> Iterator[Outcome]:
+    """A message of long ago, heard when the Recorder says."""
+    found = _RECORDED.fullmatch(line)
+    came_ms = instant_ms(found[1].decode(errors="replace")) if found else None
+    if found and came_ms is not None:
+        yield from _posted(found[2], replace(origin, recv_ms=came_ms))
+    elif line:
+        yield NO_RECORD
+
+
+def _posted(body: bytes, origin: Origin) -> Iterator[Outcome]:
+    value = value_of(body)
+    if value is None:
+        yield NO_JSON
     for message in value if isinstance(value, list) else [value]:
         if isinstance(message, dict):
-            _take(message, origin, decoded)
-        else:
-            decoded.drops.append("not_an_object")
+            yield from _message(message, origin)
+        elif value is not None:
+            yield NO_OBJECT
 
 
-def _take(message: Json, origin: Origin, decoded: Decoded) -> None:
+def _message(message: Json, origin: Origin) -> Iterator[Outcome]:
     kind = message.get("_type")
     if kind == "encrypted":
-        _unseal(message, origin, decoded)
+        yield from _unsealed(message, origin)
     elif kind == "waypoints":
-        _take_waypoints(message, origin, decoded)
+        yield from _waypoints(message, origin)
     elif isinstance(kind, str) and kind in _READERS:
-        _add(_READERS[kind], message, origin, decoded)
+        yield _READERS[kind](message, _device_id(message, origin), origin)
+    elif isinstance(kind, str) and kind in _NO_REPORTS:
+        yield f"no report: {kind}"
     else:
-        decoded.drops.append(_why_not(kind))
+        yield NO_TYPE if kind is None else UNKNOWN_TYPE
 
 
-def _why_not(kind: Any) -> str:
-    if kind is None:
-        return "type_missing"
-    return f"no_report:{kind}" if isinstance(kind, str) and kind in _NO_REPORTS else "type_unknown"
-
-
-def _unseal(message: Json, origin: Origin, decoded: Decoded) -> None:
+def _unsealed(message: Json, origin: Origin) -> Iterator[Outcome]:
     """A box holds a message, which may be a box: each is a quarter smaller, so there is an end."""
     try:
         plain = unsealed(message.get("data"), origin.passphrase)
     except Sealed as why:
-        decoded.drops.append(str(why))
+        yield str(why)
         return
-    topic = origin.topic or text(message.get("topic")) or ""
-    _read(stripped(plain), replace(origin, topic=topic), decoded)
+    yield from _posted(plain, _with_topic(message, origin))
 
 
-def _take_waypoints(message: Json, origin: Origin, decoded: Decoded) -> None:
+def _waypoints(message: Json, origin: Origin) -> Iterator[Outcome]:
     rows = message.get("waypoints")
     if not isinstance(rows, list):
-        decoded.drops.append("waypoints_missing")
+        yield NO_OBJECT
         return
-    topic = origin.topic or text(message.get("topic")) or ""
+    within = _with_topic(message, origin)
     for row in rows:
         if isinstance(row, dict):
-            _add(_waypoint, row, replace(origin, topic=topic), decoded)
+            yield _waypoint(row, _device_id(row, within), within)
         else:
-            decoded.drops.append("not_an_object")
+            yield NO_OBJECT
 
 
-Reader = Callable[[Json, str | None, Origin], Report | str]
-
-
-def _add(reader: Reader, message: Json, origin: Origin, decoded: Decoded) -> None:
-    device_id = _device_id(message, origin)
-    if device_id is not None and not is_name(device_id):
-        decoded.drops.append("device_id_bad")
-        return
-    report = reader(message, device_id, origin)
-    if isinstance(report, str):
-        decoded.drops.append(report)
-    else:
-        decoded.reports.append(report)
+def _with_topic(message: Json, origin: Origin) -> Origin:
+    """For what is inside a message: its topic counts for all of it."""
+    topic = message.get("topic")
+    return replace(origin, topic=origin.topic or (topic if isinstance(topic, str) else ""))
 
 
 def _device_id(message: Json, origin: Origin) -> str | None:
@@ -153,8 +157,8 @@ def _device_id(message: Json, origin: Origin) -> str | None:
         (origin.headers.get("x-limit-u", ""), origin.headers.get("x-limit-d", "")),
         (named.get("u", [""])[0], named.get("d", [""])[0]),
     )
-    found = next((both for both in claims if all(both) and both != _NOBODY), None)
-    return text(message.get("tid")) if found is None else "/".join(found)
+    said = next((both for both in claims if all(both) and both != _NOBODY), None)
+    return name(message.get("tid") if said is None else "/".join(said))
 
 
 def _of_topic(topic: Any) -> tuple[str, str]:
@@ -163,48 +167,47 @@ def _of_topic(topic: Any) -> tuple[str, str]:
     return (levels[1], levels[2]) if len(levels) > 2 and levels[0] == "owntracks" else ("", "")
 
 
-def _location(message: Json, device_id: str | None, origin: Origin) -> Position | str:
+def _location(message: Json, device_id: str | None, origin: Origin) -> Outcome:
     where = _place(message)
     fix_ms = _fix_ms(message, origin)
     if isinstance(where, str):
         return where
     if fix_ms is None:
-        return why_no_time(message.get("tst"))
-    lat, lon = where
-    event = text(message.get("t"))
-    speed_kmh = number(message.get("vel"), 0)
-    is_level = number(message.get("vac")) or 0  # below 0 the altitude is not known
+        return NO_TIME
+    event = name(message.get("t"))
+    speed_kmh = speed(message.get("vel"))
+    is_level = (number(message.get("vac")) or 0) >= 0  # below 0 the altitude is not known
     return Position(
         device_id=device_id,
-        lat=lat,
-        lon=lon,
+        lat=where[0],
+        lon=where[1],
         fix_ms=fix_ms,
-        accuracy_m=above_zero(message.get("acc")),
-        altitude_m=number(message.get("alt")) if is_level >= 0 else None,
-        speed_mps=None if speed_kmh is None else speed_kmh * _MPS_PER_KMH,
-        heading_deg=number(message.get("cog"), 0, 360),
-        battery_pct=number(message.get("batt"), 0, 100),
+        accuracy_m=positive(message.get("acc")),
+        altitude_m=number(message.get("alt")) if is_level else None,
+        speed_mps=None if speed_kmh is None else speed_kmh * KMH_MPS,
+        heading_deg=heading_deg(message.get("cog")),
+        battery_pct=percent(message.get("batt")),
         event=event,
-        sent_ms=moment_ms(message.get("created_at")),
-        message_id=text(message.get("_id")) or report_id(device_id, fix_ms, lat, lon, event),
+        sent_ms=instant_ms(message.get("created_at")),
+        message_id=name(message.get("_id")) or key_of(device_id, fix_ms, where, event),
     )
 
 
 def _place(message: Json) -> tuple[float, float] | str:
-    """Where; Android leaves out a latitude or longitude that is exactly 0, but never both: then
+    """Where; Android leaves out a latitude or longitude that is exactly 0, but hardly both: then
     there is none.
     """
     lat, lon = message.get("lat"), message.get("lon")
     if lat is None and lon is None:
-        return "lat_missing"
-    return place(0.0 if lat is None else lat, 0.0 if lon is None else lon)
+        return NO_FIX
+    return place_of(0 if lat is None else lat, 0 if lon is None else lon)
 
 
 def _fix_ms(message: Json, origin: Origin) -> int | None:
     """When the fix was taken. Seconds since 2001 read as a time before any phone did this, and are
     a past one once they are moved: nothing that counts from 1970 is both.
     """
-    fix_ms = moment_ms(message.get("tst"))
+    fix_ms = instant_ms(message.get("tst"))
     if fix_ms is None or fix_ms >= FIX_TIME_MIN_MS:
         return fix_ms
     moved_ms = fix_ms + _APPLE_EPOCH_MS
@@ -212,69 +215,82 @@ def _fix_ms(message: Json, origin: Origin) -> int | None:
     return moved_ms if is_apples else fix_ms
 
 
-def _transition(message: Json, device_id: str | None, origin: Origin) -> Telling | str:
+def _transition(message: Json, device_id: str | None, origin: Origin) -> Outcome:
     """A crossing happened when the message was made, if it says so: ``tst`` may be of a fix long
     before, whose place is then not that of the crossing.
     """
-    event = _EVENTS.get(text(message.get("event")) or "")
-    tst_ms, sent_ms = moment_ms(message.get("tst")), moment_ms(message.get("created_at"))
+    event = _EVENTS.get(name(message.get("event")) or "")
+    tst_ms, sent_ms = instant_ms(message.get("tst")), instant_ms(message.get("created_at"))
     at_ms = sent_ms or tst_ms
     if event is None:
-        return "event_unknown"
+        return UNKNOWN_EVENT
     if at_ms is None:
-        return why_no_time(message.get("tst"))
-    where = _place(message)
+        return NO_TIME
+    found = _place(message)
     is_there = tst_ms is not None and at_ms - tst_ms <= _PLACE_STALE_MS
-    lat, lon = where if is_there and not isinstance(where, str) else (None, None)
-    region_id = text(message.get("rid")) or _key(message.get("wtst"))
+    where = found if is_there and not isinstance(found, str) else None
+    region_id = name(message.get("rid")) or _key(message.get("wtst"))
+    region_name = _said(message.get("desc"))
+    crossing = f"{event} {region_id} {region_name}"
     return Telling(
         device_id=device_id,
         event=event,
         region_id=region_id,
-        region_name=text(message.get("desc")),
-        lat=lat,
-        lon=lon,
-        accuracy_m=None if lat is None else above_zero(message.get("acc")),
+        region_name=region_name,
+        lat=where[0] if where else None,
+        lon=where[1] if where else None,
+        accuracy_m=positive(message.get("acc")) if where else None,
         fix_ms=at_ms,
         sent_ms=sent_ms,
-        message_id=text(message.get("_id"))
-        or report_id(device_id, at_ms, lat, lon, event, region_id, message.get("desc")),
+        message_id=name(message.get("_id"))
+        or key_of(device_id, at_ms, where or (0.0, 0.0), crossing),
     )
 
 
 def _key(created: Any) -> str | None:
     """What Android knows a region by: the second in which it was made."""
-    created_ms = moment_ms(created)
-    return None if created_ms is None else str(created_ms // SECOND_MS)
+    created_ms = instant_ms(created)
+    return str(created_ms // SECOND_MS) if created_ms else None
 
 
-def _waypoint(message: Json, device_id: str | None, origin: Origin) -> Mark | str:
+def _said(desc: Any) -> str | None:
+    """A region's name as its owner typed it, with whatever signs."""
+    return desc if isinstance(desc, str) and 0 < len(desc) <= _DESC_MAX and _is_text(desc) else None
+
+
+def _is_text(desc: str) -> bool:
+    """Whether it can be written: half of a sign of two halves cannot."""
+    return not any("\ud800" <= sign <= "\udfff" for sign in desc)
+
+
+def _waypoint(message: Json, device_id: str | None, origin: Origin) -> Outcome:
     """A region of the phone's owner; one without a radius is around a beacon."""
-    where, name = _place(message), text(message.get("desc"))
+    where, region_name = _place(message), _said(message.get("desc"))
     if isinstance(where, str):
         return where
-    if name is None:
-        return "desc_missing"
+    if region_name is None:
+        return NO_NAME
     return Mark(
         device_id=device_id,
-        region_id=text(message.get("rid")) or _key(message.get("tst")),
-        region_name=name,
+        region_id=name(message.get("rid")) or _key(message.get("tst")),
+        region_name=region_name,
         lat=where[0],
         lon=where[1],
-        radius_m=above_zero(message.get("rad")),
-        created_ms=moment_ms(message.get("tst")),
+        radius_m=positive(message.get("rad")),
+        created_ms=instant_ms(message.get("tst")),
     )
 
 
-def _beacon(message: Json, device_id: str | None, origin: Origin) -> Sighted | str:
+def _beacon(message: Json, device_id: str | None, origin: Origin) -> Outcome:
     """A beacon that an iPhone ranges, heard when the message came: ``tst`` is of the last fix."""
-    uuid = uuid_key(text(message.get("uuid")) or "")
-    major, minor = (whole(message.get(key), 0, 65_535) for key in ("major", "minor"))
-    rssi_dbm = number(message.get("rssi"), -128, -1)
+    said = message.get("uuid")
+    uuid = uuid_key(said) if isinstance(said, str) and len(said) <= _UUID_MAX else ""
+    major, minor = _u16(message.get("major")), _u16(message.get("minor"))
+    rssi_dbm = number(message.get("rssi"))
     if not uuid or major is None or minor is None:
-        return "beacon_bad"
-    if rssi_dbm is None:
-        return "rssi_missing"
+        return NO_BEACON
+    if rssi_dbm is None or not -128 <= rssi_dbm < 0:
+        return NO_SIGNAL
     return Sighted(
         uuid=str(UUID(uuid)),
         major=major,
@@ -285,7 +301,12 @@ def _beacon(message: Json, device_id: str | None, origin: Origin) -> Sighted | s
     )
 
 
-_READERS: Final[dict[str, Reader]] = {
+def _u16(value: Any) -> int | None:
+    found = number(value)
+    return int(found) if found is not None and 0 <= found <= 65_535 and found % 1 == 0 else None
+
+
+_READERS: Final[dict[str, Callable[[Json, str | None, Origin], Outcome]]] = {
     "location": _location,
     "transition": _transition,
     "waypoint": _waypoint,

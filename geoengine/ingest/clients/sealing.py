@@ -18,18 +18,18 @@ class Sealed(Exception):
 def unsealed(data: Any, passphrase: str) -> bytes:
     """What is in a box: base64 of a nonce of 24 bytes and what it encrypts. Raises `Sealed`."""
     if not passphrase:
-        raise Sealed("encrypted:no_passphrase")
+        raise Sealed("encrypted, no passphrase")
     if not isinstance(data, str):
-        raise Sealed("encrypted:unreadable")
+        raise Sealed("encrypted, not readable")
     try:
         from nacl.exceptions import CryptoError
         from nacl.secret import SecretBox
     except ImportError:
-        raise Sealed("encrypted:pynacl_not_installed") from None
+        raise Sealed("encrypted, PyNaCl is not installed") from None
     try:
         return SecretBox(_key(passphrase)).decrypt(base64.b64decode(data))
     except (CryptoError, ValueError):
-        raise Sealed("encrypted:unreadable") from None
+        raise Sealed("encrypted, not readable") from None
 
 
 def sealed(plain: bytes, passphrase: str) -> str:
