@@ -52,6 +52,7 @@ class Row(Struct, rename="camel"):
 
 
 _ROWS = msgspec.json.Decoder(list[Row])
+_WORDS = {field.name: field.encode_name for field in msgspec.structs.fields(Row)}
 
 
 def decode(body: bytes, origin: Origin) -> Decoded:
@@ -87,7 +88,7 @@ def _rows(body: bytes, hearing: Hearing) -> list[Row]:
     rows = []
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict):
-            rows.append(msgspec.convert(item, Row))
+            rows.append(Row(**{name: item.get(word) for name, word in _WORDS.items()}))
         else:
             hearing.drop(NO_OBJECT)
     return rows

@@ -137,6 +137,7 @@ def test_a_bad_row_costs_only_itself(row: object, reason: str) -> None:
 def test_a_strangers_name_that_is_no_text_costs_nothing(name: bytes) -> None:
     body = posted(GATEWAY, STRANGE | {"bleName": "?"}, MADE_OUT).replace(b"?", name)
     assert len(sightings(heard(decode, body))) == 1
+    assert len(sightings(heard(decode, body.replace(b"bleName", b"ble" + name)))) == 1
 
 
 @pytest.mark.parametrize("battery", [0, None, -1, 300])
@@ -151,7 +152,9 @@ def test_a_power_that_no_beacon_has_is_left_out(tx_power: object) -> None:
     assert found.tx_power_dbm is None
 
 
-@pytest.mark.parametrize("timestamp", [None, "", "now", "1970-01-01T00:01:02Z", 77, True, []])
+@pytest.mark.parametrize(
+    "timestamp", [None, "", "now", "1970-01-01T00:01:02Z", 77, 1e300, True, []]
+)
 def test_a_clock_that_is_not_set_leaves_the_arrival(timestamp: object) -> None:
     (found,) = sightings(heard(decode, posted(MADE_OUT | {"timestamp": timestamp})))
     assert found.seen_time == NOW_MS
