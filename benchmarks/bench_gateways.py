@@ -44,7 +44,7 @@ def stranger(rng: random.Random) -> str:
     """An advertisement of a laptop, a phone, a thermometer, a tag, or of nothing but a name."""
     return rng.choice(
         [
-            "1eff06000109200" + "2" + rng.randbytes(23).hex(),
+            "1eff060001092002" + rng.randbytes(23).hex(),
             "02011a020a0c0aff4c001005" + rng.randbytes(5).hex(),
             "1eff4c001219" + rng.randbytes(25).hex(),
             "0201061bff990405" + rng.randbytes(24).hex(),
