@@ -2,68 +2,66 @@
 
 Access points send protobuf over a WebSocket that they open themselves; a relay that decodes it and
 posts the object arrives here. Raw advertisements are in ``bleData``, those that the access point
-has decoded in ``reported``.
+has made out by itself in ``reported``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
-from geoengine.ingest.adverts import NO_BEACON, Beacon, hex_bytes, parse_advert
-from geoengine.ingest.gateways.values import (
-    BAD_TIME,
-    NO_SIGNAL,
-    NOT_JSON,
-    dbm,
-    entries,
-    heard_by,
-    ibeacon,
+from geoengine.ingest.adverts import NO_BEACON
+from geoengine.ingest.gateways.hearing import (
+    NO_JSON,
+    NOT_ONE_OF_THESE,
+    Hearing,
     inner,
-    json_of,
-    put,
-    seen_ms,
-    sighted,
+    number_of,
+    objects,
+    read_json,
+    said_beacon,
 )
 from geoengine.ingest.reports import Decoded, Json, Origin
 
-NOTHING_HEARD: Final = "no advertisements"
+_WORD: Final = 1 << 32
 
 
 def decode(body: bytes, origin: Origin) -> Decoded:
     """The beacons of one message of telemetry."""
-    message = json_of(body)
+    hearing = Hearing(origin)
+    message = read_json(body)
     if not isinstance(message, dict):
-        return Decoded(drops=[NOT_JSON])
+        hearing.drop(NO_JSON if message is None else NOT_ONE_OF_THESE)
+        return hearing.decoded
     reporter = inner(message.get("reporter"))
-    gateway_id = origin.gateway_id or heard_by(reporter.get("mac"))
-    at_ms = seen_ms(reporter.get("time"), origin.recv_ms)
-    if at_ms is None:
-        return Decoded(drops=[BAD_TIME])
-    found = Decoded()
-    for beacon, rssi in _heard(message):
-        rssi_dbm = dbm(rssi)
+    gateway, seen = reporter.get("mac"), _whole(reporter.get("time"))
+    for advert in objects(message.get("bleData")):
+        hearing.hexes(advert.get("data"), advert.get("rssi"), gateway=gateway, seen=seen)
+    for device in objects(message.get("reported")):
+        _hear_device(device, gateway, seen, hearing)
+    if not hearing.decoded.reports and not hearing.decoded.drops:
+        hearing.drop(NOT_ONE_OF_THESE)
+    return hearing.decoded
+
+
+def _hear_device(device: Json, gateway: object, seen: object, hearing: Hearing) -> None:
+    rssi = device.get("rssi")
+    if isinstance(rssi, dict):
+        rssi = rssi.get("last", rssi.get("avg"))
+    for face in objects(device.get("beacons")):
+        said = inner(face.get("ibeacon"))
+        names = (said.get("uuid"), said.get("major"), said.get("minor"))
+        beacon = said_beacon(*names, said.get("power"))
         if beacon is None:
-            put(found, NO_BEACON)
-        elif rssi_dbm is None:
-            put(found, NO_SIGNAL)
+            hearing.drop(NO_BEACON)
         else:
-            put(found, sighted(beacon, gateway_id=gateway_id, rssi_dbm=rssi_dbm, at_ms=at_ms))
-    if not found.reports and not found.drops:
-        found.drops.append(NOTHING_HEARD)
-    return found
+            hearing.beacon(beacon, rssi, gateway=gateway, seen=seen)
 
 
-def _heard(message: Json) -> Iterator[tuple[Beacon | None, Any]]:
-    """Each advertisement's beacon and its signal strength."""
-    for advert in entries(message.get("bleData")):
-        data = hex_bytes(advert.get("data"))
-        yield parse_advert(data) if data else None, advert.get("rssi")
-    for device in entries(message.get("reported")):
-        rssi = device.get("rssi")
-        if isinstance(rssi, dict):
-            rssi = rssi.get("last", rssi.get("avg"))
-        for face in entries(device.get("beacons")):
-            said = inner(face.get("ibeacon"))
-            names = (said.get("uuid"), said.get("major"), said.get("minor"))
-            yield ibeacon(*names, said.get("power")), rssi
+def _whole(value: Any) -> Any:
+    """A number of 64 bits, which JavaScript holds in two halves."""
+    if not isinstance(value, dict):
+        return value
+    low, high = number_of(value.get("low")), number_of(value.get("high"))
+    if low is None or high is None or not (abs(low) < _WORD and 0 <= high < _WORD):
+        return None
+    return int(low) % _WORD + int(high) * _WORD

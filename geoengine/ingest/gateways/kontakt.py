@@ -1,52 +1,30 @@
 """Kontakt.io's cloud: telemetry of its own tags, under the names that they have there.
 
-No uuid is said, so a tag is heard by name; where that is its address, it has none. Our time is the
+No uuid is said, so nothing can be made of it but that somebody who looks sees it. The time is the
 cloud's: the tag's own clock is in ``beaconTimestamp`` and was never set by anybody.
 """
 
 from __future__ import annotations
 
-from geoengine.ingest.adverts import NO_BEACON
-from geoengine.ingest.gateways.values import (
-    BAD_TIME,
-    NO_SIGNAL,
-    NOT_JSON,
-    dbm,
-    entries,
-    heard_by,
-    json_of,
-    named,
-    put,
-    seen_ms,
-    text_of,
-)
-from geoengine.ingest.reports import Decoded, Json, Origin, Sighted
+from geoengine.ingest.gateways.hearing import NO_JSON, NOT_ONE_OF_THESE, Hearing, read_json
+from geoengine.ingest.reports import Decoded, Origin
 
 
 def decode(body: bytes, origin: Origin) -> Decoded:
     """The tags of one message, or of an array of them."""
-    value = json_of(body)
-    messages = entries([value] if isinstance(value, dict) else value)
-    if not messages:
-        return Decoded(drops=[NOT_JSON])
-    found = Decoded()
+    hearing = Hearing(origin)
+    value = read_json(body)
+    messages = value if isinstance(value, list) and value else [value]
     for message in messages:
-        put(found, _told(message, origin))
-    return found
-
-
-def _told(message: Json, origin: Origin) -> Sighted | str:
-    rssi_dbm = dbm(message.get("rssi"))
-    if rssi_dbm is None:
-        return NO_SIGNAL
-    at_ms = seen_ms(message.get("timestamp"), origin.recv_ms)
-    if at_ms is None:
-        return BAD_TIME
-    tag = named(
-        text_of(message.get("trackingId")) or "",
-        gateway_id=origin.gateway_id or heard_by(message.get("sourceId")),
-        rssi_dbm=rssi_dbm,
-        tx_power_dbm=None,
-        at_ms=at_ms,
-    )
-    return tag or NO_BEACON
+        if not isinstance(message, dict) or "trackingId" not in message:
+            hearing.drop(NO_JSON if value is None else NOT_ONE_OF_THESE)
+            continue
+        name = message["trackingId"]
+        hearing.tag(
+            name if isinstance(name, str) else "",
+            message.get("rssi"),
+            None,
+            gateway=message.get("sourceId"),
+            seen=message.get("timestamp"),
+        )
+    return hearing.decoded
