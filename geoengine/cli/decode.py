@@ -19,6 +19,7 @@ from geoengine.ingest.sightings import uuid_key
 from geoengine.ingest.times import MISSING_MS, time_ms
 from geoengine.service.clock import now_ms
 
+NOTHING: Final = "nothing in it"
 _YEAR_10000_MS: Final = 253_402_300_800_000  # from here on there is no way to write it
 _NAMESPACE_DIGITS: Final = 20
 
@@ -106,7 +107,8 @@ def command(
     decoded = KINDS[kind](*unwrapped(_content(file), origin))
     for report in decoded.reports:
         click.echo(msgspec.json.encode(shown(report)))
-    for reason, count in Counter(decoded.drops).items():
+    reasons = decoded.drops if decoded.reports else decoded.drops or [NOTHING]
+    for reason, count in Counter(reasons).items():
         click.echo(f"dropped: {reason}" + (f" ({count} times)" if count > 1 else ""), err=True)
 
 

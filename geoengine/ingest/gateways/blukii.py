@@ -77,9 +77,7 @@ def _items(message: Json) -> list[Any]:
 
 def _hear_device(device: Json, gateway: object, hearing: Hearing) -> None:
     """The frames of one beacon, each with the signal strength of the same instant."""
-    rssi = {
-        repr(entry.get("timestamp")): entry.get("rssi") for entry in objects(device.get("rssi"))
-    }
+    rssi = {_stamp(entry): entry.get("rssi") for entry in objects(device.get("rssi"))}
     battery_pct = percent(device.get("batteryPct", device.get("battery")))
     frames = list(_frames(device))
     if not frames:
