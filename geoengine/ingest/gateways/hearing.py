@@ -6,6 +6,8 @@ sighting and in no reason. Reasons are a few constants, because nearly all adver
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from datetime import UTC
 from functools import lru_cache
@@ -43,8 +45,6 @@ _CLOCK_IS_SET_MS: Final = 1_262_304_000_000
 _ADDRESS = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _HEX_TEXT = re.compile(rb"\s*[0-9A-Fa-f][0-9A-Fa-f\s:-]*", re.ASCII)
 
-_BOM: Final = b"\xef\xbb\xbf"
-_NO_CONTROLS = bytes.maketrans(bytes(range(0x20)), b" " * 0x20)
 _FAILURES: Final = (ValueError, RecursionError)
 
 
@@ -191,6 +191,8 @@ def seen_ms(value: object, recv_ms: int) -> int:
     """When it was heard; when it arrived, if that is not said or by a clock that was never set."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return recv_ms
+    if isinstance(value, float) and not math.isfinite(value):
+        return recv_ms
     said_ms = time_ms(value, zone=UTC)
     return said_ms if said_ms >= _CLOCK_IS_SET_MS else recv_ms
 
@@ -258,15 +260,14 @@ def read_json(body: bytes) -> Any:
     """The JSON of a body; None if it is none.
 
     Gateways put the names of strangers' devices into it as they have heard them. One that is no
-    text, or that holds control characters, does not cost the message.
+    text, or that holds control characters, does not cost the message; nor does an absurd number.
     """
     try:
         return msgspec.json.decode(body)
     except _FAILURES:
         pass
-    text = body.removeprefix(_BOM).decode("utf-8", "replace").encode()
     try:
-        return msgspec.json.decode(text.translate(_NO_CONTROLS))
+        return json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except _FAILURES:
         return None
 
