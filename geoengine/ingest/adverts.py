@@ -30,7 +30,7 @@ _METRE_DB: Final = 41  # what the first metre takes; Eddystone states its power 
 _DBM_MIN: Final = -128
 
 # An HCI event: an LE meta event that is an advertising report; then how many there are.
-_HCI_EVENT: Final = b"\x04\x3e"
+HCI_EVENT: Final = b"\x04\x3e"
 _HCI_REPORT: Final = 0x02
 _HCI_HEAD: Final = 5
 _REPORT_HEAD: Final = 9  # kind, kind of address, address, length
@@ -141,7 +141,7 @@ def signed(byte: int) -> int:
 
 def parse_hci(data: bytes) -> list[tuple[bytes, int]]:
     """Each advertisement of a dumped HCI event and its signal strength; none if it is no report."""
-    if data[:2] != _HCI_EVENT or len(data) < _HCI_HEAD or data[3] != _HCI_REPORT:
+    if data[:2] != HCI_EVENT or len(data) < _HCI_HEAD or data[3] != _HCI_REPORT:
         return []
     found, at = [], _HCI_HEAD
     for _ in range(data[4]):

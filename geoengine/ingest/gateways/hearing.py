@@ -41,6 +41,7 @@ _UUID_MAX: Final = 64  # characters of a uuid, however it is set
 _NUMBER_MAX: Final = 32  # characters of any number here
 # 2010: a clock that nobody has set counts from 1970 or 2000, or from when the box was switched on.
 _CLOCK_IS_SET_MS: Final = 1_262_304_000_000
+_YEAR_10000_MS: Final = 253_402_300_800_000  # no calendar that we write times with goes on
 
 _ADDRESS = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _HEX_TEXT = re.compile(rb"\s*[0-9A-Fa-f][0-9A-Fa-f\s:-]*", re.ASCII)
@@ -194,7 +195,7 @@ def seen_ms(value: object, recv_ms: int) -> int:
     if isinstance(value, float) and not math.isfinite(value):
         return recv_ms
     said_ms = time_ms(value, zone=UTC)
-    return said_ms if said_ms >= _CLOCK_IS_SET_MS else recv_ms
+    return said_ms if _CLOCK_IS_SET_MS <= said_ms < _YEAR_10000_MS else recv_ms
 
 
 def gateway_name(value: object) -> str | None:

@@ -5,6 +5,7 @@ All three are told apart by what they begin with, because the firmware calls the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ NO_OBJECT: Final = "not an object"
 CONNECT: Final = "MINEW-CONNECT, which is not read: choose JSON or binary"
 
 _MAGIC: Final = 0xBB
+_HEX_TEXT = re.compile(rb"\s*[Bb][Bb]")
 _LONG: Final = 0x01
 _CONNECT: Final = 0x02
 _HEAD_BYTES: Final = 14  # magic, length, the gateway's address, how many tags
@@ -52,12 +54,13 @@ class Row(Struct, rename="camel"):
 
 
 _ROWS = msgspec.json.Decoder(list[Row])
+_WORDS = {field.name: field.encode_name for field in msgspec.structs.fields(Row)}
 
 
 def decode(body: bytes, origin: Origin) -> Decoded:
     """What a Minew gateway posted or published."""
     hearing = Hearing(origin)
-    data = unhexed(body) if body[:1] in b"Bb" else body
+    data = unhexed(body) if _HEX_TEXT.match(body) else body
     if data[:1] == bytes([_MAGIC]):
         _hear_binary(data, hearing)
     else:
@@ -69,7 +72,7 @@ def _hear_json(body: bytes, hearing: Hearing, topic: str) -> None:
     rows = _rows(body, hearing)
     gateway = next((name for row in rows if (name := _own_name(row))), None) or _of_topic(topic)
     for row in rows:
-        if row.ibeacon_uuid is not None:
+        if row.ibeacon_uuid:
             _hear_said(row, hearing, gateway)
         elif row.raw_data is not None or not _is_gateway(row):
             hearing.hexes(row.raw_data, row.rssi, gateway=gateway, seen=row.timestamp)
@@ -87,7 +90,7 @@ def _rows(body: bytes, hearing: Hearing) -> list[Row]:
     rows = []
     for item in value if isinstance(value, list) else [value]:
         if isinstance(item, dict):
-            rows.append(msgspec.convert(item, Row))
+            rows.append(Row(**{name: item.get(word) for name, word in _WORDS.items()}))
         else:
             hearing.drop(NO_OBJECT)
     return rows

@@ -1,7 +1,7 @@
 """Adverts by themselves, as sniffers and data sheets print them: one a line, in hex digits.
 
-A dumped HCI event, the structures of an advertisement, or manufacturer data without their header.
-Only for looking: what nobody says the strength of moves nobody.
+A dumped HCI event, the structures of an advertisement, or manufacturer or service data
+without their header. Only for looking: what nobody says the strength of moves nobody.
 """
 
 from __future__ import annotations
@@ -9,15 +9,18 @@ from __future__ import annotations
 from typing import Final
 
 from geoengine.ingest.adverts import (
-    Beacon,
+    HCI_EVENT,
     hex_bytes,
     parse_advert,
     parse_hci,
     parse_manufacturer,
+    parse_service,
     why_not,
 )
 from geoengine.ingest.gateways.hearing import NOT_HEX, Hearing
 from geoengine.ingest.reports import Decoded, Origin
+
+NO_REPORT: Final = "an event without an advertisement, or cut short"
 
 _LAST_CONTROL: Final = 0x1F
 _BLANKS: Final = b"\t\r\n"
@@ -45,17 +48,19 @@ def _hear(data: bytes | None, hearing: Hearing) -> None:
     if data is None:
         hearing.drop(NOT_HEX)
         return
-    reports = parse_hci(data)
-    for advert, rssi in reports:
-        hearing.advert(advert, rssi)
-    if reports:
+    if data[:2] == HCI_EVENT:
+        _hear_event(data, hearing)
         return
-    beacon = _bare(data)
+    beacon = parse_advert(data) or parse_manufacturer(data) or parse_service(data)
     if beacon is None:
         hearing.drop(why_not(data))
     else:
         hearing.unmeasured(beacon)
 
 
-def _bare(data: bytes) -> Beacon | None:
-    return parse_advert(data) or parse_manufacturer(data)
+def _hear_event(data: bytes, hearing: Hearing) -> None:
+    reports = parse_hci(data)
+    for advert, rssi in reports:
+        hearing.advert(advert, rssi)
+    if not reports:
+        hearing.drop(NO_REPORT)

@@ -118,6 +118,7 @@ def test_whoever_has_the_credential_is_the_gateway(body: bytes) -> None:
         (MADE_OUT | {"rssi": 127}, NO_SIGNAL),
         (MADE_OUT | {"rssi": None}, NO_SIGNAL),
         (MADE_OUT | {"ibeaconUuid": "F782"}, BAD_BEACON),
+        (STRANGE | {"ibeaconUuid": ""}, APPLES),
         (MADE_OUT | {"ibeaconMajor": 70_000}, BAD_BEACON),
         (MADE_OUT | {"ibeaconMinor": "one"}, BAD_BEACON),
         (RAW | {"rawData": "zz"}, NOT_HEX),
@@ -137,6 +138,7 @@ def test_a_bad_row_costs_only_itself(row: object, reason: str) -> None:
 def test_a_strangers_name_that_is_no_text_costs_nothing(name: bytes) -> None:
     body = posted(GATEWAY, STRANGE | {"bleName": "?"}, MADE_OUT).replace(b"?", name)
     assert len(sightings(heard(decode, body))) == 1
+    assert len(sightings(heard(decode, body.replace(b"bleName", b"ble" + name)))) == 1
 
 
 @pytest.mark.parametrize("battery", [0, None, -1, 300])
@@ -151,13 +153,13 @@ def test_a_power_that_no_beacon_has_is_left_out(tx_power: object) -> None:
     assert found.tx_power_dbm is None
 
 
-@pytest.mark.parametrize("timestamp", [None, "", "now", "1970-01-01T00:01:02Z", 77, True, []])
+@pytest.mark.parametrize("timestamp", [None, "", "1970-01-01T00:01:02Z", 77, 1e300, True, []])
 def test_a_clock_that_is_not_set_leaves_the_arrival(timestamp: object) -> None:
     (found,) = sightings(heard(decode, posted(MADE_OUT | {"timestamp": timestamp})))
     assert found.seen_time == NOW_MS
 
 
-@pytest.mark.parametrize("body", [BINARY, BINARY.hex().encode(), BINARY.hex().upper().encode()])
+@pytest.mark.parametrize("body", [BINARY, EXAMPLES[3], b"\n" + BINARY.hex(" ").upper().encode()])
 def test_a_binary_message_is_read_as_it_is_or_in_hex(body: bytes) -> None:
     decoded = heard(decode, body)
     assert [found.rssi_dbm for found in sightings(decoded)] == [-39, -44]

@@ -11,7 +11,7 @@ from hypothesis import given
 from geoengine.ingest.adverts import APPLES, LOOK_ALIKE, TRUNCATED
 from geoengine.ingest.gateways import mongoose
 from geoengine.ingest.gateways.hearing import NO_JSON, NO_SIGNAL, NOT_HEX, NOT_ONE_OF_THESE
-from geoengine.ingest.gateways.raw_adv import decode
+from geoengine.ingest.gateways.raw_adv import NO_REPORT, decode
 
 from .samples import (
     IBEACON,
@@ -31,6 +31,7 @@ def event(advert: str, rssi: str) -> str:
     return f"043e{size + 12:02x}02010001433ea2c96b6a{size:02x}{advert}{rssi}"
 
 
+EDDYSTONE = "aafe00e700112233445566778899" + "aabbccddeeff"
 KIWI: dict[str, Any] = {
     "gw": "esp32-ce12ba",
     "mac": "7f:d3:87:0b:ac:d5",
@@ -40,7 +41,7 @@ KIWI: dict[str, Any] = {
 }
 EXAMPLES: list[bytes] = [
     event(IBEACON, "b3").encode(),
-    f"{IBEACON}\n{IBEACON[10:]}\n{STRANGER}\n".encode(),
+    f"{IBEACON}\n{IBEACON[10:]}\n{STRANGER}\n\n{EDDYSTONE}\n".encode(),
     bytes.fromhex(event(IBEACON, "b3")),
     json.dumps(KIWI).encode(),
 ]
@@ -65,7 +66,7 @@ def test_a_dump_says_how_well_it_was_heard(body: bytes) -> None:
 
 def test_each_line_is_an_advert_with_or_without_its_header() -> None:
     decoded = heard(decode, EXAMPLES[1])
-    assert [found.rssi_dbm for found in sightings(decoded)] == [None, None]
+    assert [found.rssi_dbm for found in sightings(decoded)] == [None] * 3
     assert decoded.drops == [APPLES]
 
 
@@ -74,7 +75,8 @@ def test_each_line_is_an_advert_with_or_without_its_header() -> None:
     [
         (event(IBEACON, "7f"), NO_SIGNAL),
         (event(STRANGER, "b3"), APPLES),
-        (event(IBEACON, "b3")[:-2], TRUNCATED),
+        (event(IBEACON, "b3")[:-2], NO_REPORT),
+        ("043e0a0100", NO_REPORT),
         ("590002150112233445566778899aabbccddeeff0000100c3bb00", TRUNCATED),
         ("1aff590002150112233445566778899aabbccddeeff0000100c3bb", LOOK_ALIKE),
         (IBEACON[:-2], TRUNCATED),
