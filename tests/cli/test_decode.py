@@ -10,7 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geoengine.cli import main
+from geoengine.cli.decode import shown
 from geoengine.ingest.kinds import KINDS
+from geoengine.ingest.reports import Stay
 
 UUID = "f7826da6-4fa2-4e98-8024-bc5b71e0893e"
 BARE = UUID.replace("-", "")
@@ -83,14 +85,19 @@ def test_a_position_is_printed_in_our_own_names():
             "fix_time": "2026-11-21T11:00:00.000Z",
             "speed_mps": pytest.approx(5.144, abs=1e-3),
             "battery_pct": 80.0,
-            **{"message_id": printed("osmand", message)[0]["message_id"]},
+            "message_id": printed("osmand", message)[0]["message_id"],
         }
     ]
 
 
-def test_a_time_that_cannot_be_written_is_left_out():
-    (found,) = printed("kontakt", '{"trackingId": "t", "rssi": -70, "timestamp": 9e14}')
-    assert "seen_time" not in found
+@pytest.mark.parametrize("at_ms", [-1, 253_402_300_800_000])
+def test_a_time_that_cannot_be_written_is_left_out(at_ms: int):
+    assert shown(Stay(lat=1.5, lon=2.5, fix_ms=at_ms, arrived_ms=0)) == {
+        "type": "visit",
+        "lat": 1.5,
+        "lon": 2.5,
+        "arrived_time": "1970-01-01T00:00:00.000Z",
+    }
 
 
 def test_what_is_dropped_prints_nothing_and_its_reason_on_stderr():
