@@ -421,17 +421,54 @@ async def test_only_registered_beacons_get_further_than_the_door(tmp_path: Path)
         assert "geoengine_pings_total 1.0" in page
 
 
-async def test_crossings_of_our_regions_are_told_from_those_of_others(tmp_path: Path) -> None:
-    def crossing(**region: Any) -> dict[str, Any]:
-        lat, lon = RIVOLI
-        at = {"lat": lat, "lon": lon, "acc": 8, "tst": int(now_s()), "tid": "ja"}
-        return {"_type": "transition", "event": "enter", **at, **region}
+def crossing(ago_s: float = 0, **more: Any) -> dict[str, Any]:
+    """What OwnTracks says when the phone's system tells it of a region."""
+    at = location(RIVOLI, ago_s, tid="ja")
+    return {**at, "_type": "transition", "event": "enter", **more}
 
+
+async def test_crossings_of_our_regions_are_told_from_those_of_others(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         for region in ({"rid": "rivoli"}, {"wtst": android_key("rivoli")}, {"rid": "home"}):
             assert (await sent(client, "/in/owntracks", crossing(**region)))[0] == 200
         assert counted(client, "owntracks", "transition") == 2
         assert counted(client, "owntracks", "strange_region") == 1
+
+
+async def test_what_a_phones_own_geofencing_says_is_decisive(tmp_path: Path) -> None:
+    lat, lon = RIVOLI
+    vague = {"lat": lat + 0.0025, "lon": lon, "acc": 150}  # 22 m inside the edge
+    async with served(tmp_path, environ=ENVIRON) as client:
+        headers = basic("jane", PASSWORD)
+        for body in (location(AWAY, 600), crossing(5, rid="rivoli", **vague)):
+            assert (await sent(client, "/in/owntracks", body, headers))[0] == 200
+        assert await is_inside(client, "jane")
+        left = crossing(1, event="leave", rid="rivoli", **vague)
+        assert (await sent(client, "/in/owntracks", left, headers))[0] == 200
+        assert not await is_inside(client, "jane")
+
+
+async def test_a_phone_that_says_only_which_region_it_is_in_is_taken_to_be_there(
+    tmp_path: Path,
+) -> None:
+    stale = {"tst": int(now_s() - 900), "created_at": int(now_s() - 2)}  # the fix of an iPhone
+    async with served(tmp_path, environ=ENVIRON) as client:
+        headers = basic("jane", PASSWORD)
+        body = crossing(rid="bastille", **stale)
+        assert (await sent(client, "/in/owntracks", body, headers))[0] == 200
+        assert await is_inside(client, "jane")
+        body = crossing(rid="bastille", event="leave", **stale)
+        assert (await sent(client, "/in/owntracks", body, headers))[0] == 200
+        assert counted(client, "owntracks", "nowhere") == 1
+
+
+async def test_an_apps_key_does_not_tell_where_the_device_it_names_was(tmp_path: Path) -> None:
+    async with served(tmp_path, environ=ENVIRON) as client:
+        await sent(client, "/in/bgeo", told_as_json("jane", 10))
+        elsewhere = told_as_json("jane", 3_600)  # late: it is not where she is
+        elsewhere["location"]["coords"] |= {"latitude": -41.3, "longitude": 174.8}
+        _, told, _ = await sent(client, "/in/bgeo", elsewhere)
+        assert b"rivoli" not in told
 
 
 async def test_a_client_that_hangs_up_is_no_fault(tmp_path: Path) -> None:

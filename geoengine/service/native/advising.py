@@ -4,13 +4,16 @@ A phone that asks with every fix would be told kilobytes with every fix. So what
 is remembered, with the circle in which nothing changes about that: a bounded number of phones, in
 this process. Whoever is forgotten, or is served by another process, is told once more than needed.
 An answer that was lost on its way is made good by telling again after a while.
+
+A key of an app is on every phone, so whoever shows no more than that hears only what follows of the
+place that it sends itself: not where the device that it names was before.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -22,6 +25,8 @@ from geoengine.core.space.geodesy import geodesic_one_m
 from geoengine.core.units import MINUTE_MS
 from geoengine.ingest.reports import Position
 from geoengine.state.base import State
+
+Place = tuple[float, float, float | None]  # latitude, longitude, accuracy in metres
 
 REMEMBERED_MAX: Final = 20_000  # phones; each costs about half a kilobyte
 TOLD_FOR_MS: Final = 360 * MINUTE_MS  # then it is told again, though nothing has changed
@@ -62,9 +67,19 @@ class Advisor:
         self._told: OrderedDict[str, _Told] = OrderedDict()
 
     async def news(
-        self, state: State, book: Book, positions: Iterable[Position], limit: int, now_ms: int
+        self,
+        state: State,
+        book: Book,
+        positions: Iterable[Position],
+        limit: int,
+        now_ms: int,
+        *,
+        is_own: bool,
     ) -> News | None:
-        """What the phone that sent these positions should hear; None if it knows."""
+        """What the phone that sent these positions should hear; None if it knows.
+
+        ``is_own`` when the credential was the device's own.
+        """
         newest = max(positions, key=lambda position: position.fix_ms, default=None)
         if newest is None or newest.device_id is None:
             return None
@@ -75,8 +90,11 @@ class Advisor:
         spot = await _last_accepted(state, newest)
         if spot is None:
             return None
+        if not is_own:
+            spot = (newest.lat, newest.lon, newest.accuracy_m)
         advice = advise(book, spot[0], spot[1], accuracy_m=spot[2], limit=limit)
-        return self._noted(newest.device_id, advice, book, now_ms)
+        news = self._noted(newest.device_id, advice, book, now_ms)
+        return news if is_own or news is None else replace(news, gone=())
 
     def _noted(self, device_id: str, advice: Advice, book: Book, now_ms: int) -> News | None:
         """Remember what is told; None if it is what the phone was told last, not long ago."""
@@ -98,7 +116,7 @@ class Advisor:
         return None if is_known or not (zone_ids or gone) else News(advice, gone)
 
 
-async def _last_accepted(state: State, position: Position) -> tuple[float, float, float] | None:
+async def _last_accepted(state: State, position: Position) -> Place | None:
     """Where the device was by the last fix that was accepted: no jump, and not without consent."""
     row = Fixes.of(
         [position.device_id or ""],

@@ -14,6 +14,7 @@ from geoengine.ingest.clients.pushing import (
 from geoengine.ingest.reports import Origin, Position
 from geoengine.service.context import Answer, Context
 from geoengine.service.native.advising import News
+from geoengine.service.routes.regions import ready
 
 TEXT: Final = "text/plain"
 OVERLAND_DONE: Final = Answer(b'{"result":"ok"}')
@@ -34,21 +35,30 @@ async def answer_to(
 ) -> Answer:
     """The answer to a message that was taken in; ``is_sealed`` when the phone encrypts."""
     if client == "bgeo":
-        news = await _news(context, positions, _BGEO_REGIONS)
+        news = await _news(context, positions, origin, _BGEO_REGIONS)
         return DONE[client] if news is None else Answer(bgeo_answer(news.advice, gone=news.gone))
     if client != "owntracks":
         return DONE[client]
     if origin.headers.get("user-agent", "").startswith("Overland"):
         return OVERLAND_DONE  # it speaks OwnTracks, but hears only itself
     platform = platform_of(origin.headers)
-    news = await _news(context, positions, REGIONS_MAX[platform or "ios"])
+    news = await _news(context, positions, origin, REGIONS_MAX[platform or "ios"])
     if news is None:
         return DONE[client]
     passphrase = origin.passphrase if is_sealed else ""
     return Answer(owntracks_answer(news.advice, platform, gone=news.gone, passphrase=passphrase))
 
 
-async def _news(context: Context, positions: Sequence[Position], limit: int) -> News | None:
+async def _news(
+    context: Context, positions: Sequence[Position], origin: Origin, limit: int
+) -> News | None:
+    book = context.book
+    await ready(book)
     return await context.advisor.news(
-        context.state, context.book, positions, limit, context.clock()
+        context.state,
+        book,
+        positions,
+        limit,
+        context.clock(),
+        is_own=origin.device_id is not None,
     )

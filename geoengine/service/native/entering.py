@@ -22,6 +22,7 @@ from geoengine.core.book import Book
 from geoengine.core.columns import Sightings
 from geoengine.core.record import Record
 from geoengine.core.regions import advise
+from geoengine.core.units import ACCURACY_MAX_M
 from geoengine.ingest.clients.pushing import zone_of
 from geoengine.ingest.names import is_name
 from geoengine.ingest.pings import Ping
@@ -41,6 +42,7 @@ from geoengine.service.context import Context
 from geoengine.service.intake import NO_SIGHTINGS, Post
 from geoengine.service.native.credentials import Ears
 from geoengine.service.routes.ingest import settle
+from geoengine.service.routes.regions import ready
 from geoengine.state import loop
 from geoengine.state.base import State
 from geoengine.state.loop import beacon_name
@@ -73,8 +75,8 @@ async def enter(
 ) -> None:
     """Take in what a message said; returns when what follows of it is durable.
 
-    What phones say is queued before this first waits: calls begun one after the other keep the
-    order of a phone's messages. ``client`` is the family's name, for the counters. Raises `Problem`
+    Positions of phones are queued before this first waits: calls begun one after the other keep
+    the order of a phone's. ``client`` is the family's name, for the counters. Raises `Problem`
     or `StateError` when nothing was committed and the message should come again.
     """
     told = _told(decoded, origin.device_id) if ears is None else _heard(decoded, ears)
@@ -87,13 +89,18 @@ async def enter(
     strange_count = len(told.heard_by_phones) + len(told.heard_by_gateways) - len(near) - len(tags)
     told.counts["stranger"] += strange_count
     told.counts["sighting"] += len(near) + len(tags)
+    if told.tellings:
+        await ready(book)
     tellings = tellings_of(told.tellings, book)
-    told.counts["transition"] += len(tellings)
+    crossings = [ping for one in tellings if (ping := ping_of(*one, book)) is not None]
+    told.counts["transition"] += len(crossings)
+    told.counts["nowhere"] += len(tellings) - len(crossings)
     told.counts["strange_region"] += len(told.tellings) - len(tellings)
     for outcome, count in told.counts.items():
         if count:
             context.metrics.native.add((client, outcome), count)
-    await _settled(context, told.positions, [*near, *tags], origin.recv_ms, body_bytes)
+    pings = [*map(_ping, told.positions), *crossings]
+    await _settled(context, pings, [*near, *tags], origin.recv_ms, body_bytes)
     for token in told.tokens:
         await _register(context, token)
 
@@ -145,10 +152,36 @@ def _zone_of(telling: Telling, book: Book) -> str | None:
     """By its id; OwnTracks on Android has a number for it, looked for among the zones around."""
     if telling.region_id in book.zone_ix_of:
         return telling.region_id
-    if telling.lat is None or telling.lon is None:
+    if telling.region_id is None or telling.lat is None or telling.lon is None:
         return None
     around = advise(book, telling.lat, telling.lon, limit=_AROUND)
     return zone_of(telling, [region.zone_id for region in around.regions])
+
+
+def ping_of(zone_id: str, telling: Telling, book: Book) -> Ping | None:
+    """A telling as the fix that it came with.
+
+    One into a zone that came with none is as good as a fix in its middle, as vague as it is large.
+    Of one out of a zone nobody can say where it was: None.
+    """
+    is_inside = telling.event != "exit"
+    if telling.lat is None or telling.lon is None:
+        if not is_inside:
+            return None
+        zones, ix = book.zones, book.zone_ix_of[zone_id]
+        lat, lon = float(zones.lat_deg[ix]), float(zones.lon_deg[ix])
+        accuracy_m: float | None = min(book.radius_m(ix), ACCURACY_MAX_M)
+    else:
+        lat, lon, accuracy_m = telling.lat, telling.lon, telling.accuracy_m
+    return Ping(
+        device_id=telling.device_id,
+        lat=lat,
+        lon=lon,
+        fix_time=telling.fix_ms,
+        accuracy_m=accuracy_m,
+        entered=zone_id if is_inside else None,
+        left=None if is_inside else zone_id,
+    )
 
 
 def _key(report: Sighted) -> tuple[str, int, int]:
@@ -168,13 +201,12 @@ async def _carried(state: State, heard: Sequence[Sighted]) -> list[Sighted]:
 
 async def _settled(
     context: Context,
-    positions: Sequence[Position],
+    pings: list[Ping],
     heard: Sequence[Sighted],
     recv_ms: int,
     body_bytes: int,
 ) -> None:
-    """Queue positions and sightings, and wait until what follows of them is durable."""
-    pings = [_ping(position) for position in positions]
+    """Queue pings and sightings, and wait until what follows of them is durable."""
     sightings, rejects = _columns(heard, recv_ms)
     row_count = len(pings) + len(sightings)
     if not row_count:
