@@ -103,7 +103,7 @@ class Credentials:
         self._environ = environ
         self.passphrase = environ.get(PASSPHRASE_VARIABLE, "")  # of clients that encrypt
         self.has_devices = devices.have_passwords
-        self._listed = _Listed({}, {}, [])
+        self._listed = _Listed([])
         self._book: Book | None = None
         self._pepper = token_bytes(32)
 
@@ -125,9 +125,9 @@ class Credentials:
         """Who sends what a gateway of a kind heard; ``named`` is what the path calls it."""
         listed, shown = self._of(book), list(shown)
         for text in shown:
-            owners = listed.by_secret.get((kind, self._digest(text)))
-            if owners:
-                return listed.ears_of(owners)
+            found = listed.ears.get((kind, self._digest(text)))
+            if found is not None:
+                return found
         for text in shown:
             caller = self._keys.known(text)
             if caller is not None and caller.kind in _HEARERS:
@@ -147,7 +147,7 @@ class Credentials:
         return self._listed
 
     def _made(self, gateways: Iterable[Gateway]) -> _Listed:
-        listed = _Listed({}, {}, list(gateways))
+        listed = _Listed(list(gateways))
         for gateway in listed.gateways:
             if gateway.kind is None:
                 continue
@@ -157,6 +157,8 @@ class Credentials:
                 listed.by_secret.setdefault(name, []).append(gateway)
             elif isinstance(gateway.secret, SecretFrom):
                 _LOG.warning("no_gateway_secret", gateway=gateway.id, variable=gateway.secret.env)
+        for found, owners in listed.by_secret.items():
+            listed.ears[found] = listed.ears_of(owners)
         return listed
 
     def _secret(self, gateway: Gateway) -> str:
@@ -174,9 +176,10 @@ class Credentials:
 class _Listed:
     """The gateways of a catalogue, by what may be said of them."""
 
-    by_secret: dict[tuple[str, bytes], list[Gateway]]
-    by_name: dict[tuple[str, str], Gateway]
     gateways: list[Gateway]
+    by_name: dict[tuple[str, str], Gateway] = field(default_factory=dict)
+    by_secret: dict[tuple[str, bytes], list[Gateway]] = field(default_factory=dict)
+    ears: dict[tuple[str, bytes], Ears] = field(default_factory=dict)  # by secret, too
 
     def ears_of(self, owners: list[Gateway]) -> Ears:
         """A secret's: its gateways, and others of their kind in the same store."""

@@ -79,6 +79,9 @@ async def enter(
     the order of a phone's. ``client`` is the family's name, for the counters. Raises `Problem`
     or `StateError` when nothing was committed and the message should come again.
     """
+    if not decoded.reports:  # a gateway among strangers
+        context.metrics.native.add((client, "dropped"), len(decoded.drops))
+        return
     told = _told(decoded, origin.device_id) if ears is None else _heard(decoded, ears)
     told.counts["dropped"] += len(decoded.drops)
     book = context.book

@@ -15,10 +15,10 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Final, get_args
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
-from aiohttp import web
+from aiohttp import StreamReader, web
 from msgspec import Struct
 
 from geoengine.core.model import GatewayKind
@@ -33,11 +33,10 @@ from geoengine.service.native.entering import enter
 
 Handler = Callable[[Context, web.Request], Awaitable[Answer]]
 
+GATEWAYS: Final = "/in/gw/"
 METHODS: Final = ("GET", "POST", "PUT")
 GATEWAY_KINDS: Final = frozenset(get_args(GatewayKind))
 ALIASES: Final = {"minew_g1": "minew", "theengs_omg": "theengs"}
-# Refusals of other routes that these clients would take for a no to what they said.
-_AGAIN: Final = frozenset({"queue_full", "body_too_slow"})
 _CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="geoengine", charset="UTF-8"'}
 _KEPT_BACK: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _WHO_PHONE: Final = "A key of kind app, or DEVICE:PASSWORD."
@@ -65,24 +64,19 @@ _SEALED = msgspec.json.Decoder(_Sealed)
 
 def add_native(app: web.Application, context: Context) -> None:
     """The native paths; what follows a client's name in the path is its token."""
-    _add(app, context, "/in/gw/{kind}{rest:(/.*)?}", _gateway)
-    _add(app, context, "/in/{client}{rest:(/.*)?}", _phone)
-    _add(app, context, "/api/v1/overland/batches", partial(_phone, client="overland"))
+    _add(app, context, GATEWAYS + "{rest:.*}", take_heard)
+    _add(app, context, "/in/{client}{rest:(/.*)?}", take_told)
+    _add(app, context, "/api/v1/overland/batches", partial(take_told, client="overland"))
 
 
 def add_osmand(app: web.Application, context: Context) -> None:
     """The door that Traccar Client expects on a port of its own: every path leads to it."""
-    _add(app, context, "/{rest:.*}", partial(_phone, client="osmand"))
+    _add(app, context, "/{rest:.*}", partial(take_told, client="osmand"))
 
 
 def _add(app: web.Application, context: Context, path: str, handler: Handler) -> None:
     async def handle(request: web.Request) -> web.Response:
-        try:
-            answer = await handler(context, request)
-        except Problem as problem:
-            if problem.kind in _AGAIN:
-                raise Problem("again", problem.detail) from None
-            raise
+        answer = await handler(context, request)
         return web.Response(body=answer.body, headers={"Content-Type": answer.content_type})
 
     for method in METHODS:
@@ -92,8 +86,15 @@ def _add(app: web.Application, context: Context, path: str, handler: Handler) ->
 # --- phones ---------------------------------------------------------------------------------------
 
 
-async def _phone(context: Context, request: web.Request, client: str = "") -> Answer:
-    """A message of a location client."""
+async def take_told(context: Context, request: web.Request, client: str = "") -> Answer:
+    """What a phone says; raises `Problem` where it is not taken."""
+    try:
+        return await _phone(context, request, client)
+    except Problem as problem:
+        raise _softened(problem) from None
+
+
+async def _phone(context: Context, request: web.Request, client: str) -> Answer:
     client = client or request.match_info["client"]
     if client not in DONE:
         raise Problem("not_found", f"Clients are {', '.join(DONE)}.")
@@ -144,15 +145,24 @@ def _ids(body: bytes, query: str) -> Iterator[str]:
 # --- gateways -------------------------------------------------------------------------------------
 
 
-async def _gateway(context: Context, request: web.Request) -> Answer:
-    """What a gateway heard."""
-    kind = request.match_info["kind"].replace("-", "_")
-    kind, named = ALIASES.get(kind, kind), _rest(request)
+async def take_heard(context: Context, request: web.BaseRequest) -> Answer:
+    """What a gateway heard; raises `Problem` where it is not taken."""
+    try:
+        return await _gateway(context, request)
+    except Problem as problem:
+        raise _softened(problem) from None
+
+
+async def _gateway(context: Context, request: web.BaseRequest) -> Answer:
+    path, _, query = request.raw_path.partition("?")
+    kind, _, named = unquote(path.removeprefix(GATEWAYS)).partition("/")
+    kind, named = kind.replace("-", "_"), named.strip("/")
+    kind = ALIASES.get(kind, kind)
     if kind not in GATEWAY_KINDS:
         raise Problem("not_found", f"Kinds are {', '.join(sorted(GATEWAY_KINDS))}.")
     if kind == "meraki" and request.method == "GET":
         return _validator(context, named)
-    shown = _shown(request)
+    shown = presented(request.headers.get("Authorization"), named)
     ears = context.credentials.ears(kind, shown, named, context.book)
     if ears is None and kind != "meraki":
         raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
@@ -161,12 +171,18 @@ async def _gateway(context: Context, request: web.Request) -> Answer:
         ears = context.credentials.ears(kind, _sealed(body), named, context.book)
     if ears is None:
         raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
-    origin = replace(
-        _origin(context, request), gateway_id=ears.only, topic=request.query.get("topic", "")
-    )
+    topic = request.query.get("topic", "") if query else ""
+    origin = Origin(context.clock(), gateway_id=ears.only, topic=topic, query=query)
     decoded = _decoded(context, kind, body, origin)
     await enter(context, kind, decoded, origin, body_bytes=len(body), ears=ears)
     return GATEWAY_DONE
+
+
+def _softened(problem: Problem) -> Problem:
+    """Where there is no room, a refusal that none of these clients takes for a no to what it says:
+    OwnTracks throws away what is answered with 429.
+    """
+    return Problem("again", problem.detail) if problem.kind == "queue_full" else problem
 
 
 def _validator(context: Context, named: str) -> Answer:
@@ -214,22 +230,31 @@ def _origin(context: Context, request: web.Request) -> Origin:
     )
 
 
-async def _body(context: Context, request: web.Request) -> bytes:
+async def _body(context: Context, request: web.BaseRequest) -> bytes:
     """The body; nothing of one beyond the limit, which is read to its end and dropped: told that it
     is too large, its sender would send it again.
     """
+    limit = context.settings.max_body_bytes
     context.intake.admit(request.content_length or 0)
-    limit, parts, size = context.settings.max_body_bytes, [], 0
     try:
+        if request.content.is_eof():  # all of it is here: nothing to wait for
+            body = await request.content.read()
+            return body if len(body) <= limit else b""
         async with asyncio.timeout(context.settings.body_timeout_s):
-            async for part in request.content.iter_any():
-                size += len(part)
-                if size <= limit:
-                    parts.append(part)
+            return await _read(request.content, limit)
     except TimeoutError:
-        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
+        raise Problem("again", headers={"Connection": "close"}) from None
     except web.RequestPayloadError as error:
         raise Problem("bad_request", str(error), {"Connection": "close"}) from None
+
+
+async def _read(content: StreamReader, limit: int) -> bytes:
+    """The body to its end; nothing of one beyond the limit."""
+    parts, size = [], 0
+    async for part in content.iter_any():
+        size += len(part)
+        if size <= limit:
+            parts.append(part)
     return b"".join(parts) if size <= limit else b""
 
 
