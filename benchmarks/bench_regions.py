@@ -1,6 +1,6 @@
 """What advice costs: the regions a phone should watch, by number of zones and of regions.
 
-    python benchmarks/bench_regions.py [--zones 1000 10000 ...] [--out benchmarks/results/regions.md]
+    python benchmarks/bench_regions.py [--zones 1000 ...] [--out benchmarks/results/regions.md]
 
 Times are CPU time of the measuring thread. Zones are circles of 300 m over a country of 1,000 by
 1,000 km; phones ask from anywhere in it, and from an ocean away. About half a minute.
