@@ -93,7 +93,8 @@ def advise(
 
     Notes
     -----
-    The first call on a Book makes its R-tree, two seconds for a million zones: see `prepare`.
+    The first call on a Book makes its R-tree, for a million zones two seconds and 265 MB: see
+    `prepare`. What an answer costs: benchmarks/results/regions.md.
     """
     looks = [_Look.of(book, lon, lat, limit)]
     if instead is not None:
