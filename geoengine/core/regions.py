@@ -23,7 +23,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.book import Book
-from geoengine.core.columns import Floats, Longs, Spot, rows_where
+from geoengine.core.columns import Floats, Longs, Spot
 from geoengine.core.space.geodesy import circle_bounds, degree_m, geodesic_m, geodesic_one_m
 from geoengine.core.space.polygons import joined
 from geoengine.core.track import distance_m
@@ -42,9 +42,9 @@ SURE_SHARE: Final = 0.75
 VAGUE_RADII: Final = 2.0  # of 68 %: together some 99 % of fixes are no farther off than this
 COARSE_M: Final = 200.0  # a fix this vague may be of another quarter: what was known before counts
 
-_FIRST_LOOK_M: Final = 1_000.0
-_LOOK_FURTHER: Final = 2.0
-_LAST_LOOK_M: Final = REFRESH_MAX_M / SURE_SHARE * 1.1  # what lies beyond cannot be reached in time
+# How far to look, again and again until enough is found. Nobody reaches what lies beyond the last
+# before they ask again.
+_LOOKS_M: Final = (1_000.0, 2_000.0, 5_000.0, 12_000.0, 30_000.0, REFRESH_MAX_M / SURE_SHARE * 1.1)
 _SEVERAL: Final = 4  # of the far ones so many are measured for each that is wanted
 _PIECES: Final = 100  # a polygon's longer side in so many pieces: its edges bend less than the pad
 _PAD_M: Final = 1.0
@@ -93,7 +93,8 @@ def advise(
 
     Notes
     -----
-    The first call on a Book makes its R-tree, two seconds for a million zones: see `prepare`.
+    The first call on a Book makes its R-tree, for a million zones two seconds and 265 MB: see
+    `prepare`. What an answer costs: benchmarks/results/regions.md.
     """
     looks = [_Look.of(book, lon, lat, limit)]
     if instead is not None:
@@ -139,18 +140,16 @@ class _Look:
     @classmethod
     def of(cls, book: Book, lon: float, lat: float, limit: int) -> _Look:
         """Look around until more than ``limit`` edges are found, or far enough."""
-        reach_m = _FIRST_LOOK_M
-        while True:
-            zone_ix, edge_m = _measured(book, _in_reach(book, lon, lat, reach_m), lon, lat)
-            near = rows_where(edge_m <= reach_m)  # those that hold the place are below 0
-            if np.count_nonzero(np.abs(edge_m[near]) <= reach_m) > limit:
-                zone_ix, edge_m = zone_ix[near], edge_m[near]
+        for reach_m in _LOOKS_M:
+            found = _in_reach(book, lon, lat, reach_m)
+            if len(found) <= limit:
+                continue
+            zone_ix, edge_m = _measured(book, found, lon, lat)
+            if np.count_nonzero(np.abs(edge_m) <= reach_m) > limit:
                 break
-            if reach_m >= _LAST_LOOK_M:
-                far_ix = _farther(book, lon, lat, limit)
-                zone_ix, edge_m = _measured(book, np.union1d(zone_ix, far_ix), lon, lat)
-                break
-            reach_m = min(reach_m * _LOOK_FURTHER, _LAST_LOOK_M)
+        else:
+            found = np.union1d(found, _farther(book, lon, lat, limit))
+            zone_ix, edge_m = _measured(book, found, lon, lat)
         order = np.lexsort((zone_ix, np.abs(edge_m)))
         return cls(zone_ix[order].tolist(), edge_m[order].tolist(), reach_m)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -16,6 +18,7 @@ MANY = "stores:\n" + "".join(
     "setting: city, reach: {radius_m: 300}}\n"
     for n in range(60)
 )
+GUIDE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
 NEAR_S0, NEAR_S50 = (48.0, 2.0), (49.0, 2.0)
 
 
@@ -144,3 +147,27 @@ async def reloaded(client: Client, tmp_path: Path, catalogue: str) -> None:
     (tmp_path / "config" / "catalogue.yaml").write_text(catalogue, "utf-8")
     await client.service.reloader.reload()
     await ready(client.service.context.book)
+
+
+async def test_the_question_and_the_answer_of_the_guide_are_ours(tmp_path: Path) -> None:
+    (asked,) = re.findall(r"https://geo\.example\.com(/v1/regions\?[^']+)", GUIDE)
+    (shown,) = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", GUIDE, re.S))
+    async with served(tmp_path) as client:
+        told = await client.using("app").ok("GET", asked)
+        assert told.keys() == shown.keys()
+        assert told["refresh"].keys() == shown["refresh"].keys()
+        assert told["regions"][0] == shown["regions"][0]
+
+
+async def test_the_ping_of_the_guide_is_one_that_is_taken(tmp_path: Path) -> None:
+    (text,) = re.findall(r"/v1/pings -d '(\{.*?\})'", GUIDE, re.S)
+    async with served(tmp_path) as client:
+        told = await client.using("app").ok("POST", "/v1/pings", [ping("d", RIVOLI) | _aged(text)])
+        assert (told["accepted"], told["rejected"]) == (1, [])
+
+
+def _aged(text: str) -> dict[str, object]:
+    """The guide's ping, but for its time."""
+    found: dict[str, object] = json.loads(text)
+    del found["fix_time"]
+    return found
