@@ -79,7 +79,10 @@ def time_ms(value: TimeLike, *, zone: tzinfo | None = None, start_ms: int | None
     >>> time_ms(1769439422.5)
     1769439422500
     """
-    return int(_one_by_one_ms([value], zone, start_ms)[0])
+    ms, is_naive = _scalar_ms(value, start_ms)
+    if not is_naive or zone is UTC:
+        return ms  # an array of one costs more than all of the rest
+    return int(_placed(np.array([ms]), np.array([True]), zone)[0])
 
 
 def _one_by_one_ms(values: Sequence[TimeLike], zone: tzinfo | None, start_ms: int | None) -> Longs:

@@ -40,7 +40,7 @@ OFF_EARTH: Final = "position out of range"
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BLANK_OFFSET = re.compile(r"(:\d\d(?:[.,]\d+)?) (\d\d:?\d\d)", re.ASCII)
 _LAST_MS: Final = 32_503_680_000_000  # the year 3000: Apple says 4001 where it means never
-_FIELDS_MAX: Final = 200  # of a form; the longest template has some 40
+_FORM_MAX: Final = 16_384  # characters of a form; the longest template makes some 700
 _TOKEN_MAX: Final = 512  # characters, as where apps post theirs
 _INTEGER_MAX: Final = 1 << 63
 
@@ -74,9 +74,9 @@ def form(text: str | bytes) -> Json:
     """
     line = _bare(text).decode("utf-8", "replace") if isinstance(text, bytes) else text.strip()
     before, mark, after = line.partition("?")
-    pairs = (after if mark and "=" not in before else line).split("&", _FIELDS_MAX)[:_FIELDS_MAX]
+    query = after if mark and "=" not in before else line
     fields: Json = {}
-    for key, value in parse_qsl("&".join(pairs)):
+    for key, value in parse_qsl(query[:_FORM_MAX]):
         if value.strip():
             fields.setdefault(key.strip().lower(), value.strip())
     return fields
@@ -105,7 +105,8 @@ def number(value: object) -> float | None:
     (7.5, 7.0, None, None)
     """
     if isinstance(value, str):
-        if _NUMBER.fullmatch(value.strip()) is None:
+        value = value.strip()  # of more than `float` would strip
+        if _NUMBER.fullmatch(value) is None:
             return None
     elif type(value) not in (int, float):
         return None

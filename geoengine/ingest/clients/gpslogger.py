@@ -15,6 +15,7 @@ from geoengine.ingest.clients.fields import (
     EMPTY,
     KMH_MPS,
     KNOT_MPS,
+    NO_JSON,
     NO_OBJECT,
     NO_TIME,
     Outcome,
@@ -64,8 +65,8 @@ def decode(body: bytes, origin: Origin) -> Decoded:
     value = value_of(body)
     if isinstance(value, dict) and "locations" in value:
         return overland.decode(body, origin)
-    if value is None:
-        value = _loose(body)
+    if value is None and not (value := _loose(body)):
+        return Decoded(drops=[NO_JSON])
     return gathered(
         _position(query | lowered(row), origin) if isinstance(row, dict) else NO_OBJECT
         for row in (value if isinstance(value, list) else [value])
