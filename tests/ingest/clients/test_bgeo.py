@@ -6,14 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from geoengine.ingest.clients.bgeo import decode
 from geoengine.ingest.reports import Decoded, Origin, Position, Report, Telling
 from geoengine.ingest.times import time_ms
-from tests.ingest.clients.mutated import mutated
+from tests.ingest.clients.mutated import is_sound, mutated
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
 NOW_MS = time_ms("2026-09-21T14:13:20Z")
@@ -311,4 +310,4 @@ def check(report: Any, wanted: dict[str, Any]) -> None:
 def test_no_message_makes_it_raise(message: bytes):
     found = decode(message, ORIGIN)
     assert all(isinstance(reason, str) and reason for reason in found.drops)
-    msgspec.json.encode(found.reports)
+    assert is_sound(found)

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from geoengine.ingest.clients.owntracks import decode
 from geoengine.ingest.clients.sealing import sealed
-from geoengine.ingest.reports import Decoded, Mark, Origin, Position, Report, Sighted, Telling
+from geoengine.ingest.reports import Origin, Position, Report, Sighted, Telling
 from geoengine.ingest.times import time_ms
-from tests.ingest.clients.mutated import mutated
+from tests.ingest.clients.mutated import is_sound, mutated
 
-PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads"
 NOW_MS = time_ms("2026-09-21T14:13:20Z")
 NOW_S = NOW_MS // 1000
 ORIGIN = Origin(recv_ms=NOW_MS)
@@ -280,158 +275,6 @@ def test_a_fix_sent_twice_with_two_times_of_sending_is_one_report():
     assert first.message_id != elsewhere.message_id  # type: ignore[union-attr]
 
 
-# Crossings -----------------------------------------------------------------------------------
-
-
-def test_a_transition_tells_of_a_region_by_its_id():
-    told = one(body(CROSSING))
-    assert isinstance(told, Telling)
-    assert told.message_id
-    told.message_id = None
-    assert told == Telling(
-        device_id="jane/phone",
-        event="enter",
-        region_id="rivoli",
-        region_name="Rivoli",
-        lat=48.8583,
-        lon=2.347,
-        accuracy_m=20,
-        fix_ms=NOW_MS - 9_000,
-    )
-
-
-def test_leaving_is_an_exit_and_android_knows_a_region_by_its_birth():
-    told = one(changed(CROSSING, event="leave", rid=...))
-    assert isinstance(told, Telling)
-    assert (told.event, told.region_id) == ("exit", "1610104395")
-
-
-def test_a_crossing_is_when_the_message_was_made_and_a_place_long_before_is_not_its():
-    told = one(changed(CROSSING, tst=NOW_S - 900, created_at=NOW_S - 1))
-    assert isinstance(told, Telling)
-    assert (told.fix_ms, told.sent_ms) == (NOW_MS - 1_000, NOW_MS - 1_000)
-    assert (told.lat, told.lon, told.accuracy_m) == (None, None, None)
-
-
-def test_two_regions_crossed_in_one_second_are_two_reports():
-    here, there = one(body(CROSSING)), one(changed(CROSSING, rid="bastille"))
-    assert here.message_id != there.message_id  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize(
-    ("why", "changes"),
-    [
-        ("unknown event", {"event": "hover"}),
-        ("unknown event", {"event": None}),
-        ("no time", {"tst": "soon"}),
-    ],
-)
-def test_a_transition_that_says_too_little_is_dropped(why: str, changes: dict[str, Any]):
-    assert drops(changed(CROSSING, **changes)) == [why]
-
-
-# Regions and beacons --------------------------------------------------------------------------
-
-
-def test_a_waypoint_is_a_region_also_with_its_numbers_as_texts():
-    assert one(body(WAYPOINT)) == Mark(
-        region_id="5f1d1b",
-        region_name="home",
-        lat=48.85,
-        lon=2.35,
-        radius_m=150,
-        created_ms=1_558_351_273_000,
-    )
-
-
-def test_waypoints_are_regions_of_the_one_whose_list_it_is():
-    rows = [
-        WAYPOINT | {"tst": 1_505_910_709_000, "rad": 0},
-        {"_type": "waypoint", "lat": 1, "lon": 2},
-        None,
-        WAYPOINT,
-    ]
-    listed = body(
-        {"_type": "waypoints", "topic": "owntracks/jane/phone/waypoints", "waypoints": rows}
-    )
-    decoded = decode(listed, ORIGIN)
-    first, second = decoded.reports
-    assert isinstance(first, Mark)
-    assert isinstance(second, Mark)
-    assert (first.device_id, second.device_id) == ("jane/phone", "jane/phone")
-    assert (first.created_ms, first.radius_m) == (1_505_910_709_000, None)
-    assert decoded.drops == ["no desc", "not an object"]
-
-
-def test_a_ranged_beacon_is_heard_when_its_message_comes():
-    assert one(body(BEACON)) == Sighted(
-        uuid="f7826da6-4fa2-4e98-8024-bc5b71e0893e",
-        major=1,
-        minor=2,
-        rssi_dbm=-67,
-        seen_time=NOW_MS,
-        device_id="jp",
-    )
-
-
-@pytest.mark.parametrize(
-    ("why", "changes"),
-    [
-        ("no beacon", {"uuid": "f7826da6"}),
-        ("no beacon", {"uuid": None}),
-        ("no beacon", {"major": 65_536}),
-        ("no beacon", {"minor": 1.5}),
-        ("no signal strength", {"rssi": 0}),
-        ("no signal strength", {"rssi": 127}),
-    ],
-)
-def test_a_beacon_that_is_not_known_or_not_heard_is_dropped(why: str, changes: dict[str, Any]):
-    assert drops(changed(BEACON, **changes)) == [why]
-
-
-# Boxes ---------------------------------------------------------------------------------------
-
-SECRETIVE = Origin(recv_ms=NOW_MS, passphrase=PASSPHRASE)
-
-
-def test_an_encrypted_message_is_what_is_in_the_box():
-    assert one(in_a_box(body(FIX)), SECRETIVE) == one(body(FIX))
-
-
-def test_a_box_says_by_its_topic_or_its_headers_whose_it_is():
-    nameless = changed(FIX, topic=..., tid=...)
-    data = sealed(nameless, PASSPHRASE)
-    addressed = body({"_type": "encrypted", "data": data, "topic": "owntracks/jane/watch"})
-    headers = {"x-limit-u": "jane", "x-limit-d": "phone"}
-    asked = Origin(recv_ms=NOW_MS, passphrase=PASSPHRASE, headers=headers)
-    assert one(addressed, SECRETIVE).device_id == "jane/watch"  # type: ignore[union-attr]
-    assert one(in_a_box(nameless), asked).device_id == "jane/phone"  # type: ignore[union-attr]
-
-
-def test_a_box_that_stays_shut_is_dropped_with_a_reason():
-    assert drops(in_a_box(body(FIX))) == ["encrypted, no passphrase"]
-    unreadable = ["encrypted, not readable"]
-    assert drops(in_a_box(body(FIX), "another"), SECRETIVE) == unreadable
-    for data in ("TestCipherText", "é", "", 7, None, "A" * 64):
-        assert drops(body({"_type": "encrypted", "data": data}), SECRETIVE) == unreadable
-
-
-def test_a_long_passphrase_counts_with_its_first_32_bytes_as_on_the_phone():
-    asked = Origin(recv_ms=NOW_MS, passphrase="p" * 32 + "rest")
-    assert one(in_a_box(body(FIX), "p" * 40), asked) == one(body(FIX))
-
-
-def test_without_pynacl_a_box_is_dropped_and_the_reason_names_it():
-    script = (
-        "import sys; sys.modules['nacl'] = None\n"
-        "from geoengine.ingest.clients.owntracks import decode\n"
-        "from geoengine.ingest.reports import Origin\n"
-        f"print(decode({in_a_box(body(FIX))!r}, Origin(recv_ms=0, passphrase='p')).drops)"
-    )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert ran.stdout == "['encrypted, PyNaCl is not installed']\n"
-
-
 # Overland, and the Recorder --------------------------------------------------------------------
 
 
@@ -462,66 +305,6 @@ def test_lines_of_the_recorder_were_heard_when_it_says():
     assert decoded.drops == ["no report: lwt", "no line of the Recorder"]
 
 
-# Real messages ---------------------------------------------------------------------------------
-
-NAMES = {"position": Position, "transition": Telling, "region": Mark}
-FILES = ("owntracks/", "overland/owntracks_mode")
-
-
-def expected() -> list[Any]:
-    if not PAYLOADS.exists():
-        return []
-    rows = json.loads((PAYLOADS / "expected.json").read_text())
-    return [row for row in rows if row["file"].startswith(FILES)]
-
-
-@pytest.mark.skipif(not PAYLOADS.exists(), reason="the shared payloads are not here")
-@pytest.mark.parametrize("row", expected(), ids=lambda row: row["file"])
-def test_a_real_message_decodes_as_expected(row: Any):
-    topic = row["transport"].removeprefix("MQTT ") if "MQTT owntracks/test" in str(row) else ""
-    query = "u=jane&d=phone" if "?u=jane&d=phone" in row["transport"] else ""
-    origin = Origin(recv_ms=NOW_MS, topic=topic, query=query)
-    decoded = decode((PAYLOADS / row["file"]).read_bytes(), origin)
-    told = [report for report in row["expect"] if report["type"] in NAMES]
-    if row["file"].endswith(".rec.txt"):
-        check_the_recorders_lines(decoded)
-        return
-    assert [type(report) for report in decoded.reports] == [NAMES[one["type"]] for one in told]
-    assert decoded.reports or len(decoded.drops) == 1
-    for report, wanted in zip(decoded.reports, told, strict=True):
-        check(report, wanted)
-
-
-def check(report: Any, wanted: dict[str, Any]) -> None:
-    said = {
-        "lat": "lat", "lon": "lon", "acc_m": "accuracy_m", "alt_m": "altitude_m",
-        "speed_mps": "speed_mps", "course": "heading_deg", "battery_pct": "battery_pct",
-        "trigger": "event", "region": "region_name", "desc": "region_name", "rid": "region_id",
-        "radius_m": "radius_m", "event": "event",
-    }  # fmt: skip
-    if isinstance(report, Telling):
-        said.pop("trigger")
-    for theirs, ours in said.items():
-        if theirs in wanted:
-            value = wanted[theirs]
-            near = pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
-            assert getattr(report, ours) == near, theirs
-    times = {"ts": "fix_ms", "created": "created_ms", "sent_at": "sent_ms"}
-    for theirs, ours in times.items():
-        if theirs in wanted:
-            assert getattr(report, ours) == time_ms(wanted[theirs])
-    if not wanted.get("device", "(").startswith("("):
-        assert report.device_id == wanted["device"]
-
-
-def check_the_recorders_lines(decoded: Decoded) -> None:
-    assert [type(report) for report in decoded.reports] == [Position] * 6
-    assert {report.device_id for report in decoded.reports} == {"pixel6/pixel99"}
-    ids = [report.message_id for report in decoded.reports]  # type: ignore[union-attr]
-    assert ids[1] == ids[2]
-    assert len(set(ids)) == 5
-
-
 # No message, whatever is in it, is too much -----------------------------------------------------
 
 
@@ -541,4 +324,4 @@ def test_no_message_makes_it_raise(message: bytes, odd: str, header: str):
     )
     decoded = decode(message, origin)
     assert all(isinstance(reason, str) and reason for reason in decoded.drops)
-    msgspec.json.encode(decoded.reports)
+    assert is_sound(decoded)
