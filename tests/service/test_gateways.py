@@ -229,3 +229,15 @@ async def test_another_catalogue_brings_other_secrets(tmp_path: Path) -> None:
         await client.service.context.worker.turn()
         assert (await sent(client, path, minew(1), {}))[0] == 401
         assert (await sent(client, path.replace("own", "new"), minew(1), {}))[0] == 200
+
+
+async def test_the_guides_five_lines_are_enough(tmp_path: Path) -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "gateways.md").read_text("utf-8")
+    text = guide.partition("```yaml\n")[2].partition("```")[0]
+    tag = guide.partition('"beacon": "')[2].partition('"')[0]
+    assumed = text + "engine: {consent: {location: assumed}}\n"
+    async with served(tmp_path, assumed, environ={"GW_RIVOLI": "0f" * 16}) as client:
+        await client.ok("PUT", "/v1/people/ann", {"beacon": tag})
+        assert tag == f"{TAG}:7:1"
+        assert await hear(client, f"/in/gw/minew/{'0f' * 16}", mac="AC233FC03641") == [200] * 3
+        assert await places(client, "ann") == {"rivoli", "rivoli/store"}
