@@ -13,7 +13,7 @@ from geoengine.ingest.reports import Decoded, Origin, Sighted
 from geoengine.service.native.credentials import plain
 from geoengine.service.native.entering import enter
 from tests.service.serving import CATALOGUE, KEYS, NO_KEYS, Client, now_s, served
-from tests.service.test_native import basic, counted, sent
+from tests.service.test_native import bare_words, basic, counted, sent
 
 TAG = "0c1f5c32-6d3a-4a3b-9c43-0d5f7f7f0a01"
 MINEW_SECRET = "the secret of the minew"
@@ -125,6 +125,17 @@ async def test_the_path_may_name_the_gateway_where_a_key_lets_it_in(tmp_path: Pa
         assert await places(client, "ann") == {"bastille", "bastille/entrance"}
         app = {"Authorization": f"Bearer {KEYS['app']}"}
         assert (await sent(client, "/in/gw/minew/ac233fc03643", minew(1), app))[0] == 401
+
+
+async def test_a_request_may_name_all_of_the_address(tmp_path: Path) -> None:
+    async with served(tmp_path, LISTED) as client:
+        port, body = client.service.port, minew(1)
+        for path in ("http://geo.example.com/in/gw/minew/", "/in/gw/minew/"):
+            head = f"POST {path}bastilles-own-secret HTTP/1.1\r\nHost: geo.example.com\r\n"
+            rest = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            told = await bare_words(port, (head + rest).encode() + body)
+            assert told.startswith(b"HTTP/1.1 200"), path
+            assert told.endswith(b"\r\n\r\n{}"), path
 
 
 async def test_without_any_key_a_gateways_name_is_enough(tmp_path: Path) -> None:

@@ -85,25 +85,14 @@ async def enter(
     told = _told(decoded, origin.device_id) if ears is None else _heard(decoded, ears)
     told.counts["dropped"] += len(decoded.drops)
     book = context.book
-    near = [report for report in told.heard_by_phones if _key(report) in book.beacons]
-    tags: list[Sighted] = []
-    if told.heard_by_gateways:
-        tags = await _carried(context.state, told.heard_by_gateways)
-    strange_count = len(told.heard_by_phones) + len(told.heard_by_gateways) - len(near) - len(tags)
-    told.counts["stranger"] += strange_count
-    told.counts["sighting"] += len(near) + len(tags)
     if told.tellings:
         await ready(book)
-    tellings = tellings_of(told.tellings, book)
-    crossings = [ping for one in tellings if (ping := ping_of(*one, book)) is not None]
-    told.counts["transition"] += len(crossings)
-    told.counts["nowhere"] += len(tellings) - len(crossings)
-    told.counts["strange_region"] += len(told.tellings) - len(tellings)
+    pings = [*map(_ping, told.positions), *_crossings(told, book)]
+    heard = [*_near(told, book), *await _carried(told, context.state)]
     for outcome, count in told.counts.items():
         if count:
             context.metrics.native.add((client, outcome), count)
-    pings = [*map(_ping, told.positions), *crossings]
-    await _settled(context, pings, [*near, *tags], origin.recv_ms, body_bytes)
+    await _settled(context, pings, heard, origin.recv_ms, body_bytes)
     for token in told.tokens:
         await _register(context, token)
 
@@ -143,6 +132,16 @@ def _told(decoded: Decoded, device_id: str | None) -> _Sorted:
     told.counts["position"] = len(told.positions)
     told.counts["push_token"] = len(told.tokens)
     return told
+
+
+def _crossings(told: _Sorted, book: Book) -> list[Ping]:
+    """What the phone's own geofencing says of our zones."""
+    tellings = tellings_of(told.tellings, book)
+    pings = [ping for one in tellings if (ping := ping_of(*one, book)) is not None]
+    told.counts["transition"] = len(pings)
+    told.counts["nowhere"] = len(tellings) - len(pings)
+    told.counts["strange_region"] = len(told.tellings) - len(tellings)
+    return pings
 
 
 def tellings_of(tellings: Iterable[Telling], book: Book) -> list[tuple[str, Telling]]:
@@ -191,15 +190,29 @@ def _key(report: Sighted) -> tuple[str, int, int]:
     return uuid_key(report.uuid or ""), report.major or 0, report.minor or 0
 
 
-async def _carried(state: State, heard: Sequence[Sighted]) -> list[Sighted]:
-    """Those that tell of a tag or phone that is bound to somebody.
+def _near(told: _Sorted, book: Book) -> list[Sighted]:
+    """What phones heard of beacons that are registered."""
+    near = [report for report in told.heard_by_phones if _key(report) in book.beacons]
+    told.counts["sighting"] += len(near)
+    told.counts["stranger"] += len(told.heard_by_phones) - len(near)
+    return near
+
+
+async def _carried(told: _Sorted, state: State) -> list[Sighted]:
+    """What gateways heard of tags and phones that are bound to somebody.
 
     Asked once for each name, however often it was heard.
     """
+    heard = told.heard_by_gateways
+    if not heard:
+        return []
     names = [beacon_name(_key(report)) for report in heard]
     asked = list(dict.fromkeys(names))
     owners = dict(zip(asked, await state.owners(asked), strict=True))
-    return [report for report, name in zip(heard, names, strict=True) if owners[name] != name]
+    carried = [report for report, name in zip(heard, names, strict=True) if owners[name] != name]
+    told.counts["sighting"] += len(carried)
+    told.counts["stranger"] += len(heard) - len(carried)
+    return carried
 
 
 async def _settled(

@@ -132,7 +132,7 @@ def _holder(context: Context, body: bytes, query: str) -> Principal | None:
 
 def _ids(body: bytes, query: str) -> Iterator[str]:
     fields = parse_qsl(query)
-    if body[:1] in (b"{", b"["):
+    if body.lstrip()[:1] in (b"{", b"["):
         with suppress(ValueError, RecursionError):
             named = _NAMED.decode(body)
             for one in named[:1] if isinstance(named, list) else [named]:
@@ -154,8 +154,8 @@ async def take_heard(context: Context, request: web.BaseRequest) -> Answer:
 
 
 async def _gateway(context: Context, request: web.BaseRequest) -> Answer:
-    path, _, query = request.raw_path.partition("?")
-    kind, _, named = unquote(path.removeprefix(GATEWAYS)).partition("/")
+    url = request.rel_url
+    kind, _, named = unquote(url.raw_path.removeprefix(GATEWAYS)).partition("/")
     kind, named = kind.replace("-", "_"), named.strip("/")
     kind = ALIASES.get(kind, kind)
     if kind not in GATEWAY_KINDS:
@@ -171,7 +171,8 @@ async def _gateway(context: Context, request: web.BaseRequest) -> Answer:
         ears = context.credentials.ears(kind, _sealed(body), named, context.book)
     if ears is None:
         raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
-    topic = request.query.get("topic", "") if query else ""
+    query = url.raw_query_string
+    topic = url.query.get("topic", "") if query else ""
     origin = Origin(context.clock(), gateway_id=ears.only, topic=topic, query=query)
     decoded = _decoded(context, kind, body, origin)
     await enter(context, kind, decoded, origin, body_bytes=len(body), ears=ears)
