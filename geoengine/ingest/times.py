@@ -35,7 +35,7 @@ _QUARTER_MS: Final = 15 * MINUTE_MS  # time zones change their offset on a quart
 
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _INSTANT = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?"
+    r"(\d{4})-(\d\d)-(\d\d)[Tt &](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,12}))?"
     r" ?(Z|z|[+-]\d\d(?::?\d\d)?)?",
     re.ASCII,
 )
@@ -79,7 +79,10 @@ def time_ms(value: TimeLike, *, zone: tzinfo | None = None, start_ms: int | None
     >>> time_ms(1769439422.5)
     1769439422500
     """
-    return int(_one_by_one_ms([value], zone, start_ms)[0])
+    ms, is_naive = _scalar_ms(value, start_ms)
+    if not is_naive or zone is UTC:
+        return ms  # an array of one costs more than all of the rest
+    return int(_placed(np.array([ms]), np.array([True]), zone)[0])
 
 
 def _one_by_one_ms(values: Sequence[TimeLike], zone: tzinfo | None, start_ms: int | None) -> Longs:
@@ -206,8 +209,8 @@ def _table_ms(texts: Sequence[str], width: int) -> tuple[Longs, Bools] | None:
         return None
     table = np.frombuffer(joined.encode("ascii"), np.uint8).reshape(-1, width)
     marks = table[:, _MARKS].copy()
-    # A blank or a small t may stand for the T.
-    marks[:, 2] = np.where(np.isin(marks[:, 2], (0x20, 0x74)), 0x54, marks[:, 2])
+    # A blank, a small t or Moko's & may stand for the T.
+    marks[:, 2] = np.where(np.isin(marks[:, 2], (0x20, 0x26, 0x74)), 0x54, marks[:, 2])
     digits = table[:, _DIGITS] - np.uint8(0x30)
     tail = _tail_ms(table[:, _SHORTEST:])
     if tail is None or not (marks == _MARK_BYTES).all() or (digits > 9).any():

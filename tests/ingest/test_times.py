@@ -22,7 +22,7 @@ def exact_ms(at: datetime) -> int:
     return (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-@given(st.lists(instants, min_size=1, max_size=40), offsets, st.sampled_from("T t"))
+@given(st.lists(instants, min_size=1, max_size=40), offsets, st.sampled_from("T t&"))
 def test_what_python_writes_as_iso_is_read_to_the_millisecond(
     ats: list[datetime], offset: timezone, mark: str
 ) -> None:
@@ -38,7 +38,7 @@ SPELLINGS = st.one_of(
     st.none(),
     st.text(max_size=30),
     st.from_regex(
-        r"\A[0-9]{4}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
+        r"\A[0-9]{4}-[01][0-9]-[0-3][0-9][Tt &][0-2][0-9]:[0-6][0-9]:[0-6][0-9]"
         r"([.,][0-9]{1,13})?(Z|z|[+-][0-2][0-9](:?[0-9]{2})?)?\Z"
     ),
     st.from_regex(r"\A[+-]?[0-9]{1,14}(\.[0-9]{1,4})?\Z"),
@@ -76,6 +76,10 @@ def test_nanoseconds_and_short_offsets_are_understood() -> None:
     assert time_ms("2019-01-25 20:00:16.178999901", zone=UTC) == time_ms("2019-01-25T20:00:16.178Z")
     assert time_ms("2014-09-10 06:54:07+0200") == time_ms("2014-09-10T04:54:07Z")
     assert time_ms("2014-09-10 06:54:07+02") == time_ms("2014-09-10T04:54:07Z")
+
+
+def test_moko_gateways_join_the_date_and_the_time_with_an_ampersand() -> None:
+    assert time_ms("2021-01-01&17:10:16+08") == time_ms("2021-01-01T09:10:16Z")
 
 
 def test_numbers_are_seconds_after_the_start_where_there_is_one() -> None:
