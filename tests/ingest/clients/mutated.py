@@ -77,6 +77,6 @@ def _replace_one(value: Any, data: Any) -> None:
         keys = sorted(value) if isinstance(value, dict) else list(range(len(value)))
         key = data.draw(st.sampled_from(keys))
         if not isinstance(value[key], dict | list) or data.draw(st.integers(0, 3)) == 0:
-            value[key] = data.draw(ODD_VALUES)
+            value[key] = json.loads(json.dumps(data.draw(ODD_VALUES)))  # its own: it may be walked
             return
         value = value[key]
