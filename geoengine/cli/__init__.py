@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-VERBS = ("serve", "check", "replay", "zones", "schema", "outbox", "state")
+VERBS = ("serve", "check", "replay", "zones", "schema", "outbox", "state", "decode")
 
 
 class Verbs(click.Group):

@@ -15,9 +15,17 @@ from typing import Any, Final
 
 import msgspec
 
-from geoengine.ingest.adverts import Beacon, Scheme, dashed, hex_bytes, parse_advert, why_not
+from geoengine.ingest.adverts import (
+    NO_BEACON,
+    Beacon,
+    Scheme,
+    dashed,
+    hex_bytes,
+    parse_advert,
+    why_not,
+)
 from geoengine.ingest.names import NAME_MAX, is_name
-from geoengine.ingest.reports import Decoded, Origin, Sighted
+from geoengine.ingest.reports import Decoded, Json, Origin, Sighted
 from geoengine.ingest.sightings import uuid_key
 from geoengine.ingest.times import time_ms
 
@@ -115,6 +123,27 @@ class Hearing:
         """
         self._sighted(beacon, None, gateway, None, battery_pct)
 
+    def tag(
+        self, name: str, rssi: object, power: object, *, gateway: object = None, seen: object = None
+    ) -> None:
+        """A tag that has a name and no uuid: for whoever looks into the message, as no zone is
+        entered by a name. An address is no name.
+        """
+        rssi_dbm = power_dbm(rssi)
+        if not is_name(name) or is_address(name):
+            self.drop(NO_BEACON)
+        elif rssi_dbm is None:
+            self.drop(NO_SIGNAL)
+        else:
+            sighted = Sighted(
+                device_id=name,
+                rssi_dbm=rssi_dbm,
+                tx_power_dbm=power_dbm(power),
+                seen_time=seen_ms(seen, self._recv_ms),
+                gateway_id=self._gateway_id or gateway_name(gateway),
+            )
+            self.decoded.reports.append(sighted)
+
     def _sighted(
         self,
         beacon: Beacon,
@@ -182,10 +211,19 @@ def gateway_name(value: object) -> str | None:
 
 @lru_cache(maxsize=4_096)
 def _named(text: str) -> str | None:
-    digits = text.replace(":", "").replace("-", "").lower()
-    if _ADDRESS.fullmatch(digits):
+    if is_address(text):
+        digits = _digits(text)
         return ":".join(digits[at : at + 2] for at in range(0, 12, 2))
     return text if is_name(text) else None
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is a radio's address, however it is set."""
+    return _ADDRESS.fullmatch(_digits(text)) is not None
+
+
+def _digits(text: str) -> str:
+    return text.replace(":", "").replace("-", "").lower()
 
 
 def said_beacon(
@@ -197,6 +235,13 @@ def said_beacon(
     if not key or numbers[0] is None or numbers[1] is None:
         return None
     return Beacon(scheme, dashed(key), numbers[0], numbers[1], power_dbm(power))
+
+
+def joined_beacon(names: str, power: object) -> Beacon | None:
+    """The iBeacon whose three names are joined by dashes; its uuid may have its own."""
+    rest, _, minor = names.rpartition("-")
+    uuid, _, major = rest.rpartition("-")
+    return said_beacon(uuid, major, minor, power)
 
 
 def _u16(value: object) -> int | None:
@@ -226,6 +271,16 @@ def read_json(body: bytes) -> Any:
         return json.loads(body.decode("utf-8-sig", "replace"), strict=False)
     except _FAILURES:
         return None
+
+
+def inner(value: object) -> Json:
+    """An object, or an empty one in the place of anything else."""
+    return value if isinstance(value, dict) else {}
+
+
+def objects(value: object) -> list[Json]:
+    """The objects in a list; none of what is no list."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def unhexed(body: bytes) -> bytes:
