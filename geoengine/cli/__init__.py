@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-VERBS = ("serve", "check", "replay", "zones", "schema", "outbox", "state", "decode")
+VERBS = ("serve", "check", "replay", "zones", "schema", "pair", "decode", "outbox", "state")
 
 
 class Verbs(click.Group):

@@ -94,10 +94,11 @@ def _query_parameters(route: Route) -> list[Document]:
     if route.query is None:
         return []
     (_, components) = msgspec.json.schema_components([route.query], ref_template=REF)
-    properties = components[route.query.__name__]["properties"]
+    shape = components[route.query.__name__]
+    needed = shape.get("required", ())
     return [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in properties.items()
+        {"name": name, "in": "query", "required": name in needed, "schema": schema}
+        for name, schema in shape["properties"].items()
     ]
 
 

@@ -20,12 +20,16 @@ Time = Annotated[
 Purpose = Literal["location", "push", "sms", "email", "wallet"]
 
 
+Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees north, WGS 84.")]
+Longitude = Annotated[float, Meta(ge=-180, le=180, description="Degrees east, WGS 84.")]
+
+
 class Ping(Struct, omit_defaults=True):
     """One location report of a phone."""
 
     device_id: Name
-    lat: Annotated[float, Meta(ge=-90, le=90, description="Degrees north, WGS 84.")]
-    lon: Annotated[float, Meta(ge=-180, le=180, description="Degrees east, WGS 84.")]
+    lat: Latitude
+    lon: Longitude
     fix_time: Time
     accuracy_m: Annotated[float, Meta(description="Radius of 68 %.")] | None = None
     speed_mps: float | None = None
@@ -68,6 +72,47 @@ class Taken(Struct):
     accepted: int
     rejected: list[Rejected]
     events: list[dict[str, Any]]
+
+
+class RegionsQuery(Struct, kw_only=True):
+    """Where a phone is, how many regions it may watch, and where it was before."""
+
+    lat: Latitude
+    lon: Longitude
+    limit: Annotated[int, Meta(ge=1, le=100, description="iOS has 20, Android 100.")] = 20
+    accuracy_m: Annotated[float, Meta(ge=0, le=1e6, description="Radius of 68 %.")] | None = None
+    last_lat: Latitude | None = None
+    last_lon: Longitude | None = None
+    last_age_s: Annotated[float, Meta(ge=0, le=1e9, description="Since then.")] | None = None
+    device_id: (
+        Annotated[Name, Meta(description="Whose last known place counts; server keys only.")] | None
+    ) = None
+
+
+class RegionOut(Struct):
+    """A circle to watch: it holds the zone. The distance is that to its edge, 0 inside."""
+
+    id: str
+    name: str
+    lat: float
+    lon: float
+    radius_m: float
+    distance_m: float
+
+
+class Refresh(Struct):
+    """Ask again once outside this circle; with the next fix where it has no radius."""
+
+    lat: float
+    lon: float
+    radius_m: float
+
+
+class RegionsOut(Struct):
+    """What to watch, nearest first."""
+
+    regions: list[RegionOut]
+    refresh: Refresh
 
 
 class DeviceBody(Struct, forbid_unknown_fields=True):

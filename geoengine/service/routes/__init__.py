@@ -6,7 +6,7 @@ from typing import Any
 
 from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
-from geoengine.service.routes import catalogue, ingest, operate, people
+from geoengine.service.routes import catalogue, ingest, operate, people, regions
 from geoengine.service.routes.catalogue import GEOJSON
 from geoengine.service.routes.table import APP, GATEWAY, SERVER, Route
 
@@ -30,6 +30,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         "POST", "/v1/sightings", ingest.post_sightings, HEARERS,
         takes=wire.Sighting, gives=wire.Taken, is_rows=True, problems=TAKEN,
+    ),
+    Route(
+        "GET", "/v1/regions", regions.get_regions, APPS,
+        gives=wire.RegionsOut, query=wire.RegionsQuery, problems=WRITES,
     ),
     Route(
         "PUT", "/v1/devices/{device_id}", people.put_device, APPS,
