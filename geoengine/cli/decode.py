@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from geoengine.core.calendar import rfc3339
-from geoengine.ingest.adverts import dashed, hex_bytes
+from geoengine.ingest.adverts import dashed
 from geoengine.ingest.kinds import KINDS
 from geoengine.ingest.reports import Origin, Report, Sighted
 from geoengine.ingest.sightings import uuid_key
@@ -92,8 +92,8 @@ def command(
     """Decode the message in FILE (- is stdin) as the service would, and print each report of it.
 
     One JSON object a line, in our own field names; what is unknown is left out. What is dropped
-    prints nothing, and the reason on stderr. FILE is the body as it was sent; a dump of it in hex,
-    a request with its head, a URL, or a line of `mosquitto_sub -v` will do.
+    prints nothing, and the reason on stderr. FILE is the body as it was sent; a request with its
+    head, a URL, or a line of `mosquitto_sub -v` will do, and hex digits where it is of bytes.
     """
     origin = Origin(
         recv_ms=recv_ms,
@@ -134,7 +134,7 @@ def unwrapped(raw: bytes, origin: Origin) -> tuple[bytes, Origin]:
     if published := _PUBLISHED.match(text):
         topic = origin.topic or published[1].decode(errors="replace")
         return text[published.end() :], replace(origin, topic=topic)
-    return hex_bytes(text.decode("ascii", "replace")) or raw, origin
+    return raw, origin
 
 
 def _told_headers(head: bytes) -> dict[str, str]:

@@ -2,13 +2,15 @@
 
 A sighting is one advertisement heard; the places of a store are zones of kind PLACE. Strengths
 are averaged over a few seconds because single ones are worth little: a body in the way costs as
-much as three times the distance. A place takes over from another only when it is louder by a
-margin. Sources and measurements: DESIGN, "Presence", last sentence.
+much as three times the distance. They are compared as if all beacons were equally strong at a
+metre. A place takes over from another only when it is louder by a margin, and for long enough.
+Sources and measurements: DESIGN, "Presence", last sentence.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from geoengine.core.book import Book
 from geoengine.core.policy import Policy
@@ -19,6 +21,16 @@ from geoengine.core.visits import Fix, When, enter, leave
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
 SAMPLES_MAX = 64
 NOT_HEARD_DBM = -200.0
+LEAVING_MARGINS = 3.0  # so many margins fainter than what lets in, and one is no longer near
+# A challenger's lead over the place somebody is in grows by as many decibels a second as it is
+# louder by beyond the margin, and shrinks by as many as it is not. It takes over with a lead of so
+# much for each square decibel that the two fluctuate by: steady signals at once, real ones after
+# half a minute. That is Page's cumulative sum, whose false alarms are as rare as the exponential of
+# threshold by variance. Measured: benchmarks/results/ranging.md.
+LEAD_PER_UNREST = 3.5
+AHEAD_MAX_DB = 20.0  # counted at most: one moment decides nothing
+TX_POWER_DBM = -59.0  # at a metre, of a beacon that does not say or says what cannot be
+TX_POWERS_DBM = (-100.0, -20.0)  # what can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +49,65 @@ def observe_sighting(record: Record, sighting: Sighting, book: Book) -> list[Tra
     """What one sighting changes: ``record`` is updated, the transitions are returned."""
     zone_id, policy = book.zones.ids[sighting.zone_ix], book.policy(sighting.zone_ix)
     heard = record.heard.setdefault(zone_id, Heard([], []))
+    before_ms = heard.seen_ms[-1] if heard.seen_ms else sighting.seen_ms
     if not _remember(heard, sighting, policy):
         return []
     record.lag_ms = max(0, sighting.recv_ms - sighting.seen_ms)
-    strength_dbm = smoothed_dbm(heard, sighting.seen_ms, policy)
+    strength_dbm = smoothed_dbm(heard, sighting.seen_ms, policy.beacon_smooth_s)
     presence = record.presences.get(zone_id)
     if presence is not None:
-        if strength_dbm >= policy.beacon_near_dbm - policy.beacon_margin_db:
+        if strength_dbm >= policy.beacon_near_dbm - LEAVING_MARGINS * policy.beacon_margin_db:
             presence.seen_ms = max(presence.seen_ms, sighting.seen_ms)
             _keep_store_alive(record, sighting, book)
         return []
-    if strength_dbm < policy.beacon_near_dbm or not _is_confirmed(heard, sighting, policy):
-        return []
     rivals = _rivals(record, book)
-    for rival_ix in rivals:
-        rival = record.heard.get(book.zones.ids[rival_ix])
-        rival_dbm = smoothed_dbm(rival, sighting.seen_ms, policy) if rival else NOT_HEARD_DBM
-        if strength_dbm < rival_dbm + policy.beacon_margin_db:
+    if rivals:
+        rival_dbm = max(_rival_dbm(record, rival_ix, sighting, book) for rival_ix in rivals)
+        since_s = min((sighting.seen_ms - before_ms) / SECOND_MS, policy.beacon_smooth_s)
+        ahead_db = min(strength_dbm - rival_dbm, AHEAD_MAX_DB) - policy.beacon_margin_db
+        heard.lead_dbs = max(0.0, heard.lead_dbs + ahead_db * since_s)
+        if ahead_db < 0 or heard.lead_dbs < _lead_needed_dbs(record, rivals, heard, book):
             return []
+    if not _is_near(heard, sighting, policy) or not _is_confirmed(heard, sighting, policy):
+        return []
     left = [_leave_place(record, rival_ix, sighting, book) for rival_ix in rivals]
+    for other in record.heard.values():
+        other.lead_dbs = 0.0  # over another place than now
     return [*left, *_arrive(record, sighting, book)]
+
+
+def loudness_dbm(rssi_dbm: float, tx_power_dbm: float) -> float:
+    """A strength as it would be of a beacon with `TX_POWER_DBM` at a metre; NaN is not told.
+
+    >>> loudness_dbm(-70.0, -69.0), loudness_dbm(-70.0, 12.0)
+    (-60.0, -70.0)
+    """
+    least_dbm, most_dbm = TX_POWERS_DBM
+    if not least_dbm <= tx_power_dbm <= most_dbm:
+        return rssi_dbm
+    return rssi_dbm - tx_power_dbm + TX_POWER_DBM
+
+
+def _lead_needed_dbs(record: Record, rivals: list[int], heard: Heard, book: Book) -> float:
+    others = [record.heard.get(book.zones.ids[rival_ix]) for rival_ix in rivals]
+    unrest = [unrest_db2(other) for other in others if other is not None]
+    return LEAD_PER_UNREST * (unrest_db2(heard) + max(unrest, default=0.0))
+
+
+def unrest_db2(heard: Heard) -> float:
+    """How much strengths fluctuate: half the mean square of their steps (von Neumann), which a
+    change of place does not add to as it does to their variance.
+    """
+    steps = [after - before for before, after in pairwise(heard.rssi_dbm)]
+    return sum(step * step for step in steps) / (2 * len(steps)) if steps else 0.0
+
+
+def _rival_dbm(record: Record, rival_ix: int, sighting: Sighting, book: Book) -> float:
+    """How loud the place is that somebody stands in; one not heard of lately is the faintest."""
+    heard = record.heard.get(book.zones.ids[rival_ix])
+    if heard is None:
+        return NOT_HEARD_DBM
+    return smoothed_dbm(heard, sighting.seen_ms, book.policy(rival_ix).beacon_smooth_s)
 
 
 def _remember(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
@@ -69,16 +120,18 @@ def _remember(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
         return False
     heard.seen_ms.append(sighting.seen_ms)
     heard.rssi_dbm.append(sighting.rssi_dbm)
-    span_ms = max(policy.beacon_within_s, policy.beacon_smooth_s) * SECOND_MS
-    fresh = [i for i, at_ms in enumerate(heard.seen_ms) if at_ms >= sighting.seen_ms - span_ms]
+    span_s = max(policy.beacon_within_s, policy.beacon_smooth_s, policy.beacon_silence_s)
+    fresh = [
+        i for i, at_ms in enumerate(heard.seen_ms) if at_ms >= sighting.seen_ms - span_s * SECOND_MS
+    ]
     keep_from = max(fresh[0], len(heard.seen_ms) - SAMPLES_MAX)
     del heard.seen_ms[:keep_from], heard.rssi_dbm[:keep_from]
     return True
 
 
-def smoothed_dbm(heard: Heard, at_ms: int, policy: Policy) -> float:
-    """Mean strength over the last ``beacon_smooth_s``, trimmed when there are many samples."""
-    since_ms = at_ms - policy.beacon_smooth_s * SECOND_MS
+def smoothed_dbm(heard: Heard, at_ms: int, over_s: float) -> float:
+    """Mean strength over the last so many seconds, trimmed when there are many samples."""
+    since_ms = at_ms - over_s * SECOND_MS
     recent = sorted(
         dbm
         for seen_ms, dbm in zip(heard.seen_ms, heard.rssi_dbm, strict=True)
@@ -92,9 +145,24 @@ def smoothed_dbm(heard: Heard, at_ms: int, policy: Policy) -> float:
     return sum(recent) / len(recent)
 
 
+def _is_near(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
+    """Loud enough now, and over all of the time in which a place is confirmed."""
+    return all(
+        smoothed_dbm(heard, sighting.seen_ms, over_s) >= policy.beacon_near_dbm
+        for over_s in (policy.beacon_smooth_s, policy.beacon_within_s)
+    )
+
+
 def _is_confirmed(heard: Heard, sighting: Sighting, policy: Policy) -> bool:
-    since_ms = sighting.seen_ms - policy.beacon_within_s * SECOND_MS
-    return sum(seen_ms >= since_ms for seen_ms in heard.seen_ms) >= policy.beacon_sightings
+    """By count and time: so many within a while, or as many running of a box that reports so rarely
+    that they never are.
+    """
+    latest = heard.seen_ms[-policy.beacon_sightings :]
+    if len(latest) < policy.beacon_sightings:
+        return False
+    if latest[0] >= sighting.seen_ms - policy.beacon_within_s * SECOND_MS:
+        return True
+    return all(after - before <= policy.beacon_silence_ms / 2 for before, after in pairwise(latest))
 
 
 def _rivals(record: Record, book: Book) -> list[int]:

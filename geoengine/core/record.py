@@ -47,10 +47,13 @@ class Presence(Packed):
 
 
 class Heard(Packed):
-    """The latest signal strengths of one beacon place, oldest first."""
+    """The latest signal strengths of one beacon place, oldest first, and its lead in decibels times
+    seconds over the place its person stands in.
+    """
 
     seen_ms: list[int]
     rssi_dbm: list[float]
+    lead_dbs: float = 0.0
 
 
 class Fired(Packed):

@@ -150,5 +150,6 @@ def cut(trace: Trace, batch_rows: int) -> Iterator[tuple[Fixes, Sightings, int]]
 
 def _piece(columns: C, start: int, end: int) -> C:
     """The rows from ``start`` up to ``end``; arrays are views."""
-    names = [column.name for column in fields(columns)]
-    return replace(columns, **{name: getattr(columns, name)[start:end] for name in names})
+    found = {column.name: getattr(columns, column.name) for column in fields(columns)}
+    rows = {name: column for name, column in found.items() if not isinstance(column, dict)}
+    return replace(columns, **{name: column[start:end] for name, column in rows.items()})

@@ -19,7 +19,7 @@ from geoengine.core.deadlines import next_due_ms
 from geoengine.core.engine import Batch, Outcome, event_send, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.events import PREFIX
-from geoengine.core.ranging import Sighting
+from geoengine.core.ranging import Sighting, loudness_dbm
 from geoengine.core.record import Decision, Event, Json, Record, Send
 from geoengine.core.scan import Scan, scan
 from geoengine.state.base import Change, Commit, State
@@ -212,7 +212,7 @@ def _sighting(batch: Batch, row: int, device_id: str, zone_ix: int) -> Sighting:
     return Sighting(
         device_id=device_id,
         zone_ix=zone_ix,
-        rssi_dbm=float(sightings.rssi_dbm[row]),
+        rssi_dbm=loudness_dbm(float(sightings.rssi_dbm[row]), float(sightings.tx_power_dbm[row])),
         seen_ms=int(sightings.seen_ms[row]),
         recv_ms=int(sightings.recv_ms[row]),
         post_ix=int(sightings.post_ix[row]),

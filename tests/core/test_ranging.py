@@ -1,7 +1,16 @@
 """Beacons, as transcripts of (seconds, minor, strength)."""
 
+import random
+
+import pytest
+
+from geoengine.core.book import Book
+from geoengine.core.deadlines import fall_due, next_deadline
 from geoengine.core.model import Gateway
-from geoengine.core.record import Record
+from geoengine.core.policy import Policy
+from geoengine.core.ranging import Sighting, loudness_dbm, observe_sighting
+from geoengine.core.record import Record, Transition
+from geoengine.core.visits import When
 from geoengine.state.base import Commit
 from geoengine.state.loop import withdraw
 from tests.core.world import NOON_MS, UUID, Walk, World, a_store
@@ -136,3 +145,76 @@ async def test_beacons_of_two_stores_are_two_places():
     await ann.hear((0, 1, -60), (1, 1, -60), (2, 1, -60))
     await ann.hear((10, 2, -50), (11, 2, -50), (12, 2, -50))
     assert places(ann)[-1] == ("beacon.entered", "other/entrance")
+
+
+def fluctuating(seed: int, mean_dbm: float, seconds: int, *, sd_db: float = 6.5) -> list[float]:
+    """Strengths a second, as restless as real beacons': see benchmarks/results/ranging.md."""
+    rng = random.Random(seed)
+    return [mean_dbm + rng.gauss(0, sd_db) for _ in range(seconds)]
+
+
+def entered(book: Book, *heard_dbm: list[float]) -> list[str]:
+    """The places somebody enters who hears each of them at these strengths, a second apart."""
+    record, told = Record("ann"), list[Transition]()
+    for second, strengths in enumerate(zip(*heard_dbm, strict=True)):
+        at_ms = NOON_MS + second * 1_000
+        while (due := next_deadline(record, book)) is not None and due[0] < at_ms:
+            fallen = fall_due(record, due, book, When(due[0], due[0]))
+            told += [fallen] if fallen is not None else []
+        for place, dbm in enumerate(strengths, len(book.stores)):
+            told += observe_sighting(record, Sighting("ann", place, dbm, at_ms, at_ms), book)
+    return [one.zone_id for one in told if one.kind == "enter" and one.is_beacon]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_hour_half_way_between_two_places_is_one_entry(seed: int) -> None:
+    a, b = fluctuating(seed, -75, 3_600), fluctuating(99 + seed, -75, 3_600)
+    assert len(entered(World(places=PLACES).book(), a, b)) == 1
+
+
+@pytest.mark.parametrize("off_db", [2.0, 0.0, -1.5, -3.0, -4.5, -6.0, -7.5, -9.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_hour_at_the_edge_of_what_counts_as_near_is_at_most_one_entry(
+    off_db: float, seed: int
+) -> None:
+    world = World(places=PLACES[:1], policy=Policy(beacon_near_dbm=-75.0))
+    assert len(entered(world.book(), fluctuating(seed, -75 + off_db, 3_600))) <= 1
+
+
+async def test_who_walks_over_to_another_place_is_there_within_forty_seconds() -> None:
+    for seed in range(5):
+        ann = walk()
+        near, far = fluctuating(seed, -62, 120), fluctuating(50 + seed, -80, 120)
+        for second in range(120):
+            here, there = (1, 2) if second < 60 else (2, 1)
+            await ann.hear((second, here, near[second]), (second, there, far[second]))
+        assert [place for _, place in places(ann)] == ["shop/entrance"] * 2 + ["shop/shoes"]
+        ((_, left_s),) = ann.told("beacon.exited")
+        assert 60 < left_s <= 100
+
+
+async def test_a_box_that_reports_every_ten_seconds_lets_in_with_its_third_report() -> None:
+    ann = walk()
+    await ann.hear((0, 1, -60), (10, 1, -60))
+    assert places(ann) == []
+    await ann.hear((20, 1, -60))
+    assert places(ann) == [("beacon.entered", "shop/entrance")]
+    await ann.hear(*((s, 1, -60) for s in range(30, 120, 10)))
+    assert len(places(ann)) == 1
+
+
+@pytest.mark.parametrize(
+    ("rssi_dbm", "tx_power_dbm", "loudness"),
+    [
+        (-70.0, -59.0, -70.0),
+        (-70.0, -75.0, -54.0),
+        (-70.0, float("nan"), -70.0),
+        (-70.0, 0.0, -70.0),
+        (-70.0, 36.0, -70.0),
+        (-70.0, -127.0, -70.0),
+    ],
+)
+def test_strengths_are_compared_at_one_power_and_an_absurd_power_is_none(
+    rssi_dbm: float, tx_power_dbm: float, loudness: float
+) -> None:
+    assert loudness_dbm(rssi_dbm, tx_power_dbm) == loudness

@@ -155,7 +155,7 @@ async def test_a_record_with_nothing_left_is_dropped_after_its_version_was_compa
         assert await state.due(10) == []
         assert await everybody(state) == []
     await write(state, Record("ann"))
-    assert (await one(state, "ann")).version == 1
+    assert (await one(state, "ann")).version > 0
 
 
 async def test_a_record_that_merged_into_another_is_dropped_at_the_version_that_did(
