@@ -5,9 +5,9 @@
 The service is a process of its own with the embedded state on disk; a gateway posts to it from
 another, on one connection, paced by the clock. Of its adverts five in a hundred are tags bound to
 people; all others are strangers: phones, laptops and thermometers, or in the dearer rows iBeacons
-of somebody else, which only a look at who is bound to what tells apart. What counts is the processor
-time of the service, all its threads, above what it takes when nothing is posted. Beside it stands a
-floor: as many requests a second that only ask how it is. Results go to
+of somebody else, which only a look at who is bound to what tells apart. What counts is the
+processor time of the service, all its threads, above what it takes when nothing is posted. Beside
+it stands a floor: as many requests a second that only ask how it is. Results go to
 benchmarks/results/gateway_service.md.
 """
 
