@@ -80,7 +80,8 @@ async def enter(
     or `StateError` when nothing was committed and the message should come again.
     """
     if not decoded.reports:  # a gateway among strangers
-        context.metrics.native.add((client, "dropped"), len(decoded.drops))
+        if decoded.drops:
+            context.metrics.native.add((client, "dropped"), len(decoded.drops))
         return
     told = _told(decoded, origin.device_id) if ears is None else _heard(decoded, ears)
     told.counts["dropped"] += len(decoded.drops)
