@@ -28,6 +28,7 @@ def greeting(settings: Settings, reading: Reading, keys: Keys, levers: Mapping[s
         f"  zones     {url}/v1/zones",
         f"  metrics   {url}/metrics",
         *([f"  ingest    http://{host}:{settings.ingest_port}"] if settings.ingest_port else []),
+        *([f"  osmand    http://{host}:{settings.osmand_port}"] if settings.osmand_port else []),
         f"  contract  {url}/openapi.json",
         "",
     ]

@@ -23,7 +23,12 @@ def held(settings: Settings) -> Iterator[Settings]:
         ingest_port = settings.ingest_port
         if ingest_port is not None:
             ingest_port = _hold(sockets, settings.host, ingest_port)
-        yield msgspec.structs.replace(settings, port=port, ingest_port=ingest_port)
+        osmand_port = settings.osmand_port
+        if osmand_port is not None:
+            osmand_port = _hold(sockets, settings.host, osmand_port)
+        yield msgspec.structs.replace(
+            settings, port=port, ingest_port=ingest_port, osmand_port=osmand_port
+        )
 
 
 def _hold(sockets: ExitStack, host: str, port: int) -> int:

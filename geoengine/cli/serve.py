@@ -43,6 +43,9 @@ from geoengine.state.collector import rare_collection
     "--ingest-port", type=int, metavar="N", help="A second, leaner door for pings and sightings."
 )
 @click.option(
+    "--osmand-port", type=int, metavar="N", help="A door for Traccar Client, which expects 5055."
+)
+@click.option(
     "--workers", metavar="N", help="Processes on one port; auto is one a core.  [default: 1]"
 )
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
@@ -158,7 +161,12 @@ async def _serve(
     await service.start()
     loop.add_signal_handler(signal.SIGHUP, service.reloader.ask)
     if berth is None:
-        found = replace(settings, port=service.port, ingest_port=service.ingest_port or None)
+        found = replace(
+            settings,
+            port=service.port,
+            ingest_port=service.ingest_port or None,
+            osmand_port=service.osmand_port or None,
+        )
         _announce(_facts(found, reading, keys), greeting(found, reading, keys, service.levers))
     else:
         os.write(berth.ready_fd, b"!")
@@ -174,6 +182,7 @@ def _facts(settings: Settings, reading: Reading, keys: Keys) -> dict[str, Any]:
         "host": settings.host,
         "port": settings.port,
         "ingest_port": settings.ingest_port,
+        "osmand_port": settings.osmand_port,
         "workers": settings.workers,
         "book_version": book.version,
         "stores": len(book.stores),

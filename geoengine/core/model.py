@@ -159,12 +159,52 @@ class Import(Spec, frozen=True, kw_only=True):
     defaults: dict[str, Any] = {}  # keys that hold for every row unless the row says otherwise
 
 
+GatewayKind = Literal[
+    "minew",
+    "ingics",
+    "theengs",
+    "espresense",
+    "ruuvi",
+    "moko",
+    "meraki",
+    "room_assistant",
+    "april_brother",
+    "blukii",
+    "cassia",
+]
+WHOLE_STORE = "store"  # the place of a gateway that is told none; no beacon need hang there
+
+
+class SecretFrom(Spec, frozen=True, kw_only=True):
+    """A secret that stands elsewhere: in a variable of the service's environment."""
+
+    env: Annotated[
+        str,
+        Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", description="The variable's name."),
+    ]
+
+
 class Gateway(Spec, frozen=True, kw_only=True):
     """A box in a store that hears people's tags and phones."""
 
     id: Id
     store: Id
-    place: Id
+    place: Id = WHOLE_STORE
+    kind: GatewayKind | None = None  # whose words it speaks; none: ours, `POST /v1/sightings`
+    secret: (
+        Annotated[str, Meta(min_length=1, max_length=256, description="The last part of its URL.")]
+        | SecretFrom
+        | None
+    ) = None
+    validator: (
+        Annotated[
+            str, Meta(max_length=256, description="What a Meraki dashboard wants to be answered.")
+        ]
+        | None
+    ) = None
+    topic: (
+        Annotated[str, Meta(max_length=512, description="Where it publishes, over MQTT.")] | None
+    ) = None
 
 
 class Target(Spec, frozen=True, kw_only=True):

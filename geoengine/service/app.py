@@ -17,6 +17,7 @@ from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
+from geoengine.service.routes.native import GATEWAYS, add_native, add_osmand, take_heard
 from geoengine.service.routes.table import Route
 from geoengine.service.settings import Settings
 
@@ -35,6 +36,15 @@ def make_app(context: Context) -> web.Application:
     app.on_response_prepare.append(_sign)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
+    add_native(app, context)
+    return app
+
+
+def make_osmand_app(context: Context) -> web.Application:
+    """The application behind the port that Traccar Client expects."""
+    app = web.Application(middlewares=[_problems(context)])
+    app.on_response_prepare.append(_sign)
+    add_osmand(app, context)
     return app
 
 
@@ -56,7 +66,7 @@ def _http(route: Route, context: Context) -> HttpHandler:
 
 
 def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandler:
-    """Pings and sightings ahead of the router; everything else goes ``otherwise``.
+    """Pings, sightings and gateways ahead of the router; everything else goes ``otherwise``.
 
     What it does for them is what the application does, without looking for a route, and with an
     answer that leaves in one piece.
@@ -66,8 +76,12 @@ def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandle
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
         door = doors.get(request.raw_path)
         is_plain = request.version == HttpVersion11 and "Expect" not in request.headers
-        if door is None or request.method != "POST" or not is_plain:
+        if request.method != "POST" or not is_plain:
             return await otherwise(request)
+        if door is None:
+            if not request.raw_path.startswith(GATEWAYS):
+                return await otherwise(request)
+            return await _gateway(context, request, stationery)
         take, who = door
         try:
             caller = _caller(request, context, who)
@@ -84,6 +98,19 @@ def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandle
         return Written(stationery.ok(told, not request.keep_alive), request)
 
     return handle
+
+
+async def _gateway(
+    context: Context, request: web.BaseRequest, stationery: Stationery
+) -> web.StreamResponse:
+    """What a gateway heard: many say one advertisement a request."""
+    try:
+        answer = await take_heard(context, request)
+    except ConnectionError:
+        raise
+    except Exception as error:
+        return _refused(context, error, GATEWAYS)
+    return Written(stationery.ok(answer.body, not request.keep_alive), request)
 
 
 async def _rest(request: web.BaseRequest, response: web.Response) -> None:

@@ -59,10 +59,14 @@ class Keys:
         scheme, _, key = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not key.strip():
             raise Problem("unauthorized", "Authorization: Bearer KEY", _CHALLENGE)
-        caller = self._known.get(self._digest(key.strip()))
+        caller = self.known(key.strip())
         if caller is None:
             raise Problem("unauthorized", "This key is not known.", _CHALLENGE)
         return caller
+
+    def known(self, key: str) -> Caller | None:
+        """Whose key this is, however it was shown; None for nobody we know."""
+        return self._known.get(self._digest(key))
 
     def _digest(self, key: str) -> bytes:
         text = key.encode("utf-8", "surrogateescape")

@@ -12,10 +12,13 @@ from msgspec import Struct
 from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
+from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
+from geoengine.service.native.advising import Advisor
+from geoengine.service.native.credentials import Credentials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.worker import Worker
@@ -55,6 +58,8 @@ class Context:
     is_stopping: bool = False
     siblings: Siblings | None = None  # where this process is one of several workers
     connection_count: Callable[[], int] = lambda: 0
+    credentials: Credentials = field(default_factory=lambda: Credentials(Keys(()), Devices(), {}))
+    advisor: Advisor = field(default_factory=Advisor)
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
 
     @property

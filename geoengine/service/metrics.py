@@ -71,6 +71,9 @@ class Metrics:
         self.problems = self._counts("problems", "Requests refused", "kind")
         self.reloads = self._counts("reload", "Catalogues read while running", "result")
         self.failures = self._counts("failures", "Our faults", "where")
+        self.native = self._counts(
+            "native", "What clients and gateways of others said", "client", "outcome"
+        )
         self.batch_size = self._histogram("batch_pings", "Pings in one batch", _SIZES)
         self.commit_seconds = self._histogram(
             "commit_seconds", "From taking a batch to its being durable", _SECONDS

@@ -27,9 +27,10 @@ from geoengine.core.events import PREFIX
 from geoengine.core.record import Event, Record, Send
 from geoengine.levers.base import Lever
 from geoengine.service import clock
-from geoengine.service.app import in_front, make_app
+from geoengine.service.app import in_front, make_app, make_osmand_app
 from geoengine.service.auth import Keys
 from geoengine.service.context import Context
+from geoengine.service.devices import devices_from
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
 from geoengine.service.heritage import inherit, leave
 from geoengine.service.http.hall import Hall
@@ -39,6 +40,7 @@ from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
+from geoengine.service.native.credentials import Credentials
 from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
@@ -65,9 +67,11 @@ class Service:
     runner: web.AppRunner
     levers: dict[str, Lever]
     environ: Mapping[str, str]
+    osmand_runner: web.AppRunner | None = None  # of Traccar Client's own door, where there is one
     hall: Hall | None = None  # of the lean ingest listener, where there is one
     port: int = 0  # where it listens, once started
     ingest_port: int = 0  # where the lean listener does, if there is one
+    osmand_port: int = 0  # where Traccar Client's own door is, if there is one
     retiring: set[asyncio.Task[None]] = field(default_factory=set)  # closing replaced levers
 
     async def start(self) -> None:
@@ -138,12 +142,12 @@ class Service:
         for post in intake.take(intake.ping_count):
             post.refuse(Problem("stopping"))
 
-    async def _listen(self) -> int:
+    def _listener(self, runner: web.AppRunner, port: int) -> Listener:
         settings = self.context.settings
-        listener = Listener(
-            self.runner,
+        return Listener(
+            runner,
             settings.host,
-            settings.port,
+            port,
             max_connections=settings.max_connections,
             reuse_port=settings.workers > 1,
             keepalive_timeout=settings.keepalive_s,
@@ -151,6 +155,10 @@ class Service:
             auto_decompress=False,
             access_log=None,  # paths and queries hold people and positions
         )
+
+    async def _listen(self) -> int:
+        settings = self.context.settings
+        listener = self._listener(self.runner, settings.port)
         if (server := self.runner.server) is not None:
             server.request_handler = in_front(self.context, INGEST, server.request_handler)
         await listener.start()
@@ -160,13 +168,26 @@ class Service:
             self.ingest_port = await hall.open(
                 Connection, settings.host, settings.ingest_port, reuse_port=settings.workers > 1
             )
+        if self.osmand_runner is not None:
+            await self._listen_for_osmand(self.osmand_runner)
         if self.context.siblings is not None:
             await self.context.siblings.open()
         return listener.port
 
+    async def _listen_for_osmand(self, runner: web.AppRunner) -> None:
+        """Open Traccar Client's own door; who comes in by it counts with the others."""
+        await runner.setup()
+        listener = self._listener(runner, self.context.settings.osmand_port or 0)
+        await listener.start()
+        self.osmand_port = listener.port
+        others = self.context.connection_count
+        self.context.connection_count = lambda: others() + listener.connection_count()
+
     async def _close_doors(self) -> None:
         """Let nobody in any more, and answer who waits."""
         waiting = [self.runner.cleanup()]
+        if self.osmand_runner is not None:
+            waiting.append(self.osmand_runner.cleanup())
         if self.hall is not None:
             waiting.append(self.hall.close(self.context.settings.stop_s))
         await asyncio.gather(*waiting)
@@ -278,7 +299,11 @@ def warn_unsent(book: Book, levers: Mapping[str, Lever]) -> None:
 def assemble(
     settings: Settings, keys: Keys, book: Book, state: State, environ: Mapping[str, str]
 ) -> Service:
-    """Put the parts together. Raises `ValueError` when the webhook cannot be used as configured."""
+    """Put the parts together.
+
+    Raises `ValueError` when the webhook cannot be used as configured, `SettingsError` when the
+    secret of devices can be guessed.
+    """
     metrics = Metrics()
     intake = Intake(settings.queue_pings, settings.queue_bytes)
     worker = Worker(state, intake, book, settings, metrics, clock.now_ms)
@@ -294,11 +319,16 @@ def assemble(
     )
     worker.on_commit = lambda outcome: dispatcher.wake() if outcome.sends else None
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, clock.now_ms)
+    context.credentials = Credentials(keys, devices_from(environ), environ)
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))
     runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)
     reloader = Reloader(Path(settings.config), context)
     service = Service(context, dispatcher, reloader, runner, levers, environ)
+    if settings.osmand_port is not None:
+        service.osmand_runner = web.AppRunner(
+            make_osmand_app(context), shutdown_timeout=settings.stop_s
+        )
     reloader.on_book = service.adopt
     warn_unsent(book, levers)
     return service

@@ -41,6 +41,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: Port = 8080
     ingest_port: Port | None = None  # of the lean ingest listener; None: there is none
+    osmand_port: Port | None = None  # of Traccar Client's own door; None: there is none
     workers: Workers = 1  # processes on one port; more than one need a state that can be shared
     log_level: str = "info"
 

@@ -248,3 +248,30 @@ def test_a_bad_import_row_leaves_the_version_as_if_it_were_not_there(tmp_path: P
 def test_a_loaded_store_can_be_packed_again(tmp_path: Path):
     (store,) = reading(tmp_path, STORES).book.stores
     assert msgspec.json.decode(msgspec.json.encode(store))["time_zone"] == "Europe/Paris"
+
+
+def test_a_gateway_that_is_told_no_place_hears_the_whole_store(tmp_path: Path):
+    row = "gateways:\n  - {id: g, store: rivoli, kind: minew, secret: {env: ITS_SECRET}}\n"
+    book = reading(tmp_path, campaign("zones: {place: store}") + row).book
+    assert book.zones.ids == ["rivoli", "rivoli/entrance", "rivoli/store"]
+    assert book.zones.kind[2] == PLACE
+    assert book.place_of_gateway("g") == 2
+    assert set(book.beacons.values()) == {1}
+
+
+def test_a_store_without_beacons_may_have_a_gateway(tmp_path: Path):
+    bare = "stores:\n  - {id: corner, name: Corner, location: {lat: 48.9, lon: 2.3}}\n"
+    book = reading(tmp_path, bare + "gateways:\n  - {id: g, store: corner}\n").book
+    assert book.zones.ids == ["corner", "corner/store"]
+    assert book.place_of_gateway("g") == 1
+
+
+def test_a_secret_that_everybody_who_edits_can_read_is_warned_of(tmp_path: Path):
+    row = "gateways:\n  - {id: g, store: rivoli, kind: minew, secret: %s}\n"
+    (told,) = reading(tmp_path, STORES + row % "short").warnings
+    assert (told.line, "short enough to be guessed" in told.what) == (9, True)
+    assert "{env: NAME}" in told.what
+    (told,) = reading(tmp_path, STORES + row % "long-enough-to-be-safe").warnings
+    assert "guessed" not in told.what
+    assert "long-enough" not in told.what
+    assert reading(tmp_path, STORES + row % "{env: ITS_SECRET}").warnings == ()

@@ -148,6 +148,21 @@ FAULTS = {
         "no beacon place `cellar`",
         "entrance",
     ),
+    "a gateway's secret without a kind": (
+        STORES + "gateways:\n  - {id: g, store: rivoli, secret: {env: ITS_SECRET}}\n",
+        "9:36",
+        "expected `kind`",
+    ),
+    "a gateway of a kind that nobody makes": (
+        STORES + "gateways:\n  - {id: g, store: rivoli, kind: mineww}\n",
+        "9:34",
+        "expected one of minew",
+    ),
+    "a gateway's secret from nowhere": (
+        STORES + "gateways:\n  - {id: g, store: rivoli, kind: minew, secret: {evn: X}}\n",
+        "9:50",
+        "`evn` is not a key",
+    ),
     "a gateway's id twice": (
         STORES + "gateways:\n" + "  - {id: g, store: rivoli, place: entrance}\n" * 2,
         "10:10",

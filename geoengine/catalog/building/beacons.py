@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from geoengine.catalog.building.policies import Policies
 from geoengine.catalog.building.stores import Shops
 from geoengine.catalog.building.zone_rows import BeaconKey, Rows
 from geoengine.catalog.reading.report import Items
 from geoengine.core.book import MODES
-from geoengine.core.model import Beacon, Store
+from geoengine.core.model import WHOLE_STORE, Beacon, Store
 from geoengine.core.zones import PLACE
 
 
 def add_places(
-    rows: Rows, items: Items[Store], shops: Shops, policies: Policies
+    rows: Rows, items: Items[Store], shops: Shops, policies: Policies, heard_whole: Set[str]
 ) -> tuple[dict[BeaconKey, int], dict[int, list[BeaconKey]]]:
-    """One zone for each place in a store where beacons hang; where each beacon leads to."""
+    """One zone for each place in a store where beacons hang; where each beacon leads to.
+
+    A store that a gateway hears as a whole (``heard_whole``) has a place for that, where beacons
+    may hang or not.
+    """
     zone_ix_of: dict[BeaconKey, int] = {}
     keys_of: dict[int, list[BeaconKey]] = {}
     seen: dict[BeaconKey, str] = {}
     for store_ix, store in enumerate(shops.stores):
-        if not store.beacons:
+        if not store.beacons and store.id not in heard_whole:
             continue
         _check_beacons(items, shops.item_ix[store_ix], store, seen)
         policy_ix, mode = policies.ix(store.presence), MODES.index(shops.extents[store_ix].mode)
         by_place: dict[str, list[BeaconKey]] = {}
         for beacon in store.beacons:
             by_place.setdefault(beacon.place, []).append(key_of(beacon))
+        if store.id in heard_whole:
+            by_place.setdefault(WHOLE_STORE, [])
         for place, keys in by_place.items():
             at = (store.location.lon, store.location.lat)
             zone_id, why = f"{store.id}/{place}", f"{len(keys)} beacon(s) at {place}"

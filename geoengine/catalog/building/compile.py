@@ -13,16 +13,14 @@ from urllib.parse import urlsplit
 import msgspec
 
 import geoengine.catalog.hours as hours
-from geoengine.catalog.building import beacons, policies, targets, zone_rows, zones
+from geoengine.catalog.building import beacons, gateways, policies, targets, zone_rows, zones
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.imports import Progress
-from geoengine.catalog.reading.report import suggestion
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault
-from geoengine.core.model import Gateway
 from geoengine.core.zones import Zones
 
 SCHEMES = ("http", "https")
@@ -76,11 +74,12 @@ def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
-    zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use)
-    names = targets.names_of(found.stores, found.zones)
+    heard_whole = gateways.heard_whole(found.gateways)
+    zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use, heard_whole)
+    names = targets.names_of(found.stores, found.zones, heard_whole)
     planned = plans(found.campaigns, found.engine, names, rows, shops)
     campaigns = tuple(plan for plan, _count in planned)
-    gateways = _gateways(found)
+    boxes = gateways.by_id(found.gateways, found.stores)
     columns = zone_rows.columns(rows, keys_of)
     book = Book(
         version=_version(found, shops, columns, campaigns),
@@ -94,31 +93,9 @@ def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
             duration_ms(found.engine.visit_group),
         ),
         beacons=zone_ix_of,
-        gateways=gateways,
+        gateways=boxes,
     )
     return book, {plan.id: count for plan, count in planned}
-
-
-def _gateways(found: Gathered) -> dict[str, Gateway]:
-    """The gateways by id; each must stand in a place of a store that exists."""
-    places = {
-        store.id: sorted({beacon.place for beacon in store.beacons})
-        for store in found.stores.values
-    }
-    known: dict[str, Gateway] = {}
-    for ix, gateway in found.gateways:
-        if gateway.id in known:
-            found.gateways.wrong(ix, f"gateway id `{gateway.id}` is taken", "id")
-        elif gateway.store not in places:
-            guess = suggestion(gateway.store, places) or ": expected the id of a store"
-            found.gateways.wrong(ix, f"store `{gateway.store}` does not exist{guess}", "store")
-        elif gateway.place not in places[gateway.store]:
-            inside = places[gateway.store]
-            guess = suggestion(gateway.place, inside) or f": it has {', '.join(inside) or 'none'}"
-            what = f"`{gateway.store}` has no beacon place `{gateway.place}`{guess}"
-            found.gateways.wrong(ix, what, "place")
-        known.setdefault(gateway.id, gateway)
-    return known
 
 
 def _check_engine(found: Gathered) -> None:

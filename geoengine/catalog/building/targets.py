@@ -6,13 +6,13 @@ campaign over a million of them is checked as fast as one over ten.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 
 from geoengine.catalog.building.stores import Shops
 from geoengine.catalog.building.zone_rows import Rows
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.core.model import Campaign, Store, Target, Zone
+from geoengine.core.model import WHOLE_STORE, Campaign, Store, Target, Zone
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Names:
     places: set[str]
 
 
-def names_of(stores: Items[Store], zones: Items[Zone]) -> Names:
+def names_of(stores: Items[Store], zones: Items[Zone], heard_whole: Set[str]) -> Names:
     """All names written, also of stores and zones that have a fault of their own."""
     found = Names(set(), set(), set(), set())
     for store in stores.values:
@@ -34,6 +34,9 @@ def names_of(stores: Items[Store], zones: Items[Zone]) -> Names:
         for beacon in store.beacons:
             found.places.add(beacon.place)
             found.zones.add(f"{store.id}/{beacon.place}")
+        if store.id in heard_whole:
+            found.places.add(WHOLE_STORE)
+            found.zones.add(f"{store.id}/{WHOLE_STORE}")
     for zone in zones.values:
         found.zones.add(zone.id)
         found.tags.update(zone.tags)

@@ -27,10 +27,17 @@ KINDS: dict[str, tuple[int, str]] = {
     "internal": (500, "Our fault; nothing was committed"),
     "state_unavailable": (503, "The state cannot be written; nothing was committed"),
     "too_many_connections": (503, "Too many connections"),
+    "again": (503, "Not now: send the same again"),
     "stopping": (503, "The service is stopping"),
 }
 
-RETRY_AFTER_S = {"queue_full": 1, "state_unavailable": 2, "too_many_connections": 5, "stopping": 5}
+RETRY_AFTER_S = {
+    "queue_full": 1,
+    "state_unavailable": 2,
+    "again": 1,
+    "too_many_connections": 5,
+    "stopping": 5,
+}
 KIND_OF_STATUS = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 

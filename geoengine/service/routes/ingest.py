@@ -42,11 +42,12 @@ async def post_sightings(context: Context, call: Call) -> Answer:
 async def settled(take: Take, context: Context, caller: Caller, body: bytes) -> bytes:
     """What the sender of a body is told, once it is durable."""
     told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    take(context, caller, body, partial(_settle, told))
+    take(context, caller, body, partial(settle, told))
     return await told
 
 
-def _settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
+def settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
+    """Tell who waits in a future what became of his rows."""
     if future.done():
         return  # the sender has hung up
     if isinstance(told, bytes):
