@@ -47,6 +47,16 @@ class Names:
 _ANY = Names()
 
 
+def touch_key(kind: str, code: str) -> tuple[str, int, int]:
+    """The key of a code that is tapped, scanned or heard, among those of beacons; no uuid has its
+    length.
+
+    >>> touch_key("qr", "till 7")[1:]
+    (0, 0)
+    """
+    return digest("touch", kind, code), 0, 0
+
+
 def share_of(*parts: object) -> float:
     """A number from 0 up to 1, evenly spread over different parts; decides hold-outs."""
     return int(digest(*parts)[:13], 16) / 16**13

@@ -95,16 +95,29 @@ class PresenceSpec(Spec, frozen=True, kw_only=True):
     beacon_silence_s: Seconds | UnsetType = UNSET
 
 
+TouchKind = Literal["nfc", "qr", "ultrasound"]
+TOUCH_KINDS: tuple[TouchKind, ...] = ("nfc", "qr", "ultrasound")
+
+
 class Beacon(Spec, frozen=True, kw_only=True):
-    """One iBeacon and the place in the store where it hangs."""
+    """What tells that somebody is at a place in the store: an iBeacon that hangs there, or a code
+    that a phone can only have from there, by a tap, a scan or a sound.
+    """
 
     id: Id
-    uuid: Annotated[
-        str,
-        Meta(pattern=r"^[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}$"),
-    ]
-    major: Annotated[int, Meta(ge=0, le=65_535)]
-    minor: Annotated[int, Meta(ge=0, le=65_535)]
+    kind: Literal["ibeacon"] | TouchKind = "ibeacon"
+    uuid: (
+        Annotated[str, Meta(pattern=r"^[0-9A-Fa-f]{8}-?([0-9A-Fa-f]{4}-?){3}[0-9A-Fa-f]{12}$")]
+        | None
+    ) = None  # of an iBeacon, as major and minor
+    major: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    minor: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    code: (
+        Annotated[
+            str, Meta(min_length=1, max_length=512, description="What a tap, scan or sound says.")
+        ]
+        | None
+    ) = None
     place: Id  # beacons of one store with the same place make one zone, STORE/PLACE
 
 

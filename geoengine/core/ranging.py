@@ -21,6 +21,7 @@ from geoengine.core.visits import Fix, When, enter, leave
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
 SAMPLES_MAX = 64
 NOT_HEARD_DBM = -200.0
+TOUCH_DBM = 0.0  # no radio is that loud: a tap, a scan, a sound of the room; one of them is proof
 LEAVING_MARGINS = 3.0  # so many margins fainter than what lets in, and one is no longer near
 # A challenger's lead over the place somebody is in grows by as many decibels a second as it is
 # louder by beyond the margin, and shrinks by as many as it is not. It takes over with a lead of so
@@ -61,14 +62,17 @@ def observe_sighting(record: Record, sighting: Sighting, book: Book) -> list[Tra
             _keep_store_alive(record, sighting, book)
         return []
     rivals = _rivals(record, book)
-    if rivals:
+    is_touch = sighting.rssi_dbm >= TOUCH_DBM
+    if rivals and not is_touch:
         rival_dbm = max(_rival_dbm(record, rival_ix, sighting, book) for rival_ix in rivals)
         since_s = min((sighting.seen_ms - before_ms) / SECOND_MS, policy.beacon_smooth_s)
         ahead_db = min(strength_dbm - rival_dbm, AHEAD_MAX_DB) - policy.beacon_margin_db
         heard.lead_dbs = max(0.0, heard.lead_dbs + ahead_db * since_s)
         if ahead_db < 0 or heard.lead_dbs < _lead_needed_dbs(record, rivals, heard, book):
             return []
-    if not _is_near(heard, sighting, policy) or not _is_confirmed(heard, sighting, policy):
+    if not is_touch and not (
+        _is_near(heard, sighting, policy) and _is_confirmed(heard, sighting, policy)
+    ):
         return []
     left = [_leave_place(record, rival_ix, sighting, book) for rival_ix in rivals]
     for other in record.heard.values():

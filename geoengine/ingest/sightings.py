@@ -13,6 +13,9 @@ import numpy as np
 from msgspec import Struct
 
 from geoengine.core.columns import Longs, Sightings
+from geoengine.core.ids import touch_key
+from geoengine.core.model import TOUCH_KINDS
+from geoengine.core.ranging import TOUCH_DBM
 from geoengine.ingest.names import is_name
 from geoengine.ingest.pings import time_reason
 from geoengine.ingest.times import MISSING_MS, times_ms
@@ -20,12 +23,15 @@ from geoengine.ingest.wire import Malformed, Reject, Rows, Wire
 
 _UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _MAX_U16: Final = 65_535
+_CODE_MAX: Final = 512  # characters
 # A radio reports signal strength as a signed byte; 0 and above, and 127, are its words for none.
 _DBM_MIN: Final = -128.0
 
 
 class Sighting(Struct, gc=False):
-    """One beacon heard once; keys that are not here are ignored."""
+    """One beacon heard once, or of another ``kind`` a ``code`` that was tapped, scanned or heard;
+    keys that are not here are ignored.
+    """
 
     uuid: str | None = None
     major: int | None = None
@@ -35,6 +41,8 @@ class Sighting(Struct, gc=False):
     seen_time: int | float | str | None = None
     device_id: str | None = None
     gateway_id: str | None = None
+    kind: str | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +110,26 @@ def _columns(items: Sequence[Sighting], seen_ms: Longs, recv_ms: Longs, post_ix:
     return Sightings(
         device_ids=[item.device_id for item in items],
         gateway_ids=[item.gateway_id for item in items],
-        beacon_keys=[
-            (uuid_key(item.uuid or ""), item.major or 0, item.minor or 0) for item in items
-        ],
-        rssi_dbm=np.array([item.rssi_dbm for item in items], np.float64),
+        beacon_keys=[key_of(item) for item in items],
+        rssi_dbm=np.array(
+            [TOUCH_DBM if _is_touch(item) else item.rssi_dbm for item in items], np.float64
+        ),
         tx_power_dbm=np.where(is_sound, tx_power_dbm, np.nan),
         seen_ms=seen_ms,
         recv_ms=recv_ms,
         post_ix=np.full(len(items), post_ix),
     )
+
+
+def key_of(item: Sighting) -> tuple[str, int, int]:
+    """What a beacon is known by in the Book."""
+    if _is_touch(item):
+        return touch_key(item.kind or "", item.code or "")
+    return uuid_key(item.uuid or ""), item.major or 0, item.minor or 0
+
+
+def _is_touch(item: Sighting) -> bool:
+    return item.kind in TOUCH_KINDS
 
 
 @lru_cache(maxsize=4_096)
@@ -127,7 +146,29 @@ def uuid_key(text: str) -> str:
 def _reason(item: Sighting, seen_ms: int, recv_ms: int) -> str:
     """The first thing wrong with a sighting; "" if nothing is."""
     heard_by = item.gateway_id if item.device_id is None else item.device_id
+    said = _touch_reasons(item) if _is_touch(item) else _radio_reasons(item)
     checks = (
+        ("kind_bad", item.kind not in (None, "ibeacon", *TOUCH_KINDS)),
+        *said,
+        ("heard_by_missing", heard_by is None),
+        ("heard_by_both", item.device_id is not None and item.gateway_id is not None),
+        ("device_id_bad", item.device_id is not None and not is_name(item.device_id)),
+        ("gateway_id_bad", item.gateway_id is not None and not is_name(item.gateway_id)),
+    )
+    wrong = next((why for why, holds in checks if holds), "")
+    return wrong or time_reason("seen_time", seen_ms, recv_ms)
+
+
+def _touch_reasons(item: Sighting) -> tuple[tuple[str, bool], ...]:
+    return (
+        ("code_missing", not item.code),
+        ("code_bad", len(item.code or "") > _CODE_MAX),
+        ("device_id_missing", item.device_id is None),  # it is a phone that is held there
+    )
+
+
+def _radio_reasons(item: Sighting) -> tuple[tuple[str, bool], ...]:
+    return (
         ("uuid_missing", item.uuid is None),
         ("uuid_bad", not uuid_key(item.uuid or "")),
         ("major_missing", item.major is None),
@@ -136,10 +177,4 @@ def _reason(item: Sighting, seen_ms: int, recv_ms: int) -> str:
         ("minor_bad", not 0 <= (item.minor or 0) <= _MAX_U16),
         ("rssi_missing", item.rssi_dbm is None),
         ("rssi_bad", not _DBM_MIN <= (item.rssi_dbm or 0) < 0),
-        ("heard_by_missing", heard_by is None),
-        ("heard_by_both", item.device_id is not None and item.gateway_id is not None),
-        ("device_id_bad", item.device_id is not None and not is_name(item.device_id)),
-        ("gateway_id_bad", item.gateway_id is not None and not is_name(item.gateway_id)),
     )
-    wrong = next((why for why, holds in checks if holds), "")
-    return wrong or time_reason("seen_time", seen_ms, recv_ms)

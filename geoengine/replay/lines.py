@@ -42,7 +42,7 @@ _PINGS = Wire(TracePing)
 _SIGHTINGS = Wire(TraceSighting)
 # What only a sighting has. A ping that merely mentions it in some other key is a sighting without
 # a beacon, and is rejected as one.
-_MARK = b'"uuid"'
+_MARKS = (b'"uuid"', b'"code"')
 
 
 def read_lines(file: BinaryIO, path: Path, options: TraceOptions) -> Iterator[Block]:
@@ -94,17 +94,21 @@ def _block(
     body: bytes, line: int, path: Path, options: TraceOptions, device: str | None
 ) -> tuple[Block, int]:
     """The rows of a body that begins at a line, and how many lines it has."""
-    if _MARK not in body:
+    if not _has_sightings(body):
         rows = _PINGS.lines(body)
         block = _pings_block(rows, _numbers(body, line, rows), path, options, device)
         # Where no row was left out there was no blank line either: no need to count again.
         return block, rows.count if rows.row_ix is None else body.count(b"\n")
     lines = body.split(b"\n")
-    pings = [b"" if _MARK in text else text for text in lines]
-    sightings = [text if _MARK in text else b"" for text in lines]
+    pings = [b"" if _has_sightings(text) else text for text in lines]
+    sightings = [text if _has_sightings(text) else b"" for text in lines]
     block, _ = _block(b"\n".join(pings), line, path, options, device)
     _hear(block, b"\n".join(sightings), line, path, options)
     return block, len(lines) - 1
+
+
+def _has_sightings(text: bytes) -> bool:
+    return any(mark in text for mark in _MARKS)
 
 
 def _numbers(body: bytes, first: int, rows: Rows[TracePing] | Rows[TraceSighting]) -> Sequence[int]:

@@ -59,6 +59,16 @@ FAULTS = {
         "8:14",
         "beacon id `door` is taken",
     ),
+    "an iBeacon without a minor": (
+        store("beacons: [{id: a, uuid: f7826da6-4fa2-4e98-8024-bc5b71e0893e, major: 1, place: d}]"),
+        "11:15",
+        "ibeacon `a`: expected uuid, major and minor, and no code",
+    ),
+    "a code to be scanned that has a major": (
+        store("beacons: [{id: a, kind: qr, code: b, major: 1, place: d}]"),
+        "11:15",
+        "qr `a`: expected a code, and no uuid, major or minor",
+    ),
     "two beacons that sound the same": (
         STORES + SHOP.replace("rivoli", "opera").replace("f7826da6-4fa2", "F7826DA64FA2"),
         "13:9",

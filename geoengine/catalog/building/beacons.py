@@ -9,6 +9,7 @@ from geoengine.catalog.building.stores import Shops
 from geoengine.catalog.building.zone_rows import BeaconKey, Rows
 from geoengine.catalog.reading.report import Items
 from geoengine.core.book import MODES
+from geoengine.core.ids import touch_key
 from geoengine.core.model import WHOLE_STORE, Beacon, Store
 from geoengine.core.zones import PLACE
 
@@ -45,8 +46,10 @@ def add_places(
 
 
 def key_of(beacon: Beacon) -> BeaconKey:
-    """The beacon's identity: uuid in lower case without dashes, major, minor."""
-    return beacon.uuid.replace("-", "").lower(), beacon.major, beacon.minor
+    """What it is known by: uuid in lower case without dashes, major, minor; or its code."""
+    if beacon.kind != "ibeacon":
+        return touch_key(beacon.kind, beacon.code or "")
+    return (beacon.uuid or "").replace("-", "").lower(), beacon.major or 0, beacon.minor or 0
 
 
 def _check_beacons(items: Items[Store], ix: int, store: Store, seen: dict[BeaconKey, str]) -> None:
@@ -57,7 +60,20 @@ def _check_beacons(items: Items[Store], ix: int, store: Store, seen: dict[Beacon
             what = f"beacon id `{beacon.id}` is taken in `{store.id}`: expected another"
             items.wrong(ix, what, "beacons", row, "id")
         ids.add(beacon.id)
+        if what := _says_too_little(beacon):
+            items.wrong(ix, f"{beacon.kind} `{beacon.id}`: expected {what}", "beacons", row)
+            continue
         if key in seen:
             what = f"beacon {name} has the uuid, major and minor of {seen[key]}: expected its own"
             items.wrong(ix, what, "beacons", row)
         seen.setdefault(key, name)
+
+
+def _says_too_little(beacon: Beacon) -> str:
+    """What is missing of a beacon, or too much."""
+    radio = (beacon.uuid, beacon.major, beacon.minor)
+    if beacon.kind == "ibeacon":
+        is_whole = None not in radio and beacon.code is None
+        return "" if is_whole else "uuid, major and minor, and no code"
+    is_whole = radio == (None, None, None) and beacon.code is not None
+    return "" if is_whole else "a code, and no uuid, major or minor"

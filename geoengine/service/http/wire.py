@@ -47,13 +47,17 @@ class Ping(Struct, omit_defaults=True):
 
 
 class Sighting(Struct, omit_defaults=True):
-    """One beacon heard once: by a phone (device_id) or by a box in a store (gateway_id)."""
+    """One beacon heard once: by a phone (device_id) or by a box in a store (gateway_id). Of another
+    kind than ibeacon it is a code that a phone has tapped, scanned or heard, and nothing of radio.
+    """
 
-    uuid: Annotated[str, Meta(description="Dashes and case do not matter.")]
-    major: Annotated[int, Meta(ge=0, le=65_535)]
-    minor: Annotated[int, Meta(ge=0, le=65_535)]
-    rssi_dbm: Annotated[float, Meta(ge=-127, lt=0)]
     seen_time: Time
+    uuid: Annotated[str, Meta(description="Dashes and case do not matter.")] | None = None
+    major: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    minor: Annotated[int, Meta(ge=0, le=65_535)] | None = None
+    rssi_dbm: Annotated[float, Meta(ge=-127, lt=0)] | None = None
+    kind: Literal["ibeacon", "nfc", "qr", "ultrasound"] = "ibeacon"
+    code: Annotated[str, Meta(min_length=1, max_length=512)] | None = None
     tx_power_dbm: Annotated[float, Meta(description="At one metre.")] | None = None
     device_id: Name | None = None
     gateway_id: Name | None = None

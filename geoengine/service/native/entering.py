@@ -36,7 +36,7 @@ from geoengine.ingest.reports import (
     Stay,
     Telling,
 )
-from geoengine.ingest.sightings import heard_of, uuid_key
+from geoengine.ingest.sightings import heard_of, key_of
 from geoengine.ingest.wire import Reject, Rows
 from geoengine.service.context import Context
 from geoengine.service.intake import NO_SIGHTINGS, Post
@@ -187,13 +187,9 @@ def ping_of(zone_id: str, telling: Telling, book: Book) -> Ping | None:
     )
 
 
-def _key(report: Sighted) -> tuple[str, int, int]:
-    return uuid_key(report.uuid or ""), report.major or 0, report.minor or 0
-
-
 def _near(told: _Sorted, book: Book) -> list[Sighted]:
     """What phones heard of beacons that are registered."""
-    near = [report for report in told.heard_by_phones if _key(report) in book.beacons]
+    near = [report for report in told.heard_by_phones if key_of(report) in book.beacons]
     told.counts["sighting"] += len(near)
     told.counts["stranger"] += len(told.heard_by_phones) - len(near)
     return near
@@ -207,7 +203,7 @@ async def _carried(told: _Sorted, state: State) -> list[Sighted]:
     heard = told.heard_by_gateways
     if not heard:
         return []
-    names = [beacon_name(_key(report)) for report in heard]
+    names = [beacon_name(key_of(report)) for report in heard]
     asked = list(dict.fromkeys(names))
     owners = dict(zip(asked, await state.owners(asked), strict=True))
     carried = [report for report, name in zip(heard, names, strict=True) if owners[name] != name]
