@@ -41,6 +41,7 @@ from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.credentials import Credentials
+from geoengine.service.native.listening import Listening
 from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
@@ -103,6 +104,7 @@ class Service:
                 ("dispatcher", self.dispatcher.run()),
                 ("reloader", self.reloader.run()),
                 ("housekeeping", self._keep_house()),
+                ("listening", Listening(self.context).run()),
             )
         ]
         told = asyncio.create_task(stop.wait())
