@@ -113,14 +113,25 @@ def _body(route: Route, schema: Document) -> Document:
 
 
 def _responses(route: Route, schema_of: dict[str, Document]) -> Document:
+    if route.is_upgrade:
+        done: Document = {
+            "101": {"description": "A WebSocket: docs/streaming.md says what is said."}
+        }
+        return done | _refusals(route)
     schema = {"type": "string"} if route.gives is None else schema_of[str(route.gives)]
     media_type = route.media_type.partition(";")[0]
     told: Document = {"200": {"description": "Done.", "content": {media_type: {"schema": schema}}}}
-    for status in sorted(_problems(route)):
-        told[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    told |= _refusals(route)
     if route.gives is wire.Health:
         told["503"] = {"description": "Not now.", "content": {JSON: {"schema": schema}}}
     return told
+
+
+def _refusals(route: Route) -> Document:
+    return {
+        str(status): {"$ref": f"#/components/responses/{status}"}
+        for status in sorted(_problems(route))
+    }
 
 
 def _problems(route: Route) -> set[int]:
