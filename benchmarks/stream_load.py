@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import multiprocessing
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
-
-import uvloop
 
 WINDOW = 4  # messages under way on a connection
 PATIENCE_S = 10.0
@@ -204,27 +201,3 @@ class Load:
             await asyncio.sleep(0.005)
             if time.perf_counter() > until_s:
                 return
-
-
-def run(work: Callable[[Any], Any]) -> Iterator[Any]:
-    """Do something in a process of its own: yields what it says, in turn; see `hold` for a pair."""
-    context = multiprocessing.get_context("fork")
-    ours, theirs = context.Pipe()
-    child = context.Process(target=_child, args=(work, theirs))
-    child.start()
-    theirs.close()
-    try:
-        while True:
-            try:
-                yield ours.recv()
-            except EOFError:
-                return
-            ours.send(None)
-    finally:
-        ours.close()
-        child.join()
-
-
-def _child(work: Callable[[Any], Any], pipe: Any) -> None:
-    uvloop.run(work(pipe))
-    pipe.close()

@@ -112,7 +112,7 @@ class Listener(web.TCPSite):
         self._options = connection_options
 
     def connection_count(self) -> int:
-        """How many are open, less those that have become streams, which have a limit of their own."""
+        """How many are open; those that have become streams have a limit of their own."""
         server = self._runner.server
         return 0 if server is None else len(server.connections) - self._stream_count()
 
