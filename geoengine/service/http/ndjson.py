@@ -25,6 +25,7 @@ from geoengine.service.intake import OnAnswer, Post, settle
 CONTENT_TYPE: Final = "application/x-ndjson"
 AHEAD: Final = 4  # pieces read and not yet durable
 LINE_MAX_BYTES: Final = 64 << 10
+BOM: Final = b"\xef\xbb\xbf"  # with which some editors begin a file
 POLL_S: Final = 0.25  # how soon a stop, or room in the queue, is noticed
 
 # From whole lines to a post that is not queued yet; its rows count from a number.
@@ -131,6 +132,8 @@ class Upload:
 
     async def _queue(self, lines: bytes) -> None:
         """Have a piece served, as soon as there is room for it."""
+        if not self._row_count:
+            lines = lines.removeprefix(BOM)
         if not lines.strip():
             return
         told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()

