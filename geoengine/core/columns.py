@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -59,12 +59,21 @@ class Columns:
         return cls(**joined)
 
 
+class Told(NamedTuple):
+    """What a phone's own geofencing says with a fix: that it is in a zone by now, or out of it."""
+
+    zone_id: str
+    is_inside: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Fixes(Columns):
     """Location reports, P of them, already checked: finite, in range, times plausible.
 
     ``post_ix`` tells which post a row came in with. Within a post rows are put in order of time;
     posts keep the order in which they arrived, so cutting a stream into batches changes nothing.
+    ``told`` holds, by device and time, the few fixes with which a phone says more than where it is;
+    it may hold others' too.
     """
 
     device_ids: list[str]
@@ -76,6 +85,7 @@ class Fixes(Columns):
     recv_ms: Longs  # when we heard of it, by ours
     is_mocked: Bools
     post_ix: Longs
+    told: dict[tuple[str, int], tuple[Told, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.device_ids)

@@ -17,6 +17,7 @@ import numpy as np
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, Spot
 from geoengine.core.stays import Pair, Seen, goes_on
+from geoengine.core.told import zones_told
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Walker
 from geoengine.core.units import DEGREE_M, SEGMENT_MAX_M, sigma_m
 from geoengine.core.visits import Fix
@@ -119,10 +120,11 @@ class Handful:
         """Put the device's fixes on its person's timeline, if there is anything to look at."""
         known, fixes, first = self.known, self.fixes, seen[0].row
         has_record = bool(known.has_record[first]) and any(own.fate != SUSPECT for own in seen)
-        if not has_record and not any(own.is_news for own in seen):
+        told = [zones_told(fixes, own.row, self.book) for own in seen]
+        if not has_record and not any(own.is_news for own in seen) and not any(told):
             return
         timeline = self.timelines.setdefault(known.person_ids[first], [])
-        for row, spot, fate, before, pairs, cuts in seen:
+        for (row, spot, fate, before, pairs, cuts), zones in zip(seen, told, strict=True):
             if fate == SUSPECT:
                 continue
             timeline.append(
@@ -140,6 +142,7 @@ class Handful:
                     is_late=fate == LATE,
                     edges={ix: edge_m for ix, edge_m, is_news in pairs if has_record or is_news},
                     crossed=cuts,
+                    told=zones,
                 )
             )
 

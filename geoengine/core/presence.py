@@ -21,6 +21,9 @@ INSIDE      OUTSIDE   LEAVING     INSIDE   INSIDE     INSIDE
 LEAVING     OUTSIDE   OUTSIDE     INSIDE   INSIDE     INSIDE
 ==========  ========  ==========  =======  =========  =======
 
+What a phone's own geofencing tells with a fix is SURE_IN or SURE_OUT, unless the fix itself says
+the other at least likely: the system has watched more fixes than it has sent.
+
 ENTER is a step into INSIDE from OUTSIDE or ENTERING; EXIT is a step out of INSIDE or LEAVING.
 "Two running" means two: an EDGE between two likely fixes starts the count anew.
 
@@ -117,11 +120,11 @@ def newly_coarse(record: Record, fix: Fix, book: Book) -> list[int]:
 
 
 def _zones_of(record: Record, fix: Fix, book: Book) -> list[int]:
-    """Zones this fix may change: those it lies in, and those its device stands in."""
-    zones = [*fix.edges]
+    """Zones this fix may change: those it lies in or tells of, and those its device stands in."""
+    zones = [*fix.edges, *(zone_ix for zone_ix in fix.told if zone_ix not in fix.edges)]
     for zone_id in record.presences:
         zone_ix = book.zone_ix_of[zone_id]
-        if zone_ix not in fix.edges and not book.is_place(zone_ix):
+        if zone_ix not in zones and not book.is_place(zone_ix):
             zones.append(zone_ix)
     if len(zones) > 1:
         zones.sort()
@@ -133,7 +136,7 @@ def _judge_zone(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transitio
     presence = record.presences.get(zone_id)
     if presence is not None and presence.device_id != fix.device_id:
         if not presence.is_inside:
-            presence = None if zone_ix in fix.edges else presence
+            presence = None if zone_ix in fix.edges or zone_ix in fix.told else presence
         elif presence.device_id not in record.devices:
             presence.device_id = fix.device_id  # a beacon opened the visit: the phone takes it on
         if presence is not None and presence.device_id != fix.device_id:
@@ -169,7 +172,18 @@ def _sign(record: Record, fix: Fix, zone_ix: int, before: Stand, book: Book) -> 
     edge_m = fix.edges.get(zone_ix)
     if edge_m is None:
         edge_m = book.index.edge_m_one(zone_ix, fix.lon_deg, fix.lat_deg)
+    if zone_ix in fix.told and not _contradicts(fix, zone_ix, edge_m, book):
+        return Sign.SURE_IN if fix.told[zone_ix] else Sign.SURE_OUT
     return _weighed(fix, zone_ix, edge_m, book, is_inside=is_inside)
+
+
+def _contradicts(fix: Fix, zone_ix: int, edge_m: float, book: Book) -> bool:
+    """Whether a fix speaks against what its phone tells with it: says the other at least likely,
+    and where the phone says that it is inside, beyond the moat too.
+    """
+    if fix.told[zone_ix]:
+        return _weighed(fix, zone_ix, edge_m, book, is_inside=True) <= Sign.LIKELY_OUT
+    return _weighed(fix, zone_ix, edge_m, book, is_inside=False) >= Sign.LIKELY_IN
 
 
 def _weighed(fix: Fix, zone_ix: int, edge_m: float, book: Book, *, is_inside: bool) -> Sign:

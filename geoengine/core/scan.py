@@ -28,6 +28,7 @@ from geoengine.core.columns import (
 from geoengine.core.few import Handful
 from geoengine.core.match import match
 from geoengine.core.stays import Look, resting
+from geoengine.core.told import rows_told, zones_told
 from geoengine.core.track import ACCEPTED, LATE, SUSPECT, Track, follow
 from geoengine.core.units import DEGREE_M, SEGMENT_MAX_M
 from geoengine.core.visits import Fix
@@ -77,7 +78,7 @@ def scan(
     counts["accepted"] = len(fixes) - late - suspect
     counts["late"], counts["suspect"] = late, suspect
     seen = _Look.at(track, book, now_ms, busy, counts)
-    return Scan(seen.timelines(), track.last, seen.rests, counts)
+    return Scan(seen.timelines(book), track.last, seen.rests, counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +116,18 @@ class _Look:
         evidence = found.take(matters)
         is_wanted[evidence.fix_ix] = True
         is_wanted[crossings.segment_ix] = True
+        is_wanted[rows_told(fixes)] = True
         return cls(track, evidence, crossings, is_wanted, rests)
 
-    def timelines(self) -> dict[str, list[Fix]]:
+    def timelines(self, book: Book) -> dict[str, list[Fix]]:
         """The fixes of the wanted people, in order within each post."""
         people: dict[str, list[Fix]] = {}
         person_ids = self.track.known.person_ids
-        for row, fix in self._wanted_fixes():
+        for row, fix in self._wanted_fixes(book):
             people.setdefault(person_ids[row], []).append(fix)
         return people
 
-    def _wanted_fixes(self) -> Iterator[tuple[int, Fix]]:
+    def _wanted_fixes(self, book: Book) -> Iterator[tuple[int, Fix]]:
         """Each wanted fix with its row."""
         track, fixes = self.track, self.track.fixes
         rows = rows_where(self._spread(self.is_wanted) & (track.fate != SUSPECT))
@@ -165,6 +167,7 @@ class _Look:
                     is_late=late,
                     edges=edges.get(row, NO_EDGES),
                     crossed=cuts.get(row, ()),
+                    told=zones_told(fixes, row, book),
                 ),
             )
 

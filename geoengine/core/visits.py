@@ -36,6 +36,7 @@ class Fix(Struct, frozen=True, gc=False):
     is_late: bool = False
     edges: dict[int, float] = {}  # zone_ix -> edge_m, where inside
     crossed: tuple[tuple[int, float, float], ...] = ()  # zone_ix, fractions into and out of it
+    told: dict[int, bool] = {}  # zone_ix -> whether the phone's own geofencing says it is inside
 
     @property
     def when(self) -> When:

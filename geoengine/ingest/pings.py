@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from msgspec import Struct
 
-from geoengine.core.columns import Bools, Fixes, Floats, Longs
+from geoengine.core.columns import Bools, Fixes, Floats, Longs, Told
 from geoengine.core.units import (
     ACCURACY_MAX_M,
     ACCURACY_MISSING_M,
@@ -30,7 +30,7 @@ class Ping(Struct, gc=False):
     """One location report, as an app posts it; keys that are not here are ignored.
 
     Speed, heading and altitude are read so that their types are checked; nothing is decided on
-    them.
+    them. ``entered`` and ``left`` name a zone that the phone's own geofencing says so of.
     """
 
     device_id: str | None = None
@@ -43,6 +43,14 @@ class Ping(Struct, gc=False):
     altitude_m: float | None = None
     mocked: bool | None = None
     person_id: str | None = None
+    entered: str | None = None
+    left: str | None = None
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """What the phone's own geofencing says."""
+        entered = (Told(self.entered, True),) if self.entered else ()
+        return (*entered, Told(self.left, False)) if self.left else entered
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +151,14 @@ class _Table:
     fix_ms: Longs
     recv_ms: Longs
     is_mocked: Bools
+    told: dict[tuple[str, int], tuple[Told, ...]]
 
     @classmethod
     def of(cls, pings: Sequence[Ping], fix_ms: Longs, recv_ms: int | Longs) -> _Table:
-        # Few apps say either of the two: one look at all rows tells whether any does.
-        more = [ping for ping in pings if ping.person_id or ping.mocked]
+        # Few apps say any of these: one look at all rows tells whether one does.
+        more = [
+            ping for ping in pings if ping.person_id or ping.mocked or ping.entered or ping.left
+        ]
         return cls(
             device_ids=[ping.device_id for ping in pings],
             person_ids=[ping.person_id or None for ping in pings] if more else [None] * len(pings),
@@ -159,6 +170,7 @@ class _Table:
             is_mocked=np.array([bool(ping.mocked) for ping in pings], np.bool_)
             if more
             else np.zeros(len(pings), np.bool_),
+            told=_told(pings, fix_ms) if more else {},
         )
 
     def good(self) -> Bools:
@@ -194,7 +206,18 @@ class _Table:
             recv_ms=self.recv_ms,
             is_mocked=self.is_mocked,
             post_ix=post_ix,
+            told=self.told,
         )
+
+
+def _told(pings: Sequence[Ping], fix_ms: Longs) -> dict[tuple[str, int], tuple[Told, ...]]:
+    """What phones tell beside where they are, by device and time."""
+    told: dict[tuple[str, int], tuple[Told, ...]] = {}
+    for ping, at_ms in zip(pings, fix_ms.tolist(), strict=True):
+        if ping.told and ping.device_id:
+            key = (ping.device_id, at_ms)
+            told[key] = told.get(key, ()) + ping.told
+    return told
 
 
 def _filled(value: int | Longs, count: int) -> Longs:

@@ -75,6 +75,7 @@ class _Turn:
         self._state, self._book, self._batch = state, book, batch
         self._heard: dict[str, list[Sighting]] = {}
         self._heard_by: list[str] = []  # by sighting: the person it tells of; "" for nobody
+        self._telling: list[str] = []  # people whose phones say more than where they are
         self._is_assumed = "location" in batch.purposes(book)
 
     async def note_quiet(self, told: Outcome, on_part: OnPart) -> None:
@@ -82,6 +83,9 @@ class _Turn:
         state, batch = self._state, self._batch
         part = Outcome()
         self._heard, self._heard_by = await _heard(state, self._book, batch, part.counts)
+        if told_of := batch.fixes.told:
+            devices = dict.fromkeys(device_id for device_id, _ in told_of)
+            self._telling = await state.owners([*devices])
         if fix_count := len(batch.fixes):
             left = await state.note_quiet(
                 batch.fixes,
@@ -98,7 +102,7 @@ class _Turn:
 
     @property
     def _busy(self) -> set[str]:
-        return {*self._heard, *self._batch.due}
+        return {*self._heard, *self._batch.due, *self._telling}
 
     async def commit(self, told: Outcome, on_part: OnPart) -> tuple[Batch, list[str]]:
         """The way of the fixes that may change something, of what was heard, and of who is due.

@@ -15,7 +15,7 @@ from pyproj import Geod
 from geoengine.core import calendar
 from geoengine.core.audience import Audience
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
-from geoengine.core.columns import Fixes, Sightings
+from geoengine.core.columns import Fixes, Sightings, Told
 from geoengine.core.engine import Batch, Outcome
 from geoengine.core.model import Campaign, EngineSpec, Gateway, Location, Store
 from geoengine.core.policy import Policy
@@ -145,8 +145,12 @@ class Walk:
             self.is_open = True
         return self.state
 
-    async def post(self, *rows: tuple, device: str = "ann", lag_s: float = 0) -> list[Event]:
-        """Rows of (seconds, east_m[, accuracy_m[, north_m]]), a device's id before or not."""
+    async def post(
+        self, *rows: tuple, device: str = "ann", lag_s: float = 0, entered: str = "", left: str = ""
+    ) -> list[Event]:
+        """Rows of (seconds, east_m[, accuracy_m[, north_m]]), a device's id before or not; with all
+        of them the phone itself says that it ``entered`` a zone, or ``left`` it.
+        """
         rows = tuple(row if isinstance(row[0], str) else (device, *row) for row in rows)
         full = [(d, s, e, *rest, *(10.0, 0.0)[len(rest) :]) for d, s, e, *rest in rows]
         places = [spot(east, north) for _, _, east, _, north in full]
@@ -161,6 +165,10 @@ class Walk:
             recv_ms=fix_ms + round(lag_s * 1000),
             post_ix=self.post_ix,
         )
+        if entered or left:
+            told = (Told(entered or left, bool(entered)),)
+            keys = zip(fixes.device_ids, fix_ms.tolist(), strict=True)
+            fixes = replace(fixes, told=dict.fromkeys(keys, told))
         return await self.run(fixes=fixes, now_ms=int(fixes.recv_ms.max()))
 
     async def hear(self, *rows: tuple, device: str | None = "ann", **more: object) -> list[Event]:

@@ -226,6 +226,7 @@ class StateModel(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.run(self.world.restart())
+        self.seen.clear()  # nobody who loaded a record before may commit it after
         if self.world.can_restart:
             self.leases.clear()
             self.cancelled.clear()

@@ -33,6 +33,13 @@ class Ping(Struct, omit_defaults=True):
     altitude_m: float | None = None
     mocked: bool | None = None
     person_id: Name | None = None
+    entered: (
+        Annotated[Name, Meta(description="Zone the phone's own geofencing says it came into.")]
+        | None
+    ) = None
+    left: (
+        Annotated[Name, Meta(description="Zone the phone's own geofencing says it left.")] | None
+    ) = None
 
 
 class Sighting(Struct, omit_defaults=True):
