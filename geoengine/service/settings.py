@@ -54,7 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     batch_pings: Count = 16_384  # one batch is at most this long: what comes meanwhile waits for it
 
     max_streams: Count = 10_000  # 503; a WebSocket costs about as much as a connection
-    stream_message_bytes: Count = 128 << 10  # 1009; some thousand pings
+    stream_message_bytes: Count = 256 << 10  # 1009; some two thousand pings
     stream_unacked: Count = 16  # messages of one stream under way; it is not read beyond
     stream_messages_s: Duration = 500.0  # of one stream; what comes faster is read later
     stream_send_bytes: SendBytes = 256 << 10  # 1013; what one stream has not read

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -282,6 +283,30 @@ async def test_a_state_that_fails_in_the_middle_is_told_with_how_far_it_got(
         assert (last["accepted"], last["rejected"]) == (3, 1)
         assert last["problem"]["type"] == "urn:geoengine:problem:state_unavailable"
         assert last["retry_after_s"] >= 1
+
+
+async def test_of_several_pieces_that_are_refused_the_first_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(tmp_path) as client, uploading(client) as body:
+        gate, intake = await slow_down(client), client.service.context.intake
+
+        async def full(_commit: object) -> None:
+            raise StateUnavailable("disk full")
+
+        client.service.context.state.commit = full  # type: ignore[method-assign]
+        for ix in range(3):
+            await body.send(lines(walk_in(f"phone-{ix}")))
+
+            async def has_come(count: int = 3 * ix + 3) -> bool:
+                return intake.ping_count == count
+
+            await until(has_come)
+        gate.set()
+        last = await body.line()
+        assert (last["done"], last["durable"]) == (False, 0)
+    gc.collect()
+    assert "never retrieved" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -344,6 +344,14 @@ async def test_a_server_hears_everything_or_the_types_it_names(tmp_path: Path) -
         assert (await heard(some))["event"]["data"]["device_id"] == "other"
 
 
+async def test_a_change_of_consent_is_told_to_who_hears_everything(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client, "?events=all", "server") as open_:
+        await client.ok("PUT", "/v1/people/ann/consents/push", {"source": "test"})
+        told = (await heard(open_))["event"]
+        assert told["type"] == "geoengine.consent.changed"
+        assert told["data"]["person_id"] == "ann"
+
+
 # --- dropped and back ----------------------------------------------------------------------------
 
 
@@ -450,6 +458,18 @@ async def test_who_comes_back_before_the_old_connection_is_known_to_be_dead_repl
             assert await closed(old) in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
             assert (await heard(new))["event"]["type"] == "geoengine.zone.dwelled"
             assert len(client.service.context.hub) == 1
+
+
+async def test_of_somebody_who_was_erased_nothing_is_kept(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        async with stream(client, "?events=all", "server") as open_:
+            place = (await asked(open_, ping("nobody", AWAY)))["resume"]
+        await client.ok("POST", "/v1/pings", walk_in("phone", person_id="ann"))
+        await client.ok("POST", "/v1/pings", walk_in("other"))
+        await client.ok("DELETE", "/v1/people/ann")
+        query = f"?events=all&resume={place}&types=zone.entered"
+        async with stream(client, query, "server") as open_:
+            assert (await heard(open_))["event"]["data"]["device_id"] == "other"
 
 
 async def test_a_long_absence_is_made_up_for_at_the_pace_of_the_reader(tmp_path: Path) -> None:

@@ -67,6 +67,12 @@ def wants_lines(request: web.BaseRequest) -> bool:
     return is_open and request.content_type == CONTENT_TYPE and JSON not in accepts
 
 
+def _heed(told: asyncio.Future[bytes]) -> None:
+    """Take note of a refusal that is told of no more, since one before it was the last."""
+    if not told.cancelled():
+        told.exception()
+
+
 class Upload:
     """One body on its way in."""
 
@@ -137,6 +143,7 @@ class Upload:
         if not lines.strip():
             return
         told: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        told.add_done_callback(_heed)
         on_answer = partial(settle, told)
         until_s = elapsed_s() + self._context.settings.body_timeout_s
         while True:

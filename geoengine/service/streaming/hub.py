@@ -81,7 +81,7 @@ class Hub:
 
     def __init__(self, ring_size: int, names_max: int) -> None:
         self.seq = 0  # of the last event
-        self._ring: deque[tuple[int, Event]] = deque(maxlen=ring_size)
+        self._ring: deque[tuple[int, Event | None]] = deque(maxlen=ring_size)
         self._names_max = names_max
         self._followers: dict[str, set[Session]] = {}
         self._hears_all: set[Session] = set()
@@ -157,7 +157,7 @@ class Hub:
         """Some of the events for a session since a place, numbered, and the place after them."""
         skipped = max(since - self.oldest, 0)
         page = list(islice(self._ring, skipped, skipped + PAGE))
-        wanted = [(seq, event) for seq, event in page if session.wants(event)]
+        wanted = [(seq, event) for seq, event in page if event and session.wants(event)]
         return page[-1][0] if page else self.seq, wanted
 
     def _take_back(self, session: Session) -> None:
@@ -197,6 +197,16 @@ class Hub:
             for session in hearers:
                 if session.listener is not None:
                     session.listener.tell(text)
+
+    def forget(self, person_id: str) -> None:
+        """Keep nothing of what happened to somebody, under whatever name of theirs it is kept."""
+        names = {person_id}
+        for _, event in self._ring:
+            if event is not None and event.person_id == person_id:
+                names.update(_names(event))
+        for ix, (seq, event) in enumerate(self._ring):
+            if event is not None and not names.isdisjoint(_names(event)):
+                self._ring[ix] = seq, None
 
     def _hearers(self, event: Event) -> list[Session]:
         sessions = set(self._hears_all)

@@ -76,6 +76,8 @@ class Stream:
     async def run(self, resumed: bool, since: int | None) -> None:
         """Serve until one of the two has gone; who has ``resumed`` first hears what it missed."""
         self._context.hub.attend(self._session, self)
+        if self._context.hub.is_closed:  # since it was let in
+            self.leave(WSCloseCode.GOING_AWAY, "stopping")
         try:
             if resumed:
                 await self._catch_up(since)
@@ -99,7 +101,7 @@ class Stream:
     def _code(self) -> int:
         """With what it ended."""
         if self._last_words is not None:
-            return int(self._last_words[0])
+            return self._last_words[0]
         return int(self._socket.close_code or WSCloseCode.ABNORMAL_CLOSURE)
 
     async def _catch_up(self, since: int | None) -> None:
@@ -163,7 +165,7 @@ class Stream:
 
     def _answer(self, number: int, name: bytes, told: bytes | BaseException) -> None:
         """Say what became of a message; whoever waited for it is read again."""
-        del self._owed[number]
+        self._owed.pop(number, None)
         if isinstance(told, bytes):
             self._strikes = 0
             self._write(words.ack(name, told, self._place()))
@@ -218,7 +220,7 @@ class Stream:
 
     def leave(self, code: int, why: str) -> None:
         """Close, once nothing is owed any more."""
-        self._last_words = self._last_words or (code, why)
+        self._last_words = self._last_words or (int(code), why)
         if not self._owed:
             self._go()
 
@@ -228,7 +230,8 @@ class Stream:
 
     async def _say_goodbye(self, code: int, why: str) -> None:
         await self._socket.close(code=code, message=why.encode(), drain=False)
-        self._transport.abort()  # or a client that reads nothing would be waited for
+        # A client that reads nothing would be waited for without end.
+        asyncio.get_running_loop().call_later(CLOSE_S, self._transport.abort)
 
     def abort(self) -> None:
         """Close at once: the client is gone, or has come back over another connection."""
