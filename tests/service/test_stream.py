@@ -464,9 +464,16 @@ async def test_of_somebody_who_was_erased_nothing_is_kept(tmp_path: Path) -> Non
     async with served(tmp_path) as client:
         async with stream(client, "?events=all", "server") as open_:
             place = (await asked(open_, ping("nobody", AWAY)))["resume"]
-        await client.ok("POST", "/v1/pings", walk_in("phone", person_id="ann"))
-        await client.ok("POST", "/v1/pings", walk_in("other"))
-        await client.ok("DELETE", "/v1/people/ann")
+        async with stream(client) as gone, stream(client) as here:
+            for open_ in (gone, here):
+                await asked(open_, walk_in("phone", person_id="ann"))
+            await gone.close()
+            await client.ok("POST", "/v1/pings", walk_in("other"))
+            await client.ok("DELETE", "/v1/people/ann")
+            hub = client.service.context.hub
+            sessions = (*hub._here.values(), *hub._away.values())
+            assert {name for session in sessions for name in session.names} == {"nobody"}
+            assert hub._followers == {}
         query = f"?events=all&resume={place}&types=zone.entered"
         async with stream(client, query, "server") as open_:
             assert (await heard(open_))["event"]["data"]["device_id"] == "other"

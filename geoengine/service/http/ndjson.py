@@ -23,6 +23,9 @@ from geoengine.service.http.problems import RETRY_AFTER_S, Problem
 from geoengine.service.intake import OnAnswer, Post, settle
 
 CONTENT_TYPE: Final = "application/x-ndjson"
+_NAMES: Final = frozenset(
+    {CONTENT_TYPE, "application/ndjson", "application/jsonl", "application/x-jsonlines"}
+)
 AHEAD: Final = 4  # pieces read and not yet durable
 LINE_MAX_BYTES: Final = 64 << 10
 BOM: Final = b"\xef\xbb\xbf"  # with which some editors begin a file
@@ -58,13 +61,13 @@ _ENCODER = msgspec.json.Encoder()
 def wants_lines(request: web.BaseRequest) -> bool:
     """Whether a client wants to be told line by line how its body fares.
 
-    It says so, or it sends lines without knowing how many, and asks for nothing else.
+    It says so, or it sends lines without knowing how many, and does not ask for one answer.
     """
     accepts = request.headers.get("Accept", "")
-    if CONTENT_TYPE in accepts:
-        return True
+    if (CONTENT_TYPE in accepts) != (JSON in accepts):
+        return CONTENT_TYPE in accepts
     is_open = request.content_length is None and request.can_read_body
-    return is_open and request.content_type == CONTENT_TYPE and JSON not in accepts
+    return is_open and request.content_type in _NAMES
 
 
 def _heed(told: asyncio.Future[bytes]) -> None:

@@ -130,10 +130,7 @@ class Hub:
         for part in self._slices:
             part.pop(session, None)
         for name in session.names:
-            followers = self._followers[name]
-            followers.discard(session)
-            if not followers:
-                del self._followers[name]
+            self._drop(session, name)
 
     def resume(self, token: str, session: Session) -> tuple[Session, int | None]:
         """A client is back with a place it was told: its session as it now is, and the place.
@@ -207,6 +204,23 @@ class Hub:
         for ix, (seq, event) in enumerate(self._ring):
             if event is not None and not names.isdisjoint(_names(event)):
                 self._ring[ix] = seq, None
+        for session in (*self._here.values(), *self._away.values()):
+            for name in names & session.names.keys():
+                self._unfollow(session, name)
+
+    def _unfollow(self, session: Session, name: str) -> None:
+        """Until it speaks for that name again."""
+        del session.names[name]
+        if session.listener is None:
+            self._away_names -= 1
+        else:
+            self._drop(session, name)
+
+    def _drop(self, session: Session, name: str) -> None:
+        followers = self._followers[name]
+        followers.discard(session)
+        if not followers:
+            del self._followers[name]
 
     def _hearers(self, event: Event) -> list[Session]:
         sessions = set(self._hears_all)

@@ -81,7 +81,8 @@ class Stream:
         try:
             if resumed:
                 await self._catch_up(since)
-            self._session.is_live = self._is_reading = True
+            self._session.is_live |= self._session.listener is self
+            self._is_reading = True
             while (said := await self._socket.receive()).type not in _ENDS:
                 self._is_silent = False
                 if said.type is WSMsgType.PING:
