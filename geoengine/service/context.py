@@ -14,13 +14,14 @@ from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
-from geoengine.service.intake import Intake
+from geoengine.service.intake import Intake, OnAnswer, Post
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.advising import Advisor
 from geoengine.service.native.credentials import Credentials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
+from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
 from geoengine.state.base import State
 
@@ -52,6 +53,7 @@ class Context:
     intake: Intake
     metrics: Metrics
     sender: Sender
+    hub: Hub
     clock: Callable[[], int]
     openapi: bytes = b""
     reload_error: str = ""  # why the catalogue on disk is not the one in force
@@ -66,6 +68,13 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
+
+    def queue(self, post: Post) -> None:
+        """Have a post served; raises a `Problem` when there is no room for it."""
+        if post.row_count:
+            self.intake.put(post)
+        else:  # nothing in it is worth a turn of the worker
+            self.metrics.count_rejects(post.resolve())
 
     def problem_of(self, error: BaseException, route: str) -> Problem:
         """What went wrong with a request as a problem: counted, and logged where it is our fault.
@@ -118,4 +127,6 @@ class Answer(Struct, frozen=True):
     content_type: str = JSON
 
 
+# From a body to a post that is not queued yet; raises a `Problem` where it makes no sense.
+Read = Callable[[Context, Caller, bytes, OnAnswer], Post]
 Handler = Callable[[Context, Call], Awaitable[Any]]

@@ -21,7 +21,7 @@ from aiohttp import web
 from geoengine.core import calendar
 from geoengine.core.book import Book
 from geoengine.core.caps import release
-from geoengine.core.engine import event_send
+from geoengine.core.engine import Outcome, event_send
 from geoengine.core.errors import StateError
 from geoengine.core.events import PREFIX
 from geoengine.core.record import Event, Record, Send
@@ -49,6 +49,7 @@ from geoengine.service.routes.operate import own_page
 from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
+from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
 from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.copying import require_whole
@@ -151,6 +152,7 @@ class Service:
             settings.host,
             port,
             max_connections=settings.max_connections,
+            stream_count=partial(len, self.context.hub),
             reuse_port=settings.workers > 1,
             keepalive_timeout=settings.keepalive_s,
             lingering_time=2.0,  # a refused body is read this long, so that its sender hears why
@@ -273,10 +275,22 @@ def _counted(metrics: Metrics) -> Callable[[Send, Settlement, int], None]:
     return on_settled
 
 
-def _told(state: State, worker: Worker) -> Callable[[Event], Awaitable[None]]:
+def _committed(dispatcher: Dispatcher, hub: Hub) -> Callable[[Outcome], None]:
+    """What to do with what is durable: see to its messages, tell the streams."""
+
+    def on_commit(outcome: Outcome) -> None:
+        if outcome.sends:
+            dispatcher.wake()
+        hub.publish(outcome.events)
+
+    return on_commit
+
+
+def _told(state: State, worker: Worker, hub: Hub) -> Callable[[Event], Awaitable[None]]:
     """What to do with the news of a message: tell the retailer's systems, if they asked for it."""
 
     async def on_event(event: Event) -> None:
+        hub.publish([event])
         webhook = worker.book.engine.spec.webhook
         if webhook is None or PREFIX + event.type not in webhook.events:
             return
@@ -309,6 +323,7 @@ def assemble(
     metrics = Metrics()
     intake = Intake(settings.queue_pings, settings.queue_bytes)
     worker = Worker(state, intake, book, settings, metrics, clock.now_ms)
+    hub = Hub(settings.stream_ring, settings.stream_follows)
     levers = senders(book, environ)
     dispatcher = Dispatcher(
         state,
@@ -317,10 +332,10 @@ def assemble(
         clock.now_ms,
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
-        hooks=Hooks(_released(state, worker), _told(state, worker), _counted(metrics)),
+        hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
     )
-    worker.on_commit = lambda outcome: dispatcher.wake() if outcome.sends else None
-    context = Context(settings, keys, state, worker, intake, metrics, dispatcher, clock.now_ms)
+    worker.on_commit = _committed(dispatcher, hub)
+    context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
     context.credentials = Credentials(keys, devices_from(environ), environ)
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))

@@ -299,3 +299,14 @@ class Evidence(Struct):
 
     source: str | UnsetType = UNSET
     text_version: str | UnsetType = UNSET
+
+
+class StreamQuery(Struct):
+    """Where to go on, and what to hear of besides what the stream's own messages cause."""
+
+    resume: Annotated[str, Meta(max_length=64, description="The last that a frame told.")] = ""
+    events: Annotated[
+        Literal["own", "all"],
+        Meta(description="What time does to those it spoke for; or all, for a server's key."),
+    ] = "own"
+    types: Annotated[str, Meta(description="Of events, separated by commas; else any.")] = ""

@@ -68,6 +68,7 @@ def own_page(context: Context) -> bytes:
     metrics.queue_pings.set(context.intake.ping_count)
     metrics.queue_bytes.set(context.intake.body_bytes)
     metrics.connections.set(context.connection_count())
+    metrics.streams.set(len(context.hub))
     return metrics.own_page()
 
 
