@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -42,6 +42,13 @@ class Sender(Protocol):
         ...
 
 
+class Broker(Protocol):
+    """What is told of a broker that messages are taken from."""
+
+    text: str  # its URL without what is secret
+    why_not: str  # why it is not heard just now; empty while it is
+
+
 @dataclass
 class Context:
     """The running parts of the service."""
@@ -59,6 +66,7 @@ class Context:
     reload_error: str = ""  # why the catalogue on disk is not the one in force
     is_stopping: bool = False
     siblings: Siblings | None = None  # where this process is one of several workers
+    brokers: Sequence[Broker] = ()
     connection_count: Callable[[], int] = lambda: 0
     credentials: Credentials = field(default_factory=lambda: Credentials(Keys(()), Devices(), {}))
     advisor: Advisor = field(default_factory=Advisor)

@@ -76,6 +76,7 @@ class Metrics:
         )
         self.stream_messages = self._counts("stream_messages", "Messages of streams", "answer")
         self.streams_closed = self._counts("streams_closed", "Streams that ended", "code")
+        self.mqtt = self._counts("mqtt_messages", "Messages of brokers", "kind", "outcome")
         self.batch_size = self._histogram("batch_pings", "Pings in one batch", _SIZES)
         self.commit_seconds = self._histogram(
             "commit_seconds", "From taking a batch to its being durable", _SECONDS
@@ -89,6 +90,13 @@ class Metrics:
         self.reload_failed = self._gauge("reload_failed", "1 while the catalogue on disk is bad")
         self.book = Gauge(
             "geoengine_book", "The catalogue in force", ["version"], registry=self.registry
+        )
+
+        self.mqtt_connected = Gauge(
+            "geoengine_mqtt_connected",
+            "1 while a broker is heard",
+            ["broker"],
+            registry=self.registry,
         )
 
     def _shared_gauges(self) -> None:

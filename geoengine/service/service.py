@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -29,6 +30,7 @@ from geoengine.levers.base import Lever
 from geoengine.service import clock
 from geoengine.service.app import in_front, make_app, make_osmand_app
 from geoengine.service.auth import Keys
+from geoengine.service.brokers.making import subscribers, wanted
 from geoengine.service.context import Context
 from geoengine.service.devices import devices_from
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
@@ -55,6 +57,9 @@ from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.copying import require_whole
 from geoengine.state.loop import amend
 
+if TYPE_CHECKING:
+    from geoengine.service.brokers.subscriber import Subscriber
+
 _LOG = logger("service")
 INGEST = {route.path: (TAKES[route.path], route.who) for route in ROUTES if route.path in TAKES}
 
@@ -75,6 +80,7 @@ class Service:
     ingest_port: int = 0  # where the lean listener does, if there is one
     osmand_port: int = 0  # where Traccar Client's own door is, if there is one
     retiring: set[asyncio.Task[None]] = field(default_factory=set)  # closing replaced levers
+    subscribers: list[Subscriber] = field(default_factory=list)  # one a broker, once started
 
     async def start(self) -> None:
         """Open the state, then the socket; neither, where one of them fails."""
@@ -91,6 +97,8 @@ class Service:
             context.metrics.shows_book(context.book.version)
             await self.runner.setup()
             self.port = await self._listen()
+            self.subscribers = subscribers(context, self.port)
+            context.brokers = self.subscribers
         except BaseException:
             await self._close_doors()
             await self.context.state.close()
@@ -106,6 +114,7 @@ class Service:
                 ("reloader", self.reloader.run()),
                 ("housekeeping", self._keep_house()),
                 ("listening", Listening(self.context).run()),
+                *((f"mqtt {one.text}", one.run()) for one in self.subscribers),
             )
         ]
         told = asyncio.create_task(stop.wait())
@@ -215,7 +224,9 @@ class Service:
         return await self.context.state.trim(now_ms, now_ms - kept_ms)
 
     def adopt(self, book: Book) -> None:
-        """Take over the levers of a Book that came into force."""
+        """Take over the levers and gateways of a Book that came into force."""
+        for subscriber in self.subscribers:
+            subscriber.adopt()
         try:
             levers = senders(book, self.environ)
         except ValueError as error:
@@ -318,8 +329,9 @@ def assemble(
     """Put the parts together.
 
     Raises `ValueError` when the webhook cannot be used as configured, `SettingsError` when the
-    secret of devices can be guessed.
+    secret of devices can be guessed or a broker cannot be used.
     """
+    wanted(settings)  # to hear now if one of them cannot be used
     metrics = Metrics()
     intake = Intake(settings.queue_pings, settings.queue_bytes)
     worker = Worker(state, intake, book, settings, metrics, clock.now_ms)

@@ -45,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     osmand_port: Port | None = None  # of Traccar Client's own door; None: there is none
     workers: Workers = 1  # processes on one port; more than one need a state that can be shared
     log_level: str = "info"
+    mqtt: str = ""  # brokers to take messages from, spaces between; empty: none
 
     max_body_bytes: Count = 1 << 20  # 413; some ten thousand pings
     body_timeout_s: Duration = 10.0  # 408; a phone on a bad line needs seconds, an attacker more
@@ -52,6 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_connections: Count = 4_000  # 503; a connection costs about 20 kB and a descriptor
     queue_bytes: Count = 16 << 20  # 429; bodies waiting for the worker
     queue_pings: Count = 50_000  # 429; a fraction of a second of work
+    mqtt_in_flight: Count = 1_000  # messages a broker may send before the first is committed
     batch_pings: Count = 16_384  # one batch is at most this long: what comes meanwhile waits for it
 
     max_streams: Count = 10_000  # 503; a WebSocket costs about as much as a connection

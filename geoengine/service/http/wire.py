@@ -252,6 +252,14 @@ class CampaignsOut(Struct):
     campaigns: list[dict[str, Any]]
 
 
+class BrokerOut(Struct, omit_defaults=True):
+    """A broker that messages are taken from; ``why_not`` where it is not heard."""
+
+    broker: str
+    connected: bool
+    why_not: str = ""
+
+
 class Health(Struct, omit_defaults=True):
     """How the service is."""
 
@@ -264,6 +272,7 @@ class Health(Struct, omit_defaults=True):
     trouble: str = ""
     worker: int = 0  # which of several answered, from 1
     workers: int = 0
+    brokers: list[BrokerOut] = []
 
 
 class Welcome(Struct):

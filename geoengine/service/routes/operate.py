@@ -11,6 +11,7 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import StateUnavailable
 from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.wire import (
+    BrokerOut,
     Health,
     OutboxOut,
     OutboxQuery,
@@ -123,6 +124,9 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
     )
     if (siblings := context.siblings) is not None:
         health.worker, health.workers = siblings.berth.number, siblings.berth.count
+    health.brokers = [
+        BrokerOut(broker.text, not broker.why_not, broker.why_not) for broker in context.brokers
+    ]
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
 
 
