@@ -15,7 +15,7 @@ TILLS ?= 5
 PACE ?= 1
 LOAD ?=
 
-.PHONY: run test check bench load rival powercuts kills faults clean
+.PHONY: run test check bench load rival powercuts kills faults fuzz clean
 
 run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
@@ -48,6 +48,10 @@ faults: $(VENV)/.tested
 	$(BIN)/python -m tests.faults.shared.partition --rounds 100
 	$(BIN)/python -m tests.faults.cap_race --rounds 10000
 
+# A million spoiled messages for each decoder of clients and gateways: about an hour.
+fuzz: $(VENV)/.tested
+	$(BIN)/python -m tests.faults.decoders --rounds 1000000
+
 bench: $(VENV)/.tested
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
 	$(BIN)/python benchmarks/bench_match.py
@@ -61,6 +65,12 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_shared.py
 	$(BIN)/python benchmarks/bench_shares.py
 	$(BIN)/python benchmarks/bench_sizes.py
+	$(BIN)/python benchmarks/bench_ranging.py
+	$(BIN)/python benchmarks/bench_gateways.py
+	$(BIN)/python benchmarks/bench_gateway_service.py
+	$(BIN)/python benchmarks/bench_mqtt.py
+	$(BIN)/python benchmarks/bench_stream.py
+	$(BIN)/python benchmarks/bench_regions.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

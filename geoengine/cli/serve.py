@@ -23,6 +23,7 @@ from geoengine.cli.greeting import greeting
 from geoengine.core.errors import ConfigurationError, GeoengineError
 from geoengine.core.quiet import IS_COMPILED
 from geoengine.service.auth import Keys, keys_from
+from geoengine.service.brokers.making import wanted
 from geoengine.service.logs import configure, logger
 from geoengine.service.reload import build
 from geoengine.service.sending.senders import senders
@@ -48,6 +49,12 @@ from geoengine.state.collector import rare_collection
 @click.option(
     "--workers", metavar="N", help="Processes on one port; auto is one a core.  [default: 1]"
 )
+@click.option(
+    "--mqtt",
+    metavar="URL",
+    multiple=True,
+    help="Take messages from this broker too, mqtt://USER:PASSWORD@HOST; may be given again.",
+)
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
 def command(**flags: Any) -> None:
     """Serve a catalogue over HTTP until told to stop.
@@ -56,6 +63,7 @@ def command(**flags: Any) -> None:
     separated), or from the file that GEOENGINE_KEYS_FILE names. Without any, everybody on this
     machine may do everything, and nobody else can connect.
     """
+    flags["mqtt"] = " ".join(flags["mqtt"]) or None
     raise SystemExit(serve(flags, os.environ))
 
 
@@ -68,6 +76,7 @@ def serve(flags: Mapping[str, Any], environ: Mapping[str, str]) -> int:
         configure(settings.log_level)
         keys = keys_from(environ)
         refuse_open_door(settings, keys)
+        wanted(settings)
         if settings.workers > 1:
             return _lead(settings, keys, environ)
         return _run(settings, keys, environ, None)

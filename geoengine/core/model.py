@@ -218,6 +218,17 @@ class Gateway(Spec, frozen=True, kw_only=True):
     topic: (
         Annotated[str, Meta(max_length=512, description="Where it publishes, over MQTT.")] | None
     ) = None
+    url: (
+        Annotated[
+            str,
+            Meta(
+                max_length=512,
+                pattern=r"^https?://[^\s?#]+$",
+                description="A Cassia's own API, or that of its controller, which we connect to.",
+            ),
+        ]
+        | None
+    ) = None
 
 
 class Target(Spec, frozen=True, kw_only=True):

@@ -71,6 +71,8 @@ _FEW: Final = 8  # below so many, asking each costs less than asking the columns
 
 read_pings = _WIRE.rows
 """The rows of a body whose types are right, not yet checked further: `columns_of` does that."""
+read_ping_lines = _WIRE.lines
+"""The same for a part of a body that has one row a line."""
 
 
 def decode_pings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Pings | Malformed:

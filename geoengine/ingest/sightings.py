@@ -61,6 +61,9 @@ class Heard:
 S = TypeVar("S", bound=Sighting)
 _WIRE = Wire(Sighting)
 
+read_sighting_lines = _WIRE.lines
+"""The rows of a part of a body that has one a line, for `heard_of`."""
+
 
 def decode_sightings(body: bytes, *, recv_ms: int, post_ix: int = 0) -> Heard | Malformed:
     """The sightings of a body: one JSON object, an array of them, or NDJSON.

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, cast
 
 import msgspec
-from aiohttp import HttpVersion11, web
+from aiohttp import HttpVersion11, WSCloseCode, web
 
 from geoengine.service.auth import ANYONE, Caller, demand
-from geoengine.service.context import JSON, Answer, Call, Context
+from geoengine.service.context import JSON, Answer, Call, Context, Handler
 from geoengine.service.http.answers import Stationery
 from geoengine.service.http.listener import Written, response_of
+from geoengine.service.http.ndjson import Upload, wants_lines
 from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.native import GATEWAYS, add_native, add_osmand, take_heard
-from geoengine.service.routes.table import Route
+from geoengine.service.routes.stream import key_of
+from geoengine.service.routes.table import Route, Upgrade
 from geoengine.service.settings import Settings
 
 _ENCODER = msgspec.json.Encoder()
@@ -34,6 +36,8 @@ def make_app(context: Context) -> web.Application:
         client_max_size=context.settings.max_body_bytes, middlewares=[_problems(context)]
     )
     app.on_response_prepare.append(_sign)
+    app.cleanup_ctx.append(_heartbeat(context))
+    app.on_shutdown.append(_goodbye(context))
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
     add_native(app, context)
@@ -48,6 +52,27 @@ def make_osmand_app(context: Context) -> web.Application:
     return app
 
 
+def _heartbeat(context: Context) -> Callable[[web.Application], AsyncIterator[None]]:
+    """Feel the pulse of the streams for as long as the application runs."""
+
+    async def beating(_app: web.Application) -> AsyncIterator[None]:
+        work = context.hub.beat(context.settings.stream_heartbeat_s)
+        task = asyncio.create_task(work, name="heartbeat")
+        yield
+        task.cancel()
+
+    return beating
+
+
+def _goodbye(context: Context) -> Callable[[web.Application], Awaitable[None]]:
+    """At a stop streams are answered what they are owed, and told to go."""
+
+    async def leave(_app: web.Application) -> None:
+        await context.hub.close(WSCloseCode.GOING_AWAY, "stopping", context.settings.stop_s)
+
+    return leave
+
+
 async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
     """Name ourselves, and not the versions that a scanner would like to know."""
     response.headers["Server"] = "geoengine"
@@ -56,11 +81,30 @@ async def _sign(_request: web.Request, response: web.StreamResponse) -> None:
 def _http(route: Route, context: Context) -> HttpHandler:
     """A route as aiohttp calls it."""
 
+    if route.is_upgrade:
+        return _upgrade(route, context)
+    handler = cast(Handler, route.handler)
+
     async def handle(request: web.Request) -> web.StreamResponse:
         caller = ANYONE if route.is_public else _caller(request, context, route.who)
+        if route.lines is not None and wants_lines(request):
+            _refuse_encoded(request)
+            return await Upload(context, caller, request, route.lines).run()
         body = b"" if route.takes is None else await _body(request, context.settings)
         call = Call(caller, request.match_info, request.query, body)
-        return _response(await route.handler(context, call))
+        return _response(await handler(context, call))
+
+    return handle
+
+
+def _upgrade(route: Route, context: Context) -> HttpHandler:
+    """A route that takes the connection over, as aiohttp calls it."""
+    handler = cast(Upgrade, route.handler)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        caller = context.keys.caller(key_of(request))
+        demand(caller, route.who)
+        return await handler(context, caller, request)
 
     return handle
 
@@ -82,6 +126,8 @@ def in_front(context: Context, doors: Doors, otherwise: LowHandler) -> LowHandle
             if not request.raw_path.startswith(GATEWAYS):
                 return await otherwise(request)
             return await _gateway(context, request, stationery)
+        if wants_lines(request):
+            return await otherwise(request)
         take, who = door
         try:
             caller = _caller(request, context, who)
@@ -130,10 +176,14 @@ def _caller(request: web.BaseRequest, context: Context, who: frozenset[str]) -> 
     return caller
 
 
-async def _body(request: web.BaseRequest, settings: Settings) -> bytes:
-    """The body, if it comes in time, is not too large, and is what it seems."""
+def _refuse_encoded(request: web.BaseRequest) -> None:
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem("encoding_not_supported")
+
+
+async def _body(request: web.BaseRequest, settings: Settings) -> bytes:
+    """The body, if it comes in time, is not too large, and is what it seems."""
+    _refuse_encoded(request)
     try:
         if request.content.is_eof():  # all of it is here: nothing to wait for
             return await request.read()

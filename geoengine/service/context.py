@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -14,13 +14,14 @@ from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
-from geoengine.service.intake import Intake
+from geoengine.service.intake import Intake, OnAnswer, Post
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.advising import Advisor
 from geoengine.service.native.credentials import Credentials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
+from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
 from geoengine.state.base import State
 
@@ -41,6 +42,13 @@ class Sender(Protocol):
         ...
 
 
+class Broker(Protocol):
+    """What is told of a broker that messages are taken from."""
+
+    text: str  # its URL without what is secret
+    why_not: str  # why it is not heard just now; empty while it is
+
+
 @dataclass
 class Context:
     """The running parts of the service."""
@@ -52,11 +60,13 @@ class Context:
     intake: Intake
     metrics: Metrics
     sender: Sender
+    hub: Hub
     clock: Callable[[], int]
     openapi: bytes = b""
     reload_error: str = ""  # why the catalogue on disk is not the one in force
     is_stopping: bool = False
     siblings: Siblings | None = None  # where this process is one of several workers
+    brokers: Sequence[Broker] = ()
     connection_count: Callable[[], int] = lambda: 0
     credentials: Credentials = field(default_factory=lambda: Credentials(Keys(()), Devices(), {}))
     advisor: Advisor = field(default_factory=Advisor)
@@ -66,6 +76,13 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
+
+    def queue(self, post: Post) -> None:
+        """Have a post served; raises a `Problem` when there is no room for it."""
+        if post.row_count:
+            self.intake.put(post)
+        else:  # nothing in it is worth a turn of the worker
+            self.metrics.count_rejects(post.resolve())
 
     def problem_of(self, error: BaseException, route: str) -> Problem:
         """What went wrong with a request as a problem: counted, and logged where it is our fault.
@@ -118,4 +135,6 @@ class Answer(Struct, frozen=True):
     content_type: str = JSON
 
 
+# From a body to a post that is not queued yet; raises a `Problem` where it makes no sense.
+Read = Callable[[Context, Caller, bytes, OnAnswer], Post]
 Handler = Callable[[Context, Call], Awaitable[Any]]

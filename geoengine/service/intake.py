@@ -31,6 +31,16 @@ _ROW_MIN_BYTES = 3  # of a body that holds a row: `{},`
 _ROW_BYTES = 128  # of a row, as apps write them, roughly: what is told before a body is there
 
 
+def settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
+    """An answer for somebody who waits for it."""
+    if future.done():
+        return  # the sender has hung up
+    if isinstance(told, bytes):
+        future.set_result(told)
+    else:
+        future.set_exception(told)
+
+
 @dataclass(slots=True, eq=False)
 class Post:
     """One request's pings or sightings, and how its sender is told what became of them.

@@ -74,6 +74,9 @@ class Metrics:
         self.native = self._counts(
             "native", "What clients and gateways of others said", "client", "outcome"
         )
+        self.stream_messages = self._counts("stream_messages", "Messages of streams", "answer")
+        self.streams_closed = self._counts("streams_closed", "Streams that ended", "code")
+        self.mqtt = self._counts("mqtt_messages", "Messages of brokers", "kind", "outcome")
         self.batch_size = self._histogram("batch_pings", "Pings in one batch", _SIZES)
         self.commit_seconds = self._histogram(
             "commit_seconds", "From taking a batch to its being durable", _SECONDS
@@ -83,9 +86,17 @@ class Metrics:
         self.queue_pings = self._gauge("queue_pings", "Pings waiting for the worker")
         self.queue_bytes = self._gauge("queue_bytes", "Bytes waiting for the worker")
         self.connections = self._gauge("connections", "Open connections")
+        self.streams = self._gauge("streams", "Open WebSockets")
         self.reload_failed = self._gauge("reload_failed", "1 while the catalogue on disk is bad")
         self.book = Gauge(
             "geoengine_book", "The catalogue in force", ["version"], registry=self.registry
+        )
+
+        self.mqtt_connected = Gauge(
+            "geoengine_mqtt_connected",
+            "1 while a broker is heard",
+            ["broker"],
+            registry=self.registry,
         )
 
     def _shared_gauges(self) -> None:

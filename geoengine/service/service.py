@@ -15,13 +15,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from geoengine.core import calendar
 from geoengine.core.book import Book
 from geoengine.core.caps import release
-from geoengine.core.engine import event_send
+from geoengine.core.engine import Outcome, event_send
 from geoengine.core.errors import StateError
 from geoengine.core.events import PREFIX
 from geoengine.core.record import Event, Record, Send
@@ -29,6 +30,7 @@ from geoengine.levers.base import Lever
 from geoengine.service import clock
 from geoengine.service.app import in_front, make_app, make_osmand_app
 from geoengine.service.auth import Keys
+from geoengine.service.brokers.making import subscribers, wanted
 from geoengine.service.context import Context
 from geoengine.service.devices import devices_from
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
@@ -41,6 +43,7 @@ from geoengine.service.intake import Intake
 from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.credentials import Credentials
+from geoengine.service.native.listening import Listening
 from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
@@ -48,10 +51,14 @@ from geoengine.service.routes.operate import own_page
 from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
+from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
 from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.copying import require_whole
 from geoengine.state.loop import amend
+
+if TYPE_CHECKING:
+    from geoengine.service.brokers.subscriber import Subscriber
 
 _LOG = logger("service")
 INGEST = {route.path: (TAKES[route.path], route.who) for route in ROUTES if route.path in TAKES}
@@ -73,6 +80,7 @@ class Service:
     ingest_port: int = 0  # where the lean listener does, if there is one
     osmand_port: int = 0  # where Traccar Client's own door is, if there is one
     retiring: set[asyncio.Task[None]] = field(default_factory=set)  # closing replaced levers
+    subscribers: list[Subscriber] = field(default_factory=list)  # one a broker, once started
 
     async def start(self) -> None:
         """Open the state, then the socket; neither, where one of them fails."""
@@ -89,6 +97,8 @@ class Service:
             context.metrics.shows_book(context.book.version)
             await self.runner.setup()
             self.port = await self._listen()
+            self.subscribers = subscribers(context, self.port)
+            context.brokers = self.subscribers
         except BaseException:
             await self._close_doors()
             await self.context.state.close()
@@ -103,6 +113,8 @@ class Service:
                 ("dispatcher", self.dispatcher.run()),
                 ("reloader", self.reloader.run()),
                 ("housekeeping", self._keep_house()),
+                ("listening", Listening(self.context).run()),
+                *((f"mqtt {one.text}", one.run()) for one in self.subscribers),
             )
         ]
         told = asyncio.create_task(stop.wait())
@@ -149,6 +161,7 @@ class Service:
             settings.host,
             port,
             max_connections=settings.max_connections,
+            stream_count=partial(len, self.context.hub),
             reuse_port=settings.workers > 1,
             keepalive_timeout=settings.keepalive_s,
             lingering_time=2.0,  # a refused body is read this long, so that its sender hears why
@@ -211,7 +224,9 @@ class Service:
         return await self.context.state.trim(now_ms, now_ms - kept_ms)
 
     def adopt(self, book: Book) -> None:
-        """Take over the levers of a Book that came into force."""
+        """Take over the levers and gateways of a Book that came into force."""
+        for subscriber in self.subscribers:
+            subscriber.adopt()
         try:
             levers = senders(book, self.environ)
         except ValueError as error:
@@ -271,10 +286,22 @@ def _counted(metrics: Metrics) -> Callable[[Send, Settlement, int], None]:
     return on_settled
 
 
-def _told(state: State, worker: Worker) -> Callable[[Event], Awaitable[None]]:
+def _committed(dispatcher: Dispatcher, hub: Hub) -> Callable[[Outcome], None]:
+    """What to do with what is durable: see to its messages, tell the streams."""
+
+    def on_commit(outcome: Outcome) -> None:
+        if outcome.sends:
+            dispatcher.wake()
+        hub.publish(outcome.events)
+
+    return on_commit
+
+
+def _told(state: State, worker: Worker, hub: Hub) -> Callable[[Event], Awaitable[None]]:
     """What to do with the news of a message: tell the retailer's systems, if they asked for it."""
 
     async def on_event(event: Event) -> None:
+        hub.publish([event])
         webhook = worker.book.engine.spec.webhook
         if webhook is None or PREFIX + event.type not in webhook.events:
             return
@@ -302,11 +329,13 @@ def assemble(
     """Put the parts together.
 
     Raises `ValueError` when the webhook cannot be used as configured, `SettingsError` when the
-    secret of devices can be guessed.
+    secret of devices can be guessed or a broker cannot be used.
     """
+    wanted(settings)  # to hear now if one of them cannot be used
     metrics = Metrics()
     intake = Intake(settings.queue_pings, settings.queue_bytes)
     worker = Worker(state, intake, book, settings, metrics, clock.now_ms)
+    hub = Hub(settings.stream_ring, settings.stream_follows)
     levers = senders(book, environ)
     dispatcher = Dispatcher(
         state,
@@ -315,10 +344,10 @@ def assemble(
         clock.now_ms,
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
-        hooks=Hooks(_released(state, worker), _told(state, worker), _counted(metrics)),
+        hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
     )
-    worker.on_commit = lambda outcome: dispatcher.wake() if outcome.sends else None
-    context = Context(settings, keys, state, worker, intake, metrics, dispatcher, clock.now_ms)
+    worker.on_commit = _committed(dispatcher, hub)
+    context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
     context.credentials = Credentials(keys, devices_from(environ), environ)
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))

@@ -20,6 +20,7 @@ PREFIX = "GEOENGINE_"
 
 Count = Annotated[int, Meta(ge=1)]
 Duration = Annotated[float, Meta(gt=0)]
+SendBytes = Annotated[int, Meta(ge=128 << 10)]  # room for what is sent in one go
 Port = Annotated[int, Meta(ge=0, le=65_535)]  # 0 takes a free one
 Workers = Annotated[int, Meta(ge=1, le=256)]  # a slip of the finger is no fork bomb
 ONE_A_CORE = "auto"  # a number of workers, written as a word
@@ -44,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     osmand_port: Port | None = None  # of Traccar Client's own door; None: there is none
     workers: Workers = 1  # processes on one port; more than one need a state that can be shared
     log_level: str = "info"
+    mqtt: str = ""  # brokers to take messages from, spaces between; empty: none
 
     max_body_bytes: Count = 1 << 20  # 413; some ten thousand pings
     body_timeout_s: Duration = 10.0  # 408; a phone on a bad line needs seconds, an attacker more
@@ -51,7 +53,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     max_connections: Count = 4_000  # 503; a connection costs about 20 kB and a descriptor
     queue_bytes: Count = 16 << 20  # 429; bodies waiting for the worker
     queue_pings: Count = 50_000  # 429; a fraction of a second of work
+    mqtt_in_flight: Count = 1_000  # messages a broker may send before the first is committed
     batch_pings: Count = 16_384  # one batch is at most this long: what comes meanwhile waits for it
+
+    max_streams: Count = 10_000  # 503; a WebSocket costs about as much as a connection
+    stream_message_bytes: Count = 256 << 10  # 1009; some two thousand pings
+    stream_unacked: Count = 16  # messages of one stream under way; it is not read beyond
+    stream_messages_s: Duration = 500.0  # of one stream; what comes faster is read later
+    stream_send_bytes: SendBytes = 256 << 10  # 1013; what one stream has not read
+    stream_heartbeat_s: Duration = 30.0  # who does not answer until the next is gone
+    stream_follows: Count = 1_000  # names of which one stream hears what time does to them
+    stream_ring: Count = 10_000  # events kept for streams that come back; some 10 MB
 
     tick_s: Duration = 1.0  # how often deadlines are looked at when nothing arrives
     checkpoint_s: Duration = 3.0  # how old a change that needs no disk may get before it is on it

@@ -349,6 +349,10 @@ class State(Records, Outbox, Archive, Whole, Protocol):
     concerns: list[str]  # what it cannot keep of what is promised, known once it is open
     look_again_s: float  # how long what other processes did may go unseen by `due` and `lease`
 
+    def serves(self, name: str) -> bool:
+        """Whether it is this process that does what one of all has to do for this name."""
+        ...
+
     @property
     def failed(self) -> Exception | None:
         """Why nothing can be committed any more, until the process starts again; else None."""

@@ -82,6 +82,10 @@ class LocalState:
         self._memory = Memory(self._people, self._last, self._outbox)
         self._ops = OpLog()
 
+    def serves(self, name: str) -> bool:
+        """There is nobody else."""
+        return True
+
     @property
     def failed(self) -> Exception | None:
         """Why nothing will ever be committed again by this process; None while all is well."""

@@ -98,6 +98,10 @@ class RedisState:
         """Servers come back: nothing is ever given up."""
         return None
 
+    def serves(self, name: str) -> bool:
+        """Whether the partition of this name is held."""
+        return self._is_open and self._partitions.of(name) in self._leases.held
+
     async def open(self) -> None:
         """Connect and take a share of the work. Raises `StateUnavailable`, `ConfigurationError`."""
         await self._link.open()

@@ -201,3 +201,12 @@ async def test_a_stop_answers_who_waits_and_closes(tmp_path: Path) -> None:
         await stopping
     assert told.startswith(b"HTTP/1.1 200")
     assert b"Connection: close" in told
+
+
+async def test_a_stream_is_not_to_be_had_here(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (reader, writer, _):
+        ask = (b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Version: 13")
+        writer.write(request(b"", *ask, path=b"/v1/stream", method=b"GET"))
+        ((status, told),) = await answers(reader, 1)
+        assert status == 404
+        assert told["detail"] == "Here is only POST /v1/pings and /v1/sightings."

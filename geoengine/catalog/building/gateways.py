@@ -27,6 +27,8 @@ def by_id(items: Items[Gateway], stores: Items[Store]) -> dict[str, Gateway]:
         else:
             _check_place(items, ix, gateway, places)
             _check_secret(items, ix, gateway)
+            if gateway.url is not None and gateway.kind != "cassia":
+                items.wrong(ix, "only a gateway of kind cassia is connected to: no `url`", "url")
         known.setdefault(gateway.id, gateway)
     return known
 

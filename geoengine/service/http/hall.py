@@ -49,6 +49,7 @@ class Hall:
 
     def __init__(self, context: Context, doors: Doors) -> None:
         self._context = context
+        self._paths = sorted(doors)
         self._doors = {path.encode(): door for path, door in doors.items()}
         self._guests: set[Guest] = set()
         self._is_empty = asyncio.Event()
@@ -122,7 +123,7 @@ class Hall:
         """What takes the body of a request with this head; raises `Problem` when nothing does."""
         door = self._doors.get(url) or self._doors.get(_path(url))
         if door is None:
-            raise Problem("not_found")
+            raise Problem("not_found", f"Here is only POST {' and '.join(self._paths)}.")
         if method != b"POST":
             raise Problem("method_not_allowed", headers={"Allow": "POST"})
         key = fields.get(b"authorization", b"").decode("utf-8", "surrogateescape")

@@ -8,6 +8,7 @@ bounded where they are read (`app`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from aiohttp import web
@@ -101,17 +102,19 @@ class Listener(web.TCPSite):
         port: int,
         *,
         max_connections: int,
+        stream_count: Callable[[], int] = lambda: 0,
         reuse_port: bool = False,
         **connection_options: Any,
     ) -> None:
         super().__init__(runner, host, port, backlog=BACKLOG, reuse_port=reuse_port)
         self._max_connections = max_connections
+        self._stream_count = stream_count
         self._options = connection_options
 
     def connection_count(self) -> int:
-        """How many are open."""
+        """How many are open; those that have become streams have a limit of their own."""
         server = self._runner.server
-        return 0 if server is None else len(server.connections)
+        return 0 if server is None else len(server.connections) - self._stream_count()
 
     def _connection(self) -> asyncio.Protocol:
         if self.connection_count() >= self._max_connections:

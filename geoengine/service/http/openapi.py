@@ -11,12 +11,12 @@ import msgspec
 
 from geoengine.service.context import JSON
 from geoengine.service.http import wire
+from geoengine.service.http.ndjson import CONTENT_TYPE as NDJSON
 from geoengine.service.http.problems import CONTENT_TYPE, KINDS, ProblemDocument
 from geoengine.service.routes.table import Route
 
 Document = dict[str, Any]
 
-NDJSON = "application/x-ndjson"
 REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _NAME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 128}
@@ -108,20 +108,34 @@ def _body(route: Route, schema: Document) -> Document:
     rows = {"oneOf": [schema, {"type": "array", "items": schema}]}
     return {
         "required": True,
-        "description": "One row, an array of rows, or one row a line; told apart by content.",
+        "description": "One row, an array of rows, or one row a line; told apart by content. Lines "
+        "may be of any number: who accepts lines is told of them line by line.",
         "content": {JSON: {"schema": rows}, NDJSON: {"schema": {"type": "string"}}},
     }
 
 
 def _responses(route: Route, schema_of: dict[str, Document]) -> Document:
+    if route.is_upgrade:
+        done: Document = {
+            "101": {"description": "A WebSocket: docs/streaming.md says what is said."}
+        }
+        return done | _refusals(route)
     schema = {"type": "string"} if route.gives is None else schema_of[str(route.gives)]
     media_type = route.media_type.partition(";")[0]
     told: Document = {"200": {"description": "Done.", "content": {media_type: {"schema": schema}}}}
-    for status in sorted(_problems(route)):
-        told[str(status)] = {"$ref": f"#/components/responses/{status}"}
+    if route.lines is not None:
+        told["200"]["content"][NDJSON] = {"schema": {"type": "string"}}
+    told |= _refusals(route)
     if route.gives is wire.Health:
         told["503"] = {"description": "Not now.", "content": {JSON: {"schema": schema}}}
     return told
+
+
+def _refusals(route: Route) -> Document:
+    return {
+        str(status): {"$ref": f"#/components/responses/{status}"}
+        for status in sorted(_problems(route))
+    }
 
 
 def _problems(route: Route) -> set[int]:

@@ -23,6 +23,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "body_too_slow": (408, "The body did not arrive in time"),
     "body_too_large": (413, "The body is too large"),
     "encoding_not_supported": (415, "Only identity encoding is taken"),
+    "upgrade_required": (426, "This route takes a WebSocket"),
     "queue_full": (429, "More is waiting than we hold"),
     "internal": (500, "Our fault; nothing was committed"),
     "state_unavailable": (503, "The state cannot be written; nothing was committed"),

@@ -252,6 +252,14 @@ class CampaignsOut(Struct):
     campaigns: list[dict[str, Any]]
 
 
+class BrokerOut(Struct, omit_defaults=True):
+    """A broker that messages are taken from; ``why_not`` where it is not heard."""
+
+    broker: str
+    connected: bool
+    why_not: str = ""
+
+
 class Health(Struct, omit_defaults=True):
     """How the service is."""
 
@@ -264,6 +272,7 @@ class Health(Struct, omit_defaults=True):
     trouble: str = ""
     worker: int = 0  # which of several answered, from 1
     workers: int = 0
+    brokers: list[BrokerOut] = []
 
 
 class Welcome(Struct):
@@ -299,3 +308,14 @@ class Evidence(Struct):
 
     source: str | UnsetType = UNSET
     text_version: str | UnsetType = UNSET
+
+
+class StreamQuery(Struct):
+    """Where to go on, and what to hear of besides what the stream's own messages cause."""
+
+    resume: Annotated[str, Meta(max_length=64, description="The last that a frame told.")] = ""
+    events: Annotated[
+        Literal["own", "all"],
+        Meta(description="What time does to those it spoke for; or all, for a server's key."),
+    ] = "own"
+    types: Annotated[str, Meta(description="Of events, separated by commas; else any.")] = ""

@@ -152,7 +152,7 @@ class Credentials:
             if gateway.kind is None:
                 continue
             listed.by_name[gateway.kind, plain(gateway.id)] = gateway
-            if secret := self._secret(gateway):
+            if secret := self.secret(gateway):
                 name = (gateway.kind, self._digest(secret))
                 listed.by_secret.setdefault(name, []).append(gateway)
             elif isinstance(gateway.secret, SecretFrom):
@@ -161,7 +161,8 @@ class Credentials:
             listed.ears[found] = listed.ears_of(owners)
         return listed
 
-    def _secret(self, gateway: Gateway) -> str:
+    def secret(self, gateway: Gateway) -> str:
+        """What the catalogue says, or the variable that it names; "" for nothing."""
         if isinstance(gateway.secret, SecretFrom):
             return self._environ.get(gateway.secret.env, "")
         return gateway.secret or ""

@@ -39,9 +39,8 @@ from geoengine.ingest.reports import (
 from geoengine.ingest.sightings import heard_of, key_of
 from geoengine.ingest.wire import Reject, Rows
 from geoengine.service.context import Context
-from geoengine.service.intake import NO_SIGHTINGS, Post
+from geoengine.service.intake import NO_SIGHTINGS, Post, settle
 from geoengine.service.native.credentials import Ears
-from geoengine.service.routes.ingest import settle
 from geoengine.service.routes.regions import ready
 from geoengine.state import loop
 from geoengine.state.base import State

@@ -6,13 +6,11 @@ from typing import Any
 
 from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
-from geoengine.service.routes import catalogue, ingest, operate, people, regions
+from geoengine.service.routes import catalogue, ingest, operate, people, regions, stream
 from geoengine.service.routes.catalogue import GEOJSON
-from geoengine.service.routes.table import APP, GATEWAY, SERVER, Route
+from geoengine.service.routes.table import APPS, HEARERS, Route
 
 ANYBODY: frozenset[str] = frozenset()
-APPS = frozenset({APP, SERVER})
-HEARERS = frozenset({APP, GATEWAY, SERVER})
 TAKEN = frozenset({429, 503})
 WRITES = frozenset({503})
 PERSON = "/v1/people/{person_id}"
@@ -25,11 +23,16 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/openapi.json", operate.get_openapi, ANYBODY, gives=dict[str, Any]),
     Route(
         "POST", "/v1/pings", ingest.post_pings, APPS,
-        takes=wire.Ping, gives=wire.Taken, is_rows=True, problems=TAKEN,
+        takes=wire.Ping, gives=wire.Taken, is_rows=True, lines=ingest.ping_lines, problems=TAKEN,
     ),
     Route(
         "POST", "/v1/sightings", ingest.post_sightings, HEARERS,
-        takes=wire.Sighting, gives=wire.Taken, is_rows=True, problems=TAKEN,
+        takes=wire.Sighting, gives=wire.Taken, is_rows=True, lines=ingest.sighting_lines,
+        problems=TAKEN,
+    ),
+    Route(
+        "GET", "/v1/stream", stream.get_stream, HEARERS,
+        query=wire.StreamQuery, is_upgrade=True, problems=frozenset({426, 503}),
     ),
     Route(
         "GET", "/v1/regions", regions.get_regions, APPS,

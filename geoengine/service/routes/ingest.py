@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
+from msgspec import Struct
 
 from geoengine.core.columns import Sightings
-from geoengine.ingest.pings import Ping, read_pings
-from geoengine.ingest.sightings import Heard, decode_sightings
+from geoengine.ingest.pings import Ping, read_ping_lines, read_pings
+from geoengine.ingest.sightings import Heard, decode_sightings, heard_of, read_sighting_lines
 from geoengine.ingest.wire import Malformed, Reject, Rows
 from geoengine.service.auth import Caller
-from geoengine.service.context import Answer, Call, Context
+from geoengine.service.context import Answer, Call, Context, Read
 from geoengine.service.http.problems import Problem
-from geoengine.service.intake import OnAnswer, Post
+from geoengine.service.intake import OnAnswer, Post, settle
 
+T = TypeVar("T", bound=Struct)
 Take = Callable[[Context, Caller, bytes, OnAnswer], None]
 Doors = Mapping[str, tuple[Take, frozenset[str]]]  # by path: what takes a body, and from whom
 
@@ -46,30 +49,30 @@ async def settled(take: Take, context: Context, caller: Caller, body: bytes) -> 
     return await told
 
 
-def settle(future: asyncio.Future[bytes], told: bytes | BaseException) -> None:
-    """Tell who waits in a future what became of his rows."""
-    if future.done():
-        return  # the sender has hung up
-    if isinstance(told, bytes):
-        future.set_result(told)
-    else:
-        future.set_exception(told)
-
-
 def take_pings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> None:
     """Read location reports and queue them; ``on_answer`` is told once what follows is durable.
 
     Raises a `Problem` when they are refused at once.
     """
-    context.intake.admit(len(body), body)
-    rows = read_pings(body)
-    if isinstance(rows, Malformed):
-        raise Problem("malformed", rows.reason)
-    _queue(context, Post(on_answer, len(body), context.clock(), len(rows.items), rows))
+    context.queue(ping_post(context, caller, body, on_answer))
 
 
 def take_sightings(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> None:
     """The same for sightings; what a caller may not report is refused too."""
+    context.queue(sighting_post(context, caller, body, on_answer))
+
+
+def ping_post(context: Context, _caller: Caller, body: bytes, on_answer: OnAnswer) -> Post:
+    """Location reports, read and not yet queued."""
+    context.intake.admit(len(body), body)
+    rows = read_pings(body)
+    if isinstance(rows, Malformed):
+        raise Problem("malformed", rows.reason)
+    return Post(on_answer, len(body), context.clock(), len(rows.items), rows)
+
+
+def sighting_post(context: Context, caller: Caller, body: bytes, on_answer: OnAnswer) -> Post:
+    """The same for sightings."""
     context.intake.admit(len(body), body)
     recv_ms = context.clock()
     heard = decode_sightings(body, recv_ms=recv_ms)
@@ -77,17 +80,39 @@ def take_sightings(context: Context, caller: Caller, body: bytes, on_answer: OnA
         raise Problem("malformed", heard.reason)
     sightings, rejects = allowed(heard, caller, _stores(context))
     rows: Rows[Ping] = Rows([], heard.count, None, rejects)
-    _queue(context, Post(on_answer, len(body), recv_ms, len(sightings), rows, sightings))
+    return Post(on_answer, len(body), recv_ms, len(sightings), rows, sightings)
 
 
-def _queue(context: Context, post: Post) -> None:
-    if post.row_count:
-        context.intake.put(post)
-    else:  # nothing in it is worth a turn of the worker
-        context.metrics.count_rejects(post.resolve())
+def ping_lines(
+    context: Context, _caller: Caller, text: bytes, on_answer: OnAnswer, first: int
+) -> Post:
+    """Location reports, one a line, of which the first has this number; not yet queued."""
+    context.intake.admit(len(text), text)
+    rows = _counted_from(first, read_ping_lines(text))
+    return Post(on_answer, len(text), context.clock(), len(rows.items), rows)
+
+
+def sighting_lines(
+    context: Context, caller: Caller, text: bytes, on_answer: OnAnswer, first: int
+) -> Post:
+    """The same for sightings."""
+    context.intake.admit(len(text), text)
+    recv_ms = context.clock()
+    heard = heard_of(read_sighting_lines(text), recv_ms=recv_ms)
+    sightings, rejects = allowed(heard, caller, _stores(context))
+    rows: Rows[Ping] = _counted_from(first, Rows([], heard.count, [], rejects))
+    return Post(on_answer, len(text), recv_ms, len(sightings), rows, sightings)
+
+
+def _counted_from(first: int, rows: Rows[T]) -> Rows[T]:
+    """Rows as part of a longer body: their places are those in all of it."""
+    places = range(rows.count) if rows.row_ix is None else rows.row_ix
+    rejects = [Reject(reject.index + first, reject.reason) for reject in rows.rejects]
+    return Rows(rows.items, rows.count, [first + place for place in places], rejects)
 
 
 TAKES: dict[str, Take] = {"/v1/pings": take_pings, "/v1/sightings": take_sightings}
+READS: dict[str, Read] = {"/v1/pings": ping_post, "/v1/sightings": sighting_post}
 
 
 def allowed(

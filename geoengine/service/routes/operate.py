@@ -11,6 +11,7 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import StateUnavailable
 from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.wire import (
+    BrokerOut,
     Health,
     OutboxOut,
     OutboxQuery,
@@ -68,6 +69,7 @@ def own_page(context: Context) -> bytes:
     metrics.queue_pings.set(context.intake.ping_count)
     metrics.queue_bytes.set(context.intake.body_bytes)
     metrics.connections.set(context.connection_count())
+    metrics.streams.set(len(context.hub))
     return metrics.own_page()
 
 
@@ -122,6 +124,9 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
     )
     if (siblings := context.siblings) is not None:
         health.worker, health.workers = siblings.berth.number, siblings.berth.count
+    health.brokers = [
+        BrokerOut(broker.text, not broker.why_not, broker.why_not) for broker in context.brokers
+    ]
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
 
 

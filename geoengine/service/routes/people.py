@@ -60,6 +60,7 @@ async def delete_person(context: Context, call: Call) -> Erased:
     """Forget a person, everywhere."""
     person_id = await _person(context, call)
     is_erased = await loop.erase(context.state, person_id, context.clock())
+    context.hub.forget(person_id)
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return Erased(person_id, is_erased)
 
@@ -71,7 +72,8 @@ async def put_consent(context: Context, call: Call) -> ConsentOut:
     evidence: Json = _recorded_by(call) | given
     now_ms = context.clock()
 
-    await loop.grant(context.state, context.book, person_id, purpose, evidence, now_ms)
+    granted = await loop.grant(context.state, context.book, person_id, purpose, evidence, now_ms)
+    context.hub.publish(granted.events)
     return _consent_out(await _record(context, person_id), purpose)
 
 
@@ -79,7 +81,9 @@ async def delete_consent(context: Context, call: Call) -> ConsentOut:
     """Withdraw a consent; once this has answered, no message starts that needed it."""
     person_id, purpose = await _person(context, call), _purpose(call)
     now_ms = context.clock()
-    await loop.withdraw(context.state, context.book, person_id, purpose, _recorded_by(call), now_ms)
+    by = _recorded_by(call)
+    withdrawn = await loop.withdraw(context.state, context.book, person_id, purpose, by, now_ms)
+    context.hub.publish(withdrawn.events)
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return _consent_out(await _record(context, person_id), purpose)
 

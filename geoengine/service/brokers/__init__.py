@@ -1,0 +1,1 @@
+"""MQTT brokers: what phones and gateways publish, taken in and acknowledged once it is durable."""

@@ -1,0 +1,626 @@
+"""The stream: messages in, acknowledgements after the commit, events out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+import pytest
+
+from geoengine.core.errors import StateUnavailable
+from geoengine.service.auth import Caller, Keys
+from geoengine.state.base import Commit
+from tests.service.serving import (
+    AWAY,
+    CATALOGUE,
+    KEYS,
+    NO_KEYS,
+    RIVOLI,
+    UUID,
+    Client,
+    now_s,
+    ping,
+    served,
+    slow_down,
+    types,
+    until,
+    walk_in,
+)
+
+Socket = aiohttp.ClientWebSocketResponse
+QUICK = CATALOGUE.replace("engine:\n", "engine:\n  presence: {dwell_s: 11, fresh_s: 300}\n")
+UPGRADE = (
+    b"GET /v1/stream%s HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
+    b"Authorization: Bearer " + KEYS["server"].encode() + b"\r\n\r\n"
+)
+
+
+@contextlib.asynccontextmanager
+async def stream(
+    client: Client, query: str = "", key: str = "app", **options: Any
+) -> AsyncIterator[Socket]:
+    """A stream of a client with a key."""
+    headers = {"Authorization": f"Bearer {KEYS[key]}"}
+    url = f"{client.url}/v1/stream{query}"
+    async with client.session.ws_connect(url, headers=headers, **options) as open_:
+        yield open_
+
+
+async def heard(open_: Socket) -> Any:
+    """The next that a stream says."""
+    return await open_.receive_json(timeout=5)
+
+
+async def asked(open_: Socket, message: Any) -> Any:
+    """What a stream says to a message."""
+    await open_.send_json(message)
+    return await heard(open_)
+
+
+async def closed(open_: Socket) -> int | None:
+    """The code that a stream is closed with."""
+    while (await open_.receive(timeout=5)).type not in (
+        aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR,
+    ):  # fmt: skip
+        pass
+    return open_.close_code
+
+
+def sighting(**more: Any) -> Any:
+    """The door's beacon, heard just now."""
+    beacon = {"uuid": UUID, "major": 1, "minor": 1, "rssi_dbm": -60, "seen_time": now_s()}
+    return beacon | more
+
+
+async def page(client: Client) -> str:
+    told: str = (await client.call("GET", "/metrics"))[1].decode()
+    return told
+
+
+# --- messages and their acknowledgements ---------------------------------------------------------
+
+
+async def test_a_message_is_acknowledged_with_the_events_it_caused(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        told = await asked(open_, walk_in("phone"))
+        assert (told["ack"], told["accepted"], told["rejected"]) == (1, 3, [])
+        assert types(told) == ["zone.entered", "trigger.fired"]
+        assert told["seq"] == 2
+        assert told["resume"].endswith(".2")
+
+
+async def test_one_row_an_array_and_an_envelope_are_the_same(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        one_by_one = []
+        for row in walk_in("single"):
+            one_by_one += types(await asked(open_, row))
+        told = await asked(open_, {"id": "walk-7", "pings": walk_in("named")})
+        assert told["ack"] == "walk-7"
+        assert types(told) == one_by_one == ["zone.entered", "trigger.fired"]
+        told = await asked(open_, {"id": 2**40, "pings": ping("alone", AWAY)})
+        assert (told["ack"], told["accepted"]) == (2**40, 1)
+        told = await asked(open_, {"id": None, "pings": ping("alone", AWAY, -1)})
+        assert told["ack"] == 6
+
+
+async def test_sightings_are_told_by_their_uuid(tmp_path: Path) -> None:
+    rows = [sighting(device_id="phone", seen_time=now_s() - 5 + ix) for ix in range(4)]
+    async with served(tmp_path) as client, stream(client) as open_:
+        assert "beacon.entered" in types(await asked(open_, rows))
+        told = await asked(open_, {"id": "s", "sightings": rows})
+        assert (told["ack"], told["accepted"]) == ("s", 4)
+        assert (await asked(open_, rows[3]))["accepted"] == 1
+        told = await asked(open_, [ping("phone", AWAY) | {"comment": "uuid"}])
+        assert told["accepted"] == 1
+
+
+async def test_rows_that_make_no_sense_are_rejected_and_the_others_taken(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        told = await asked(open_, [ping("a", AWAY), {"device_id": "b"}, 7, ping("c", AWAY)])
+        assert told["accepted"] == 2
+        reasons = [(row["index"], row["reason"]) for row in told["rejected"]]
+        assert reasons == [(1, "lat_missing"), (2, "not_an_object")]
+
+
+async def test_nothing_is_acknowledged_before_it_is_durable(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        state, disk = client.service.context.state, asyncio.Event()
+        commit, began = state.commit, asyncio.Event()
+
+        async def slow(what: Commit) -> None:
+            began.set()
+            await disk.wait()
+            await commit(what)
+
+        state.commit = slow  # type: ignore[method-assign]
+        await open_.send_json(walk_in("phone"))
+        await asyncio.wait_for(began.wait(), 5)
+        with pytest.raises(TimeoutError):
+            await open_.receive(timeout=0.1)
+        disk.set()
+        assert types(await heard(open_)) == ["zone.entered", "trigger.fired"]
+        assert "phone" in await state.load(["phone"])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "", "nonsense", "7", '"text"', "{", "[", "[" * 100_000, '{"pings": []', "é",
+        '{"id": [1], "pings": []}', '{"id": "' + "x" * 200 + '", "pings": []}', '{"pings": 3}',
+        '{"sightings": null}', '{"id": 1e400, "pings": []}',
+    ],
+)  # fmt: skip
+async def test_a_message_that_makes_no_sense_is_refused_and_the_stream_goes_on(
+    tmp_path: Path, said: str
+) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        await open_.send_str(said)
+        told = await heard(open_)
+        assert told["nack"] == 1
+        assert told["problem"]["type"] == "urn:geoengine:problem:malformed"
+        assert (await asked(open_, ping("phone", AWAY)))["ack"] == 2
+
+
+async def test_who_speaks_something_else_altogether_is_told_to_go(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        for _ in range(10):
+            await open_.send_str("MQTT?")
+        assert await closed(open_) == aiohttp.WSCloseCode.POLICY_VIOLATION
+        assert 'geoengine_streams_closed_total{code="1008"} 1.0' in await page(client)
+
+
+async def test_a_full_queue_refuses_a_message_and_serves_it_when_it_comes_again(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, queue_pings=2) as client, stream(client) as open_:
+        gate = await slow_down(client)
+        await open_.send_json({"id": "first", "pings": [ping("a", AWAY), ping("b", AWAY)]})
+        refused = await asked(open_, {"id": "second", "pings": [ping("c", AWAY)]})
+        assert refused["nack"] == "second"
+        assert refused["problem"]["status"] == 429
+        assert refused["retry_after_s"] >= 1
+        gate.set()
+        assert (await heard(open_))["ack"] == "first"
+        told = await asked(open_, {"id": "second", "pings": [ping("c", AWAY)]})
+        assert (told["ack"], told["accepted"]) == ("second", 1)
+
+
+async def test_a_state_that_cannot_write_refuses_messages_until_it_can(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client) as open_:
+        state = client.service.context.state
+        commit = state.commit
+
+        async def full(_commit: object) -> None:
+            raise StateUnavailable("disk full")
+
+        state.commit = full  # type: ignore[method-assign]
+        refused = await asked(open_, {"id": "x", "pings": walk_in("phone")})
+        assert (refused["nack"], refused["problem"]["status"]) == ("x", 503)
+        state.commit = commit  # type: ignore[method-assign]
+        told = await asked(open_, {"id": "x", "pings": walk_in("phone")})
+        assert types(told) == ["zone.entered", "trigger.fired"]
+
+
+# --- who may ------------------------------------------------------------------------------------
+
+
+async def test_a_browser_brings_its_key_among_the_protocols(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        offers = ("geoengine.v1", f"bearer.{KEYS['app']}")
+        url = f"{client.url}/v1/stream"
+        async with client.session.ws_connect(url, protocols=offers) as open_:
+            assert open_.protocol == "geoengine.v1"
+            assert (await asked(open_, ping("phone", AWAY)))["accepted"] == 1
+
+
+async def test_a_key_of_other_characters_is_written_in_percents(tmp_path: Path) -> None:
+    key = "key/with=signs, 100% of them"
+    async with served(tmp_path, keys=Keys([(key, Caller("app"))])) as client:
+        offers = ("geoengine.v1", f"bearer.{quote(key, safe='')}")
+        url = f"{client.url}/v1/stream"
+        async with client.session.ws_connect(url, protocols=offers) as open_:
+            assert (await asked(open_, ping("phone", AWAY)))["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status"),
+    [
+        ("", {}, 401),
+        (f"?key={KEYS['app']}", {}, 401),
+        (f"?access_token={KEYS['app']}", {}, 401),
+        ("", {"Authorization": "Bearer wrong"}, 401),
+        ("", {"Sec-WebSocket-Protocol": "geoengine.v1, bearer.wrong"}, 401),
+        ("", {"Sec-WebSocket-Protocol": "geoengine.v1"}, 401),
+        ("", {"Sec-WebSocket-Protocol": f"bearer.{KEYS['app']}"}, 400),
+        ("?events=some", {"Authorization": f"Bearer {KEYS['app']}"}, 400),
+        ("?events=all", {"Authorization": f"Bearer {KEYS['app']}"}, 403),
+    ],
+)
+async def test_who_may_not_listen_is_told_why_and_no_key_is_logged(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    query: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with served(tmp_path) as client:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.session.ws_connect(f"{client.url}/v1/stream{query}", headers=headers)
+        assert refused.value.status == status
+    said = "".join(record.getMessage() for record in caplog.records if record.name != "asyncio")
+    assert KEYS["app"] not in said + "".join(capfd.readouterr())
+
+
+async def test_a_gateways_key_sends_sightings_of_its_store_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client, stream(client, key="bound") as open_:
+        told = await asked(open_, sighting(gateway_id="gw-rivoli"))
+        assert told["accepted"] == 1
+        for foreign in (
+            sighting(gateway_id="gw-bastille", minor=2),
+            sighting(device_id="phone"),
+            ping("phone", RIVOLI),
+        ):
+            told = await asked(open_, foreign)
+            assert told["problem"]["status"] == 403
+
+
+async def test_a_request_that_does_not_ask_for_a_websocket_is_told_to(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        status, told, headers = await client.call("GET", "/v1/stream")
+        assert (status, told["type"]) == (426, "urn:geoengine:problem:upgrade_required")
+        assert headers["Upgrade"] == "websocket"
+
+
+async def test_without_keys_a_page_from_elsewhere_is_not_let_in(tmp_path: Path) -> None:
+    async with served(tmp_path, keys=NO_KEYS) as client:
+        url = f"{client.url}/v1/stream"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await client.session.ws_connect(url, origin="https://elsewhere.example")
+        assert refused.value.status == 403
+        async with client.session.ws_connect(url, origin=client.url) as open_:
+            assert (await asked(open_, ping("phone", AWAY)))["accepted"] == 1
+
+
+# --- events --------------------------------------------------------------------------------------
+
+
+async def test_a_dwell_comes_by_itself_to_who_spoke_for_the_device(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, QUICK, tick_s=0.05) as client,
+        stream(client) as open_,
+        stream(client) as other,
+    ):
+        await asked(other, ping("somebody", AWAY))
+        told = await asked(open_, walk_in("phone"))
+        dwelled = await heard(open_)
+        assert dwelled["event"]["type"] == "geoengine.zone.dwelled"
+        assert dwelled["event"]["data"]["device_id"] == "phone"
+        assert dwelled["seq"] > told["seq"]
+        # The other was told of nothing meanwhile: the next it hears is its own.
+        assert (await asked(other, ping("somebody", AWAY)))["ack"] == 2
+
+
+async def test_of_more_names_than_are_followed_it_is_told_once(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, QUICK, tick_s=0.05, stream_follows=2) as client,
+        stream(client) as open_,
+    ):
+        rows = [*walk_in("a"), *walk_in("b"), *walk_in("c")]
+        await open_.send_json(rows)
+        told = [await heard(open_) for _ in range(4)]
+        assert [one["notice"] for one in told if "notice" in one] == ["follow_limit"]
+        dwelled = {one["event"]["data"]["device_id"] for one in told if "event" in one}
+        assert dwelled == {"a", "b"}
+        assert (await asked(open_, ping("d", AWAY)))["ack"] == 2
+
+
+async def test_a_server_hears_everything_or_the_types_it_names(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path) as client,
+        stream(client, "?events=all", "server") as all_,
+        stream(client, "?events=all&types=zone.entered,geoengine.zone.exited", "server") as some,
+    ):
+        await client.ok("POST", "/v1/pings", walk_in("phone"))
+        found = [(await heard(all_))["event"]["type"] for _ in range(4)]
+        assert found == [
+            f"geoengine.{name}"
+            for name in ("zone.entered", "trigger.fired", "trigger.sent", "trigger.delivered")
+        ]
+        assert (await heard(some))["event"]["type"] == "geoengine.zone.entered"
+        await client.ok("POST", "/v1/pings", walk_in("other"))
+        assert (await heard(some))["event"]["data"]["device_id"] == "other"
+
+
+async def test_a_change_of_consent_is_told_to_who_hears_everything(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client, "?events=all", "server") as open_:
+        await client.ok("PUT", "/v1/people/ann/consents/push", {"source": "test"})
+        told = (await heard(open_))["event"]
+        assert told["type"] == "geoengine.consent.changed"
+        assert told["data"]["person_id"] == "ann"
+
+
+# --- dropped and back ----------------------------------------------------------------------------
+
+
+async def test_what_happened_while_it_was_away_is_told_when_it_is_back(tmp_path: Path) -> None:
+    async with served(tmp_path, QUICK, tick_s=0.05) as client:
+        async with stream(client) as open_:
+            place = (await asked(open_, walk_in("phone")))["resume"]
+
+        async def dwelled() -> bool:
+            loaded = await client.service.context.state.load(["phone"])
+            return any(stay.is_dwelled for stay in loaded["phone"].presences.values())
+
+        await until(dwelled)
+        async with stream(client, f"?resume={place}") as open_:
+            told = await heard(open_)
+            assert told["event"]["type"] == "geoengine.zone.dwelled"
+            assert (await asked(open_, ping("phone", RIVOLI)))["ack"] == 1
+        # From the place of that event on there is nothing more, and no gap.
+        async with stream(client, f"?resume={told['resume']}") as open_:
+            assert (await asked(open_, ping("phone", RIVOLI)))["ack"] == 1
+
+
+async def test_events_of_an_acknowledgement_that_was_lost_are_told_after_the_drop(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        async with stream(client) as open_:
+            place = (await asked(open_, ping("phone", AWAY, 240)))["resume"]
+            gate = await slow_down(client)
+            walk = walk_in("phone")[1:]
+            await open_.send_json(walk)
+
+            async def has_come() -> bool:
+                return client.service.context.intake.ping_count == 2
+
+            await until(has_come)
+        gate.set()  # nobody is there to be told
+
+        async def is_committed() -> bool:
+            return client.service.context.hub.seq >= 2
+
+        await until(is_committed)
+        async with stream(client, f"?resume={place}") as open_:
+            found = [(await heard(open_))["event"]["type"] for _ in range(2)]
+            assert found == ["geoengine.zone.entered", "geoengine.trigger.fired"]
+            told = await asked(open_, {"id": "again", "pings": walk})
+            assert (told["ack"], told["accepted"], told["events"]) == ("again", 2, [])
+
+
+async def test_a_message_under_way_holds_the_place_back(tmp_path: Path) -> None:
+    """Its events have numbers before it is acknowledged, and would be lost with the connection."""
+    async with served(tmp_path) as client, stream(client, "?events=all", "server") as open_:
+        gate = await slow_down(client)
+        await open_.send_json({"id": "slow", "pings": walk_in("slow")})
+
+        async def has_come() -> bool:
+            return client.service.context.intake.ping_count == 3
+
+        await until(has_come)
+        gate.set()
+        told = [await heard(open_) for _ in range(3)]
+        assert [one["seq"] for one in told[:2]] == [0, 0]
+        assert (told[2]["ack"], told[2]["seq"]) == ("slow", 2)
+
+
+@pytest.mark.parametrize("place", ["AAAAAAAAAAAAAAAA.0", "7", "nonsense"])
+async def test_a_place_that_is_not_known_here_is_a_gap(tmp_path: Path, place: str) -> None:
+    async with served(tmp_path) as client, stream(client, f"?resume={place}") as open_:
+        assert await heard(open_) == {"gap": True}
+        assert (await asked(open_, ping("phone", AWAY)))["ack"] == 1
+
+
+async def test_a_place_that_is_too_old_is_a_gap_and_then_what_is_still_known(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, stream_ring=3) as client:
+        async with stream(client, "?events=all&types=zone.entered", "server") as open_:
+            place = (await asked(open_, ping("nobody", AWAY)))["resume"]
+        for name in ("a", "b"):
+            await client.ok("POST", "/v1/pings", walk_in(name))
+        query = f"?events=all&resume={place}&types=trigger.fired,zone.entered"
+        async with stream(client, query, "server") as open_:
+            assert await heard(open_) == {"gap": True}
+            assert (await heard(open_))["event"]["data"]["device_id"] == "b"
+
+
+async def test_a_place_is_its_own_callers(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        async with stream(client, key="server") as open_:
+            place = (await asked(open_, walk_in("phone")))["resume"].partition(".")[0] + ".0"
+        async with stream(client, f"?resume={place}") as open_:
+            assert await heard(open_) == {"gap": True}
+            assert (await asked(open_, ping("x", AWAY)))["ack"] == 1
+        async with stream(client, f"?resume={place}", "server") as open_:
+            assert (await heard(open_))["event"]["type"] == "geoengine.zone.entered"
+
+
+async def test_who_comes_back_before_the_old_connection_is_known_to_be_dead_replaces_it(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, QUICK, tick_s=0.05) as client, stream(client) as old:
+        place = (await asked(old, walk_in("phone")))["resume"]
+        async with stream(client, f"?resume={place}") as new:
+            assert await closed(old) in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
+            assert (await heard(new))["event"]["type"] == "geoengine.zone.dwelled"
+            assert len(client.service.context.hub) == 1
+
+
+async def test_of_somebody_who_was_erased_nothing_is_kept(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        async with stream(client, "?events=all", "server") as open_:
+            place = (await asked(open_, ping("nobody", AWAY)))["resume"]
+        async with stream(client) as gone, stream(client) as here:
+            for open_ in (gone, here):
+                await asked(open_, walk_in("phone", person_id="ann"))
+            await gone.close()
+            await client.ok("POST", "/v1/pings", walk_in("other"))
+            await client.ok("DELETE", "/v1/people/ann")
+            hub = client.service.context.hub
+            sessions = (*hub._here.values(), *hub._away.values())
+            assert {name for session in sessions for name in session.names} == {"nobody"}
+            assert hub._followers == {}
+        query = f"?events=all&resume={place}&types=zone.entered"
+        async with stream(client, query, "server") as open_:
+            assert (await heard(open_))["event"]["data"]["device_id"] == "other"
+
+
+async def test_a_long_absence_is_made_up_for_at_the_pace_of_the_reader(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        async with stream(client, "?events=all", "server") as open_:
+            place = (await asked(open_, ping("nobody", AWAY)))["resume"]
+        count = 600
+        for at in range(0, count, 100):
+            rows = [row for ix in range(at, at + 100) for row in walk_in(f"p{ix}")]
+            await client.ok("POST", "/v1/pings", rows)
+        query = f"?events=all&resume={place}&types=zone.entered,trigger.fired"
+        async with stream(client, query, "server", max_msg_size=0) as open_:
+            seqs = [(await heard(open_))["seq"] for _ in range(2 * count)]
+            assert seqs == sorted(set(seqs))
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_is_too_large_ends_the_stream(tmp_path: Path) -> None:
+    async with served(tmp_path, stream_message_bytes=1_000) as client, stream(client) as open_:
+        exact = json.dumps(ping("phone", AWAY)).ljust(1_000)
+        await open_.send_str(exact)
+        assert (await heard(open_))["accepted"] == 1
+        await open_.send_str(exact + " ")
+        assert await closed(open_) == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+
+
+async def test_who_is_owed_too_much_is_not_read_until_it_has_been_answered(tmp_path: Path) -> None:
+    async with served(tmp_path, stream_unacked=3) as client, stream(client) as open_:
+        gate, intake = await slow_down(client), client.service.context.intake
+        for ix in range(10):
+            await open_.send_json({"id": ix, "pings": ping(f"d{ix}", AWAY)})
+
+        async def is_full() -> bool:
+            return len(intake) == 3
+
+        await until(is_full)
+        # Another's messages come through meanwhile: nothing else of the first one has been read.
+        async with stream(client) as other:
+            await other.send_json(ping("other", AWAY))
+
+            async def has_come() -> bool:
+                return len(intake) >= 4
+
+            await until(has_come)
+            assert len(intake) == 4
+            gate.set()
+            assert (await heard(other))["ack"] == 1
+        assert [(await heard(open_))["ack"] for _ in range(10)] == list(range(10))
+
+
+async def test_what_comes_faster_than_allowed_is_read_later(tmp_path: Path) -> None:
+    async with served(tmp_path, stream_messages_s=20.0) as client, stream(client) as open_:
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for ix in range(30):
+            await open_.send_json(ping(f"d{ix}", AWAY))
+        for _ in range(30):
+            await heard(open_)
+        assert loop.time() - began_s > 0.4  # a second's worth at once, the others one by one
+
+
+async def test_who_reads_nothing_is_told_to_come_back_later(tmp_path: Path) -> None:
+    async with served(tmp_path, stream_send_bytes=128 << 10, stop_s=1) as client:
+        line = socket.socket()
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        line.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(line, ("127.0.0.1", client.service.port))
+        reader, writer = await asyncio.open_connection(sock=line, limit=4_096)
+        writer.write(UPGRADE % b"?events=all")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
+        hub = client.service.context.hub
+        for at in range(0, 5_000, 200):
+            rows = [row for ix in range(at, at + 200) for row in walk_in(f"p{ix}")]
+            await client.ok("POST", "/v1/pings", rows)
+            if not len(hub):
+                break
+
+        async def is_gone() -> bool:
+            return not len(hub)
+
+        await until(is_gone)
+        writer.transport.abort()
+        assert 'geoengine_streams_closed_total{code="1013"} 1.0' in await page(client)
+
+
+async def test_one_stream_too_many_is_told_to_come_back_and_requests_are_served(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, max_streams=2, max_connections=2) as client:
+        async with stream(client), stream(client):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with stream(client):
+                    pass
+            assert refused.value.status == 503
+            assert "geoengine_streams 2.0" in await page(client)
+        async with stream(client) as open_:
+            assert (await asked(open_, ping("phone", AWAY)))["ack"] == 1
+
+
+async def test_who_does_not_answer_a_heartbeat_is_dropped_and_who_does_stays(
+    tmp_path: Path,
+) -> None:
+    async with (
+        served(tmp_path, stream_heartbeat_s=0.3) as client,
+        stream(client) as alive,
+        stream(client, autoping=False) as dead,
+    ):
+        listening = asyncio.create_task(alive.receive())
+        assert (await dead.receive(timeout=5)).type is aiohttp.WSMsgType.PING
+        assert await closed(dead) in (None, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
+        assert not listening.done()
+        await alive.send_json(ping("phone", AWAY))
+        assert (await listening).json()["ack"] == 1
+
+
+async def test_a_clients_own_ping_is_answered(tmp_path: Path) -> None:
+    async with served(tmp_path) as client, stream(client, autoping=False) as open_:
+        await open_.ping(b"hello")
+        told = await open_.receive(timeout=5)
+        assert (told.type, told.data) == (aiohttp.WSMsgType.PONG, b"hello")
+
+
+async def test_a_stop_answers_what_is_owed_and_then_says_goodbye(tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(served(tmp_path))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        headers = {"Authorization": f"Bearer {KEYS['app']}"}
+        url = f"{client.url}/v1/stream"
+        busy = await session.ws_connect(url, headers=headers)
+        idle = await session.ws_connect(url, headers=headers)
+        gate = await slow_down(client)
+        await busy.send_json({"id": "last", "pings": walk_in("phone")})
+
+        async def has_come() -> bool:
+            return client.service.context.intake.ping_count == 3
+
+        await until(has_come)
+        goodbye = asyncio.create_task(closed(idle))
+        stopping = asyncio.create_task(client.service._close_doors())
+        assert await goodbye == aiohttp.WSCloseCode.GOING_AWAY
+        gate.set()
+        told = await heard(busy)
+        assert (told["ack"], types(told)) == ("last", ["zone.entered", "trigger.fired"])
+        assert await closed(busy) == aiohttp.WSCloseCode.GOING_AWAY
+        await stopping
