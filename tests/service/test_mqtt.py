@@ -148,6 +148,16 @@ async def test_what_finds_no_room_waits_in_order_and_is_taken_later(
         assert await places(client, "ann/phone") == await places(client, "bob/phone") == ["rivoli"]
 
 
+async def test_nonsense_is_taken_and_nothing_comes_of_it(tmp_path: Path, broker: Broker) -> None:
+    async with listening(tmp_path, broker.url()) as client, somebody(broker) as phone:
+        for body in (b"", b"\xff", b"{", b"[[[]]]", b'{"_type":"location"}', b"null"):
+            await phone.publish("owntracks/jane/phone", body, qos=1)
+            await phone.publish("/gw/ac233fc03641/status", body, qos=1)
+        await counts(client, "owntracks", "taken", 6)
+        await counts(client, "minew", "taken", 6)
+        assert await places(client, "jane/phone") == []
+
+
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_a_broker_that_sends_more_than_is_held_is_read_no_further_for_a_while(
     tmp_path: Path, broker: Broker, version: str

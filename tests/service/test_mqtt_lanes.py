@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from geoengine.core.model import Gateway
 from geoengine.ingest.reports import Decoded, Position
@@ -151,6 +153,15 @@ def test_a_topic_says_what_it_carries_and_whose_it_is(topic: str, kind: str, spe
 )
 def test_nobody_of_ours_is_told_by_a_reason(topic: str, why: str) -> None:
     assert topics().whose(topic) == why
+
+
+LEVELS = ["", "owntracks", "gw", "status", "home", "BTtoMQTT", "ruuvi", "kitchen", "+", "#", "\0"]
+
+
+@given(st.lists(st.sampled_from(LEVELS) | st.text(max_size=3), max_size=8).map("/".join))
+def test_no_topic_is_too_strange(topic: str) -> None:
+    for found in (topics(), topics("mqtt://h?prefix=owntracks")):
+        assert isinstance(found.whose(topic), Whose | str)
 
 
 def test_a_gateway_that_names_others_may_name_those_of_its_kind_in_its_store() -> None:
