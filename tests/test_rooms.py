@@ -26,6 +26,9 @@ ONLY_IN = {
     "sqlite3": set(),
     "redis": {"state/shared/wire.py"},
     "hiredis": {"state/shared/wire.py"},
+    "aiomqtt": {"service/brokers/line.py"},
+    "paho": {"service/brokers/line.py"},
+    "nacl": {"ingest/clients/sealing.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
 }
