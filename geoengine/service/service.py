@@ -154,14 +154,16 @@ class Service:
         for post in intake.take(intake.ping_count):
             post.refuse(Problem("stopping"))
 
-    def _listener(self, runner: web.AppRunner, port: int) -> Listener:
+    def _listener(
+        self, runner: web.AppRunner, port: int, stream_count: Callable[[], int] = lambda: 0
+    ) -> Listener:
         settings = self.context.settings
         return Listener(
             runner,
             settings.host,
             port,
             max_connections=settings.max_connections,
-            stream_count=partial(len, self.context.hub),
+            stream_count=stream_count,
             reuse_port=settings.workers > 1,
             keepalive_timeout=settings.keepalive_s,
             lingering_time=2.0,  # a refused body is read this long, so that its sender hears why
@@ -171,7 +173,7 @@ class Service:
 
     async def _listen(self) -> int:
         settings = self.context.settings
-        listener = self._listener(self.runner, settings.port)
+        listener = self._listener(self.runner, settings.port, partial(len, self.context.hub))
         if (server := self.runner.server) is not None:
             server.request_handler = in_front(self.context, INGEST, server.request_handler)
         await listener.start()

@@ -322,6 +322,26 @@ async def test_traccar_client_has_a_door_of_its_own_where_every_path_is_right(
         assert counted(client, "osmand", "position") == 4
 
 
+async def test_who_comes_in_by_traccar_clients_door_is_counted_and_streams_are_not(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, keys=NO_KEYS, osmand_port=0) as client:
+        count = client.service.context.connection_count
+        before = count()
+        url = f"http://127.0.0.1:{client.service.port}/v1/stream"
+        reader, writer = await asyncio.open_connection("127.0.0.1", client.service.osmand_port)
+        try:
+            async with client.session.ws_connect(url):
+
+                async def is_counted() -> bool:
+                    return count() == before + 1
+
+                await until(is_counted)
+        finally:
+            writer.close()
+            assert await reader.read() == b""
+
+
 async def test_without_a_port_for_traccar_client_the_bare_root_is_ours(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         assert client.service.osmand_port == 0
