@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from geoengine.core.errors import StateError
-from geoengine.ingest.kinds import KINDS
 from geoengine.ingest.reports import Decoded, Origin, Position
 from geoengine.service.brokers.judging import judged
 from geoengine.service.brokers.lanes import Lanes, Parcel
@@ -19,13 +18,11 @@ from geoengine.service.brokers.line import Letter, Line, LineError
 from geoengine.service.brokers.topics import COMMANDS, Topics, Whose
 from geoengine.service.context import Context
 from geoengine.service.http.problems import RETRY_AFTER_S
-from geoengine.service.logs import logger
 from geoengine.service.native.answering import answer_to
-from geoengine.service.native.entering import enter
+from geoengine.service.native.entering import decoded_of, enter
 
 TELLING_MAX: Final = 100  # phones that are told something just now; the others hear it later
 _COMMANDS = msgspec.json.Decoder(list[msgspec.Raw])
-_LOG = logger("mqtt")
 
 
 class Desk:
@@ -78,7 +75,7 @@ class Desk:
             topic=whose.topic,
             passphrase=self._context.credentials.passphrase,
         )
-        decoded = self._decoded(whose.kind, letter.body, origin)
+        decoded = decoded_of(self._context, whose.kind, letter.body, origin)
         silence_ms = self._context.book.limits.silence_min_ms
         told = judged(decoded, letter, recv_ms, silence_ms)
         if told.reports:
@@ -86,15 +83,6 @@ class Desk:
         else:  # most of what gateways hear: nothing in it has to wait
             self._context.metrics.native.add((whose.kind, "dropped"), len(told.drops))
             self._drop(letter, whose.kind, "taken")
-
-    def _decoded(self, kind: str, body: bytes, origin: Origin) -> Decoded:
-        """What a body says. A fault of ours is told to us: the broker would send it for ever."""
-        try:
-            return KINDS[kind](body, origin)
-        except Exception as error:
-            self._context.metrics.failures.add(("decode",))
-            _LOG.error("decode_failed", client=kind, error=type(error).__name__)
-            return Decoded(drops=["undecodable"])
 
     async def _enter(self, parcels: Sequence[Parcel]) -> None:
         """Have what one sender says committed."""

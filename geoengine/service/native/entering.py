@@ -24,6 +24,7 @@ from geoengine.core.record import Record
 from geoengine.core.regions import advise
 from geoengine.core.units import ACCURACY_MAX_M
 from geoengine.ingest.clients.pushing import zone_of
+from geoengine.ingest.kinds import KINDS
 from geoengine.ingest.names import is_name
 from geoengine.ingest.pings import Ping
 from geoengine.ingest.reports import (
@@ -40,6 +41,7 @@ from geoengine.ingest.sightings import heard_of, key_of
 from geoengine.ingest.wire import Reject, Rows
 from geoengine.service.context import Context
 from geoengine.service.intake import NO_SIGHTINGS, Post, settle
+from geoengine.service.logs import logger
 from geoengine.service.native.credentials import Ears
 from geoengine.service.routes.regions import ready
 from geoengine.state import loop
@@ -48,6 +50,7 @@ from geoengine.state.loop import beacon_name
 
 TOKEN_MAX: Final = 512  # characters, as `PUT /v1/devices` has it
 _AROUND: Final = 100  # zones; a phone watches no more
+_LOG = logger("native")
 _SET_ASIDE: Final = {Stay: "stay", Mark: "region"}  # counted, and that is all
 
 
@@ -61,6 +64,16 @@ class _Sorted:
     tokens: list[PushToken] = field(default_factory=list)
     tellings: list[Telling] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+
+
+def decoded_of(context: Context, client: str, body: bytes, origin: Origin) -> Decoded:
+    """What a message says. A fault of ours is told to us: the sender would send it for ever."""
+    try:
+        return KINDS[client](body, origin)
+    except Exception as error:
+        context.metrics.failures.add(("decode",))
+        _LOG.error("decode_failed", client=client, error=type(error).__name__)
+        return Decoded(drops=["undecodable"])
 
 
 async def enter(

@@ -17,13 +17,12 @@ import aiohttp
 
 from geoengine.core.errors import StateError
 from geoengine.core.model import Gateway
-from geoengine.ingest.kinds import KINDS
 from geoengine.ingest.reports import Origin
 from geoengine.service.context import Context
 from geoengine.service.http.problems import Problem
 from geoengine.service.logs import logger
 from geoengine.service.native.credentials import Ears, plain
-from geoengine.service.native.entering import enter
+from geoengine.service.native.entering import decoded_of, enter
 
 KIND: Final = "cassia"
 LINE_MAX: Final = 65_536  # bytes of what is no whole line; an event has some three hundred
@@ -94,7 +93,7 @@ class Listening:
     async def _take(self, gateway: Gateway, piece: bytes) -> None:
         context = self._context
         origin = Origin(context.clock(), gateway_id=gateway.id)
-        decoded = KINDS[KIND](piece, origin)
+        decoded = decoded_of(context, KIND, piece, origin)
         ears = Ears(gateway.id, {plain(gateway.id): gateway.id})
         try:
             await enter(context, KIND, decoded, origin, body_bytes=len(piece), ears=ears)

@@ -22,14 +22,12 @@ from aiohttp import StreamReader, web
 from msgspec import Struct
 
 from geoengine.core.model import GatewayKind
-from geoengine.ingest.kinds import KINDS
-from geoengine.ingest.reports import Decoded, Origin, Position
+from geoengine.ingest.reports import Origin, Position
 from geoengine.service.context import Answer, Context
 from geoengine.service.http.problems import Problem
-from geoengine.service.logs import logger
 from geoengine.service.native.answering import DONE, GATEWAY_DONE, GREETING, TEXT, answer_to
 from geoengine.service.native.credentials import Principal, presented
-from geoengine.service.native.entering import enter
+from geoengine.service.native.entering import decoded_of, enter
 
 Handler = Callable[[Context, web.Request], Awaitable[Answer]]
 
@@ -42,7 +40,6 @@ _KEPT_BACK: Final = frozenset({"authorization", "cookie", "proxy-authorization"}
 _WHO_PHONE: Final = "A key of kind app, or DEVICE:PASSWORD."
 _WHO_GATEWAY: Final = "The secret of a listed gateway of this kind, or a key of kind gateway."
 _IDS: Final = frozenset({"id", "deviceid", "device_id"})
-_LOG = logger("native")
 
 
 class _Named(Struct):
@@ -113,7 +110,7 @@ async def _phone(context: Context, request: web.Request, client: str) -> Answer:
     if client == "overland" and request.method == "GET":
         return GREETING
     origin = replace(origin, device_id=principal.device_id)
-    decoded = _decoded(context, client, body, origin)
+    decoded = decoded_of(context, client, body, origin)
     await enter(context, client, decoded, origin, body_bytes=len(body))
     positions = [report for report in decoded.reports if isinstance(report, Position)]
     is_sealed = b'"encrypted"' in body
@@ -174,7 +171,7 @@ async def _gateway(context: Context, request: web.BaseRequest) -> Answer:
     query = url.raw_query_string
     topic = url.query.get("topic", "") if query else ""
     origin = Origin(context.clock(), gateway_id=ears.only, topic=topic, query=query)
-    decoded = _decoded(context, kind, body, origin)
+    decoded = decoded_of(context, kind, body, origin)
     await enter(context, kind, decoded, origin, body_bytes=len(body), ears=ears)
     return GATEWAY_DONE
 
@@ -257,13 +254,3 @@ async def _read(content: StreamReader, limit: int) -> bytes:
         if size <= limit:
             parts.append(part)
     return b"".join(parts) if size <= limit else b""
-
-
-def _decoded(context: Context, client: str, body: bytes, origin: Origin) -> Decoded:
-    """What a body says. A fault of ours is told to us: the sender would send it for ever."""
-    try:
-        return KINDS[client](body, origin)
-    except Exception as error:
-        context.metrics.failures.add(("decode",))
-        _LOG.error("decode_failed", client=client, error=type(error).__name__)
-        return Decoded(drops=["undecodable"])
