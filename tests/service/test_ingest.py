@@ -260,3 +260,17 @@ async def test_people_inside_two_zones_at_once_are_in_both(tmp_path: Path, door:
         told = await client.ok("POST", "/v1/pings", walk_in("phone", RIVOLI))
         stores = {e["data"]["store_id"] for e in told["events"] if e["type"].endswith("entered")}
         assert stores == {"rivoli", "rivoli2"}
+
+
+async def test_a_scanned_code_is_proof_of_its_place(tmp_path: Path) -> None:
+    code = "      - {id: till-code, kind: qr, code: 'https://rivoli.example/c/7', place: till}\n"
+    beacons = "    beacons:\n"
+    assert beacons in CATALOGUE
+    catalogue = CATALOGUE.replace(beacons, beacons + code, 1)
+    async with served(tmp_path, catalogue) as client:
+        scan = {"kind": "qr", "code": "https://rivoli.example/c/7", "device_id": "ann"}
+        told = await client.ok("POST", "/v1/sightings", scan | {"seen_time": now_s()})
+        assert told["accepted"] == 1
+        assert "geoengine.beacon.entered" in [event["type"] for event in told["events"]]
+        wrong = scan | {"code": "another", "seen_time": now_s()}
+        assert (await client.ok("POST", "/v1/sightings", wrong))["events"] == []
