@@ -19,7 +19,12 @@ from typing import Any
 import msgspec
 
 from geoengine.ingest.kinds import KINDS
-from geoengine.ingest.reports import Origin
+from geoengine.ingest.pings import columns_of
+from geoengine.ingest.reports import Origin, Position, Report, Sighted
+from geoengine.ingest.sightings import heard_of, key_of
+from geoengine.ingest.wire import Rows
+from geoengine.service.native.entering import ping_of_position
+from geoengine.state.loop import beacon_name
 
 NOW_MS = 1_795_300_000_000
 # By kind: where the tests of its decoder are.
@@ -96,6 +101,16 @@ def revalue(rng: random.Random, value: Any, values: list[Any]) -> None:
         value = value[key]
 
 
+def laid_out(reports: list[Report]) -> None:
+    """What the service makes of them: columns, and rejects for what no column may hold."""
+    heard = [report for report in reports if isinstance(report, Sighted)]
+    heard_of(Rows(list(heard), len(heard)), recv_ms=NOW_MS)
+    for report in heard:
+        beacon_name(key_of(report))
+    fixes = [report for report in reports if isinstance(report, Position)]
+    columns_of([ping_of_position(report) for report in fixes], recv_ms=NOW_MS)
+
+
 def fuzz(kind: str, rounds: int, seed: int) -> tuple[int, int]:
     """Decode so many spoiled messages; how many gave reports, and how many gave none."""
     module = import_module(f"tests.ingest.{TESTS[kind]}")
@@ -117,7 +132,9 @@ def fuzz(kind: str, rounds: int, seed: int) -> tuple[int, int]:
         )
         try:
             decoded = decode(message, origin)
-            json.loads(msgspec.json.encode(decoded.reports))
+            if decoded.reports:
+                json.loads(msgspec.json.encode(decoded.reports))
+                laid_out(decoded.reports)
         except Exception as error:
             print(f"{kind}: {error!r} of {message!r}, {origin!r}", flush=True)
             raise

@@ -100,7 +100,7 @@ async def enter(
     book = context.book
     if told.tellings:
         await ready(book)
-    pings = [*map(_ping, told.positions), *_crossings(told, book)]
+    pings = [*map(ping_of_position, told.positions), *_crossings(told, book)]
     heard = [*_near(told, book), *await _carried(told, context.state)]
     for outcome, count in told.counts.items():
         if count:
@@ -243,7 +243,8 @@ async def _settled(
     await told
 
 
-def _ping(position: Position) -> Ping:
+def ping_of_position(position: Position) -> Ping:
+    """A position as apps post them."""
     return Ping(
         device_id=position.device_id,
         lat=position.lat,
