@@ -28,7 +28,8 @@ LEAVING_MARGINS = 3.0  # so many margins fainter than what lets in, and one is n
 # much for each square decibel that the two fluctuate by: steady signals at once, real ones after
 # half a minute. That is Page's cumulative sum, whose false alarms are as rare as the exponential of
 # threshold by variance. Measured: benchmarks/results/ranging.md.
-LEAD_PER_UNREST = 3.5
+LEAD_PER_UNREST = 4.5
+UNREST_LEAST_DB2 = 10.0  # of two that are heard: some seconds of calm prove nothing
 AHEAD_MAX_DB = 20.0  # counted at most: one moment decides nothing
 TX_POWER_DBM = -59.0  # at a metre, of a beacon that does not say or says what cannot be
 TX_POWERS_DBM = (-100.0, -20.0)  # what can be
@@ -62,22 +63,33 @@ def observe_sighting(record: Record, sighting: Sighting, book: Book) -> list[Tra
             _keep_store_alive(record, sighting, book)
         return []
     rivals = _rivals(record, book)
-    is_touch = sighting.rssi_dbm >= TOUCH_DBM
-    if rivals and not is_touch:
-        rival_dbm = max(_rival_dbm(record, rival_ix, sighting, book) for rival_ix in rivals)
-        since_s = min((sighting.seen_ms - before_ms) / SECOND_MS, policy.beacon_smooth_s)
-        ahead_db = min(strength_dbm - rival_dbm, AHEAD_MAX_DB) - policy.beacon_margin_db
-        heard.lead_dbs = max(0.0, heard.lead_dbs + ahead_db * since_s)
-        if ahead_db < 0 or heard.lead_dbs < _lead_needed_dbs(record, rivals, heard, book):
+    if sighting.rssi_dbm < TOUCH_DBM:
+        lasted_s = (sighting.seen_ms - before_ms) / SECOND_MS
+        if rivals and not _leads(record, sighting, rivals, heard, strength_dbm, lasted_s, book):
             return []
-    if not is_touch and not (
-        _is_near(heard, sighting, policy) and _is_confirmed(heard, sighting, policy)
-    ):
-        return []
+        if not _is_near(heard, sighting, policy) or not _is_confirmed(heard, sighting, policy):
+            return []
     left = [_leave_place(record, rival_ix, sighting, book) for rival_ix in rivals]
     for other in record.heard.values():
         other.lead_dbs = 0.0  # over another place than now
     return [*left, *_arrive(record, sighting, book)]
+
+
+def _leads(
+    record: Record, sighting: Sighting, rivals: list[int], heard: Heard, strength_dbm: float,
+    lasted_s: float, book: Book,
+) -> bool:  # fmt: skip
+    """Whether a place has been louder than the one its person stands in, by enough for long enough;
+    its lead goes on by the time since it was heard last.
+    """
+    policy = book.policy(sighting.zone_ix)
+    rival_dbm = max(_rival_dbm(record, rival_ix, sighting, book) for rival_ix in rivals)
+    ahead_db = min(strength_dbm - rival_dbm, AHEAD_MAX_DB) - policy.beacon_margin_db
+    counted_s = min(lasted_s, policy.beacon_smooth_s)
+    heard.lead_dbs = max(0.0, heard.lead_dbs + ahead_db * counted_s)
+    least_db2 = UNREST_LEAST_DB2 if rival_dbm > NOT_HEARD_DBM else 0.0
+    unrest = max(least_db2, _unrest_db2(record, rivals, heard, book))
+    return ahead_db >= 0 and heard.lead_dbs >= LEAD_PER_UNREST * unrest
 
 
 def loudness_dbm(rssi_dbm: float, tx_power_dbm: float) -> float:
@@ -92,10 +104,11 @@ def loudness_dbm(rssi_dbm: float, tx_power_dbm: float) -> float:
     return rssi_dbm - tx_power_dbm + TX_POWER_DBM
 
 
-def _lead_needed_dbs(record: Record, rivals: list[int], heard: Heard, book: Book) -> float:
+def _unrest_db2(record: Record, rivals: list[int], heard: Heard, book: Book) -> float:
+    """How much a challenger and the place it is held against fluctuate together."""
     others = [record.heard.get(book.zones.ids[rival_ix]) for rival_ix in rivals]
     unrest = [unrest_db2(other) for other in others if other is not None]
-    return LEAD_PER_UNREST * (unrest_db2(heard) + max(unrest, default=0.0))
+    return unrest_db2(heard) + max(unrest, default=0.0)
 
 
 def unrest_db2(heard: Heard) -> float:
