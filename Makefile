@@ -6,6 +6,9 @@ BIN := $(VENV)/bin
 MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/quiet/*.[ch])
 COMPILED := geoengine/core/quiet/*.so
 
+# Tests of what has no clock, no disk and no neighbour: two at once.
+PURE := tests/core tests/index tests/ingest tests/levers tests/replay geoengine
+
 # What `make load` sends, and for how long.
 RUN_S ?= 120
 PHONES ?= 2000
@@ -21,7 +24,8 @@ run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PURE)
+	$(BIN)/python -m pytest tests $(PURE:%=--ignore=%)
 
 check: $(VENV)/.tested
 	$(BIN)/ruff format --check .
