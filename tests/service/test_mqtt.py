@@ -203,7 +203,7 @@ async def test_two_services_share_what_comes(tmp_path: Path, broker: Broker) -> 
 
         await until(are_all_taken)
         assert sum(taken()) == 40
-        assert min(taken()) >= 10
+        assert min(taken()) > 0  # how evenly is the broker's to choose
 
 
 async def test_a_retained_message_of_days_ago_changes_nothing(
