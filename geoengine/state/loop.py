@@ -321,10 +321,7 @@ async def identify(
         aliases = {device_id: person}
         if nameless is not None:
             # What stood for the device stands for its owner: nobody's name leads to another name.
-            names = [*nameless.devices, *nameless.beacons]
-            owners = await state.owners(names)
-            pairs = zip(names, owners, strict=True)
-            aliases |= {name: person for name, by in pairs if by == device_id}
+            aliases |= dict.fromkeys(await _names(state, nameless), person)
             # Done half before, if the device is theirs already: see `people.merge`.
             people.merge(record, nameless, is_again=device_id in record.devices)
         record.devices.setdefault(device_id, -1)
@@ -345,7 +342,7 @@ async def identify(
 
 async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:
     """The decisions about a person, newest first; also those from when a device was nobody's."""
-    names = [person_id, *await _names(state, person_id)]
+    names = [person_id, *await _names(state, await _record(state, person_id))]
     found = [one for name in names for one in await state.decisions(name, limit)]
     return sorted(found, key=lambda one: -one.at_ms)[:limit]
 
@@ -355,19 +352,20 @@ async def erase(state: State, person_id: str, now_ms: int) -> bool:
     anything.
     """
     # The person last: without them nobody knows the names any more.
-    names = [*await _names(state, person_id), person_id]
+    names = [*await _names(state, await _record(state, person_id)), person_id]
     return any([await state.erase(name, now_ms) for name in names])
 
 
-async def _names(state: State, person_id: str) -> list[str]:
+async def _record(state: State, person_id: str) -> Record:
+    return (await state.load([person_id])).get(person_id) or Record(person_id)
+
+
+async def _names(state: State, record: Record) -> list[str]:
     """Devices and beacons that stand for a person, but not the person's own name."""
-    record = (await state.load([person_id])).get(person_id)
-    if record is None:
-        return []
     names = list(dict.fromkeys((*record.devices, *record.beacons)))
-    owners = await state.owners(names)
+    owners = await state.owners(names) if names else []
     pairs = zip(names, owners, strict=True)
-    return [name for name, owner in pairs if owner == person_id != name]
+    return [name for name, owner in pairs if owner == record.person_id != name]
 
 
 async def _identify_all(state: State, book: Book, batch: Batch) -> None:
