@@ -9,6 +9,7 @@ ROOT = Path(__file__).parent.parent / "geoengine"
 MAY_IMPORT = {
     "core": {"core"},
     "catalog": {"catalog", "core"},
+    "roads": {"roads", "catalog", "core"},
     "ingest": {"ingest", "core"},
     "state": {"state", "core"},
     "levers": {"levers", "core"},

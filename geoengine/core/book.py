@@ -27,7 +27,7 @@ from geoengine.core.zones import CIRCLE, PLACE, Zones
 if TYPE_CHECKING:
     from geoengine.core.quiet._quiet import Ground
 
-MODES: tuple[Mode | None, ...] = (None, "walk", "drive")
+MODES: tuple[Mode | None, ...] = (None, "walk", "drive", "bike", "transit")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,11 @@
     │   ├── StateUnavailable  full disk, lost connection: try again, the answer is 503
     │   ├── StateConflict     somebody else changed a record first: load, step and commit again
     │   └── StateLocked       another engine holds the same state
-    └── TraceError            a trace that cannot be read at all
+    ├── TraceError            a trace that cannot be read at all
+    ├── DataError             a file for `geoengine data add`, or what was made of one, is no use
+    └── RoadsError            a road network was asked, and
+        ├── NoWay             it has no answer for this place: asking again gives the same
+        └── RouterDown        the world's fault: try again
 
 A bad *input* is none of these: a ping that makes no sense is a reject, a value with a reason.
 Our own fault is an assertion, and commits nothing.
@@ -66,3 +70,21 @@ class StateLocked(StateError):
 
 class TraceError(GeoengineError):
     """The trace file cannot be read: unknown kind, or no usable column."""
+
+
+class DataError(GeoengineError):
+    """A file given to `geoengine data add`, or what was kept of one, cannot be used; the text says
+    what was expected.
+    """
+
+
+class RoadsError(GeoengineError):
+    """A road network was asked, and did not answer."""
+
+
+class NoWay(RoadsError):
+    """For this place there is no answer, now or later; the text is the router's reason."""
+
+
+class RouterDown(RoadsError):
+    """The router cannot be reached, is overloaded or broke; the same question may work later."""

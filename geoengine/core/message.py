@@ -107,7 +107,13 @@ def in_language(texts: dict[str, str], locale: str) -> tuple[str, str]:
 # --- what the button does -----------------------------------------------------------------------
 
 _DIRECTIONS = "https://www.google.com/maps/dir/?api=1&destination="
-_TRAVEL_MODES = {None: "", "walk": "&travelmode=walking", "drive": "&travelmode=driving"}
+_TRAVEL_MODES = {
+    None: "",
+    "walk": "&travelmode=walking",
+    "drive": "&travelmode=driving",
+    "bike": "&travelmode=bicycling",
+    "transit": "&travelmode=transit",
+}
 
 
 def directions_url(store: Store, mode: Mode | None) -> str:

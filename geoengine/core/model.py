@@ -38,8 +38,9 @@ DateText = Annotated[
     ),
 ]
 LeverName = Literal["push", "sms", "email", "wallet", "webhook", "log"]
-Setting = Literal["city", "countryside", "auto"]
-Mode = Literal["walk", "drive"]
+Decided = Literal["city", "suburb", "countryside"]
+Setting = Literal[Decided, "auto"]
+Mode = Literal["walk", "drive", "bike", "transit"]
 Change = Literal["enter", "dwell", "exit", "crossed"]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Metres = Annotated[float, Meta(ge=0)]
@@ -67,6 +68,17 @@ class Reach(Spec, frozen=True, kw_only=True):
 
     minutes: Annotated[float, Meta(gt=0, le=60, description="Minutes to the shop.")] | None = None
     mode: Mode | None = None  # on foot in a city, by car elsewhere, unless said here
+    at: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(Mo|Tu|We|Th|Fr|Sa|Su) ([01][0-9]|2[0-3]):[0-5][0-9]$",
+                description="When people arrive, the store's local time, for routers that know "
+                "traffic or timetables: Fr 17:30.",
+            ),
+        ]
+        | None
+    ) = None
     speed_mps: Annotated[float, Meta(gt=0, le=40)] | None = None
     detour: Annotated[float, Meta(ge=1, le=5)] | None = None
     radius_m: Annotated[float, Meta(ge=10, le=200_000)] | None = None
@@ -121,6 +133,24 @@ class Beacon(Spec, frozen=True, kw_only=True):
     place: Id  # beacons of one store with the same place make one zone, STORE/PLACE
 
 
+class Footprint(Spec, frozen=True, kw_only=True):
+    """The shop's own outline: a zone STORE/PLACE of its own, for who walked in."""
+
+    polygon: str | dict[str, Any] | None = None  # a GeoJSON file beside the YAML, or GeoJSON itself
+    building: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^(auto|(way|relation)/[0-9]{1,19})$",
+                description="An OpenStreetMap building, way/123 or relation/123, from what "
+                "`geoengine data add buildings` was given; auto is the one the store lies in.",
+            ),
+        ]
+        | None
+    ) = None
+    place: Id = "inside"
+
+
 class Store(Spec, frozen=True, kw_only=True):
     """A shop: a place, opening hours, tags, beacons."""
 
@@ -146,6 +176,7 @@ class Store(Spec, frozen=True, kw_only=True):
     url: str | None = None
     app_link: str | None = None
     presence: PresenceSpec = PresenceSpec()
+    footprint: Footprint | None = None
     beacons: list[Beacon] = []
 
 
@@ -323,10 +354,27 @@ class WebhookSpec(Spec, frozen=True, kw_only=True):
     )
 
 
+class RoadsSpec(Spec, frozen=True, kw_only=True):
+    """The road network that `geoengine zones build` asks how far the minutes go."""
+
+    router: Literal["valhalla", "openrouteservice"]
+    url: Annotated[str, Meta(description="Of its HTTP service: http://127.0.0.1:8002.")] | None = (
+        None
+    )
+    tiles: (
+        Annotated[str, Meta(description="Of an embedded Valhalla: its folder of tiles.")] | None
+    ) = None
+    key: SecretFrom | None = None  # of a hosted openrouteservice
+
+
 class EngineSpec(Spec, frozen=True, kw_only=True):
     """How the engine itself behaves."""
 
     state: str = "local:var/geoengine.db"
+    data: Annotated[
+        str, Meta(description="The folder of what `data add` and `zones build` keep.")
+    ] = "var/data"
+    roads: RoadsSpec | None = None
     consent: ConsentSpec = ConsentSpec()
     presence: PresenceSpec = PresenceSpec()
     caps: list[Cap] = []  # all campaigns together, per person

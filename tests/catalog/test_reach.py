@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geoengine.catalog.reach import reach
-from geoengine.catalog.setting import people_around, settings
+from geoengine.catalog.reach.circle import reach
+from geoengine.catalog.setting.fallback import people_around, settings
 from geoengine.core.model import Reach
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from geoengine.catalog import read
 from geoengine.catalog.hours import problem
-from geoengine.catalog.setting import settings
+from geoengine.catalog.setting.fallback import settings
 from tests.catalog.writing import write
 
 DATA = Path(__file__).parents[3] / "shared" / "data"

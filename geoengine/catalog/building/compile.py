@@ -66,7 +66,7 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
 
 
 def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
-    shops = complete(found.stores)
+    shops = complete(found.stores, Path(found.engine.data))
     areas = zones.check_zones(found.zones, found.stores)
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)

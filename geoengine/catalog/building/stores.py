@@ -15,11 +15,11 @@ from msgspec.structs import replace
 import geoengine.catalog.hours as hours
 import geoengine.catalog.places as places
 import geoengine.catalog.polygons as polygons
-from geoengine.catalog.reach import Extent, reach
+from geoengine.catalog.reach.circle import Extent, reach
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.catalog.setting import Decided, reason, settings
+from geoengine.catalog.setting.decide import Verdict, decide
 from geoengine.core.columns import Floats
-from geoengine.core.model import Campaign, Location, Reach, Store, Zone
+from geoengine.core.model import Campaign, Decided, Location, Reach, Store, Zone
 
 RADIUS_DOUBTFUL_M = 100.0  # Android: a circle below 100 m is missed by many phones
 _TIMED = ("minutes", "speed_mps", "detour")
@@ -37,8 +37,11 @@ class Shops:
     areas: dict[int, polygons.Area] = field(default_factory=dict)  # of reaches drawn, by row
 
 
-def complete(items: Items[Store]) -> Shops:
-    """Check all stores and make whole those without a fault; the faults go to their report."""
+def complete(items: Items[Store], data: Path) -> Shops:
+    """Check all stores and make whole those without a fault; the faults go to their report.
+
+    ``data`` is the folder of what was added for it: density grids, reaches on real streets.
+    """
     check_ids(items, {}, "store")
     found = list(items)
     lon_deg, lat_deg = positions(store.location for _ix, store in found)
@@ -52,8 +55,7 @@ def complete(items: Items[Store]) -> Shops:
             _check_reach(items, ix, store, areas)
         if store.hours is not None:
             _check_hours(items, ix, store.hours, zone_names[ix])
-    is_city, people = settings(lon_deg, lat_deg)
-    return _whole(items, found, zone_names, areas, is_city.tolist(), people.tolist())
+    return _whole(items, found, zone_names, areas, decide(lon_deg, lat_deg, data))
 
 
 def check_ids(items: Items[N], taken: dict[str, str], noun: str) -> None:
@@ -157,14 +159,13 @@ def _whole(
     found: Found,
     zone_names: dict[int, str],
     areas: dict[int, polygons.Area],
-    is_city: list[bool],
-    people: list[float],
+    verdicts: list[Verdict],
 ) -> Shops:
     shops = Shops()
     for row, (ix, store) in enumerate(found):
         if ix in items.left_out:
             continue
-        decided, because = _decided(store, is_city[row], people[row])
+        decided, because = _decided(store, verdicts[row])
         extent = _extent(store, decided, because, areas.get(ix))
         if ix in areas:
             shops.areas[len(shops.stores)] = areas[ix]
@@ -177,10 +178,10 @@ def _whole(
     return shops
 
 
-def _decided(store: Store, is_city: bool, people: float) -> tuple[Decided, str]:
+def _decided(store: Store, verdict: Verdict) -> tuple[Decided, str]:
     if store.setting != "auto":
         return store.setting, f"{store.setting}, as written"
-    return ("city" if is_city else "countryside"), reason(is_city, people)
+    return verdict.setting, verdict.why
 
 
 def _extent(store: Store, decided: Decided, because: str, area: polygons.Area | None) -> Extent:

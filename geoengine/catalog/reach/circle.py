@@ -10,22 +10,26 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from geoengine.catalog.setting import Decided
-from geoengine.core.model import Mode, Reach
+from geoengine.core.model import Decided, Mode, Reach
 
 MINUTES = 5.0
 
 # Speeds, metres per second. Walking 4.7 km/h lies between the 4.3 of traffic lights (MUTCD, 1.2
 # m/s) and the 5.1 of Valhalla and Mapbox. Driving 48 km/h is a country road with its bends and
 # villages. Too high, and people are called who cannot make it in time.
-SPEED_MPS: dict[Mode, float] = {"walk": 1.3, "drive": 48 / 3.6}
+SPEED_MPS: dict[Mode, float] = {"walk": 1.3, "drive": 48 / 3.6, "bike": 4.2, "transit": 1.3}
 
 # Length of the way over the straight line: 1.2 to 1.3 for streets (Newell 1980, O'Sullivan 1996),
 # 1.35 for country roads (between Ballou's 1.2 to 1.4 by country and Boscoe's 1.42).
-DETOUR: dict[Mode, float] = {"walk": 1.3, "drive": 1.35}
+DETOUR: dict[Mode, float] = {"walk": 1.3, "drive": 1.35, "bike": 1.3, "transit": 1.3}
 
-MODE_OF: dict[Decided, Mode] = {"city": "walk", "countryside": "drive"}
-ON_THE_WAY: dict[Mode, str] = {"walk": "on foot", "drive": "by car"}
+MODE_OF: dict[Decided, Mode] = {"city": "walk", "suburb": "drive", "countryside": "drive"}
+ON_THE_WAY: dict[Mode, str] = {
+    "walk": "on foot",
+    "drive": "by car",
+    "bike": "by bicycle",
+    "transit": "by bus or tram",
+}
 
 
 class Extent(NamedTuple):

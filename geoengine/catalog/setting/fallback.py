@@ -1,6 +1,6 @@
 """City or countryside: how dense the people around a store live.
 
-The table behind it is GeoNames' places of 500 people and more (``data/build_places.py``). Each
+The table behind it is GeoNames' places of 500 people and more (``../data/build_places.py``). Each
 place is taken for a disc, larger the more people it has; a store's people are those of the discs
 within 2 km of it. The line between city and countryside is drawn at 10,000 of them, 800 a square
 kilometre: between the 300 of a town and the 1,500 of a city in Eurostat's degree of urbanisation.
@@ -14,14 +14,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import shapely
 
 from geoengine.core.columns import Bools, Floats
-
-Decided = Literal["city", "countryside"]
 
 AROUND_M = 2_000.0
 CITY_PEOPLE = 10_000
