@@ -105,9 +105,9 @@ class EmbeddedLine:
     """Carries questions to whichever worker is free. Raises `RoadsError` where none can be had."""
 
     def __init__(self, tiles: Path, environ: Mapping[str, str], workers: int | None = None) -> None:
-        if not tiles.exists():
+        if not tiles.is_file() and not any(tiles.rglob("*.gph*")):
             raise RoadsError(
-                f"no tiles at {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
+                f"no tiles in {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
             )
         python = interpreter(environ)
         self.at_once = workers or len(os.sched_getaffinity(0))
