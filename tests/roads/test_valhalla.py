@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from shapely.geometry import Point
@@ -137,6 +139,40 @@ async def test_http_and_embedded_answer_alike(
     assert (await over_http.ask(question)).area.equals((await embedded.ask(question)).area)
     await over_http.close()
     await embedded.close()
+
+
+async def test_who_is_inside_drives_to_the_store_in_time_and_who_is_outside_does_not(
+    server: Valhalla,
+):
+    """Valhalla's own times from every crossing to the store, each 15 s from the line left out."""
+    crossings = [(x, y) for x in range(-10, 11, 2) for y in range(-10, 11, 2)]
+    router = open_router(RoadsSpec(router="valhalla", url=server.url), {})
+    for store in ((0.3, town.ONE_WAY), (5, 3.5), (-9.5, 9)):
+        area = (await router.ask(at(*store, "drive", 2))).area
+        seconds = times_to(server, store, crossings)
+        times = zip(crossings, seconds, strict=True)
+        clear = [(place, s) for place, s in times if abs(s - 120) > 15]
+        agree = [area.contains(point(*place)) == (s < 120) for place, s in clear]
+        assert 10 < sum(s < 120 for _place, s in clear) < len(clear) - 10
+        assert sum(agree) > 0.97 * len(agree), store
+    await router.close()
+
+
+def times_to(
+    server: Valhalla, store: tuple[float, float], places: list[tuple[int, int]]
+) -> list[float]:
+    """Seconds by car from each place to the store."""
+
+    def located(place: tuple[float, float]) -> dict[str, float]:
+        return dict(zip(("lon", "lat"), town.place(*place), strict=True))
+
+    found: list[float] = []
+    for start in range(0, len(places), 40):
+        sources = [located(place) for place in places[start : start + 40]]
+        body = {"sources": sources, "targets": [located(store)], "costing": "auto"}
+        with urlopen(f"{server.url}/sources_to_targets", json.dumps(body).encode()) as answer:
+            found += [row[0]["time"] for row in json.load(answer)["sources_to_targets"]]
+    return found
 
 
 async def test_an_area_that_ends_with_the_extract_is_doubted(data: Path, environ: dict[str, str]):
