@@ -6,6 +6,7 @@ import sys
 import zipfile
 from datetime import date
 from pathlib import Path
+from random import Random
 
 import pytest
 import shapely
@@ -186,10 +187,29 @@ def test_without_a_box_in_the_header_the_edge_is_that_of_the_nodes(tmp_path: Pat
     """All of them but the thousandth that sticks out on each side."""
     edge = edge_of(town.write(tmp_path / "a.osm.pbf", box_blocks=None))
     inner = box(*town.place(-town.SIDE, -town.SIDE), *town.place(town.SIDE, town.SIDE))
-    outer = box(*town.place(-10.1, -10.1), *town.place(130.1, 10.1))
-    assert edge.buffer(1e-6).covers(inner)
+    outer = box(*town.place(-12, -12), *town.place(132, 12))
+    assert edge.buffer(1e-3).covers(inner)
     assert outer.covers(edge)
     assert town.blocks(edge.bounds[2], 50)[0] > 125
+
+
+@pytest.mark.parametrize("box_blocks", [None, 133.0])
+def test_a_damaged_extract_is_told_or_read_and_nothing_else(
+    tmp_path: Path, box_blocks: float | None
+):
+    whole = town.write(tmp_path / "a.osm.pbf", box_blocks=box_blocks).read_bytes()
+    random, damaged = Random(5), tmp_path / "b.osm.pbf"
+    refused = 0
+    for _ in range(300):
+        spoiled = bytearray(whole)
+        spoiled[random.randrange(min(len(whole), 400))] = random.randrange(256)
+        end = random.choice([len(spoiled), random.randrange(len(spoiled))])
+        damaged.write_bytes(spoiled[:end])
+        try:
+            edge_of(damaged)
+        except DataError:
+            refused += 1
+    assert refused > 50
 
 
 def test_an_outline_may_have_holes_and_must_have_corners(tmp_path: Path):
