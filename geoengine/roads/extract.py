@@ -4,38 +4,43 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import box
+from shapely import box, union_all
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from geoengine.core.errors import DataError
 from geoengine.roads.pbf import blobs, nodes, written_box
 
-# Nodes left out on each side of their box, as a share: whoever cuts an extract keeps ways whole, so
-# some stick out of it. Larger, and stores near the edge are warned of in vain.
-STICKING_OUT = 0.001
+# Where no box is told the edge is drawn around the nodes: cells of this size, degrees (550 m high),
+# that have so many. Whoever cuts an extract keeps ways whole, so single nodes stick out far; with
+# fewer asked for they count, with more the loneliest roads are left out.
+CELL_DEG = 0.005
+CELL_NODES = 3
+GAP_DEG = 2 * CELL_DEG  # fields and lakes as wide as twice this lie inside
+PART_CELLS = 4  # what is smaller is a way that sticks out
 
-BINS_PER_DEGREE = 1000  # of the count of nodes: the box is good to 0.001 degrees, 100 m
-
-_HALF_DEG = np.array([[180.0], [90.0]])  # of all longitudes, of all latitudes
+_ROW = 1 << 20  # more than there are cells from pole to pole
 _NOT_PBF = "not an OpenStreetMap extract: expected a .osm.pbf"
 
 
 def edge_of(path: Path) -> BaseGeometry:
-    """The box of an extract, degrees: its header's, else that of its nodes. Raises `DataError`."""
+    """The box that an extract tells, else the outline of its nodes, degrees. Raises `DataError`."""
     try:
         with path.open("rb") as file:
             found = blobs(file)
             kind, header = next(found, (b"", b""))
             if kind != b"OSMHeader":
                 raise DataError(f"{path}: {_NOT_PBF}")
-            sides = written_box(header) or _box_of(nodes_in(found))
+            sides = written_box(header)
+            if sides is None:
+                return _outline_of(nodes_in(found), path)
     except (ValueError, IndexError, KeyError, OverflowError, zlib.error) as error:
         raise DataError(f"{path}: {_NOT_PBF} ({error})") from error
     if not (-180 <= sides[0] < sides[2] <= 180 and -90 <= sides[1] < sides[3] <= 90):
@@ -64,18 +69,23 @@ def nodes_in(found: Iterator[tuple[bytes, bytes]]) -> Iterator[NDArray[np.float6
     return (places for kind, block in found if kind == b"OSMData" for places in nodes(block))
 
 
-def _box_of(groups: Iterator[NDArray[np.float64]]) -> tuple[float, float, float, float]:
-    """West, south, east, north of nearly all; counted by bins, as a country has 500 million."""
-    counts = np.zeros((2, 360 * BINS_PER_DEGREE + 1), dtype=np.int64)
+def _outline_of(groups: Iterator[NDArray[np.float64]], path: Path) -> BaseGeometry:
+    """Around the cells that have nodes enough."""
+    counts: Counter[int] = Counter()
     for places in groups:
-        bins = ((places + _HALF_DEG) * BINS_PER_DEGREE).astype(np.int64)
-        for row in range(2):
-            counts[row] += np.bincount(bins[row], minlength=counts.shape[1])
-    shares = counts.cumsum(axis=1) / counts.sum(axis=1, keepdims=True).clip(min=1)
-    west, south = (np.searchsorted(share, STICKING_OUT) / BINS_PER_DEGREE for share in shares)
-    east, north = (np.searchsorted(share, 1 - STICKING_OUT) / BINS_PER_DEGREE for share in shares)
-    last = 1 / BINS_PER_DEGREE  # the bin itself belongs to the box
-    return west - 180, south - 90, east - 180 + last, north - 90 + last
+        east, north = np.floor(places / CELL_DEG).astype(np.int64)
+        keys, key_counts = np.unique(east * _ROW + north, return_counts=True)
+        counts.update(dict(zip(keys.tolist(), key_counts.tolist(), strict=True)))
+    keys = np.array([key for key, count in counts.items() if count >= CELL_NODES], dtype=np.int64)
+    north = (keys + _ROW // 2) % _ROW - _ROW // 2
+    west_deg, south_deg = (keys - north) // _ROW * CELL_DEG, north * CELL_DEG
+    cells = box(west_deg, south_deg, west_deg + CELL_DEG, south_deg + CELL_DEG)
+    closed = union_all(cells).buffer(GAP_DEG).buffer(-GAP_DEG)
+    parts = [Polygon(part.exterior) for part in getattr(closed, "geoms", [closed])]
+    found = union_all([part for part in parts if part.area > PART_CELLS * CELL_DEG**2])
+    if found.is_empty:
+        raise DataError(f"{path}: hardly a node in it: expected an extract with roads")
+    return found
 
 
 def _is_place(written: list[str]) -> bool:

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 import shapely
-from shapely.geometry import Point, box
+from shapely.geometry import Point
 
 from geoengine.core.errors import DataError, RoadsError
 from geoengine.roads import tiles
@@ -183,14 +183,13 @@ def test_the_edge_is_the_box_in_the_header(tmp_path: Path):
     assert edge.bounds == pytest.approx((*west_south, *east_north), abs=1e-7)
 
 
-def test_without_a_box_in_the_header_the_edge_is_that_of_the_nodes(tmp_path: Path):
-    """All of them but the thousandth that sticks out on each side."""
+def test_without_a_box_in_the_header_the_edge_is_drawn_around_the_nodes(tmp_path: Path):
+    """Along the road as well, which a box would make a field of 12 km by 2."""
     edge = edge_of(town.write(tmp_path / "a.osm.pbf", box_blocks=None))
-    inner = box(*town.place(-town.SIDE, -town.SIDE), *town.place(town.SIDE, town.SIDE))
-    outer = box(*town.place(-12, -12), *town.place(132, 12))
-    assert edge.buffer(1e-3).covers(inner)
-    assert outer.covers(edge)
-    assert town.blocks(edge.bounds[2], 50)[0] > 125
+    for inside in ((0, 0), (-10, 10), (60, town.OUT), (129, town.OUT)):
+        assert edge.buffer(0.001).contains(Point(*town.place(*inside))), inside
+    for outside in ((-18, 0), (0, 20), (60, 5), (140, town.OUT)):
+        assert not edge.contains(Point(*town.place(*outside))), outside
 
 
 @pytest.mark.parametrize("box_blocks", [None, 133.0])
