@@ -52,7 +52,7 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     folder = Path(tempfile.mkdtemp(prefix="roads-", dir=data))
     try:
         _build(programs, folder, extracts, feeds, tell)
-        version = _print_of([*extracts, *feeds], _run([programs / "valhalla_build_tiles", "-v"]))
+        version = _print_of([*extracts, *outlines, *feeds], _run([programs / "valhalla_build_tiles", "-v"]))
         names = [path.name for path in (*extracts, *outlines, *feeds)]
         made = Made(version=version, made_of=names, edge=edge.wkt, since=since)
         (folder / "network.json").write_bytes(msgspec.json.encode(made))
