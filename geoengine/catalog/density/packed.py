@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -101,7 +101,7 @@ def _described(path: Path, described: NDArray[Any]) -> About:
     return msgspec.json.decode(text, type=About)
 
 
-def digest_of(paths: list[Path]) -> str:
+def digest_of(paths: Sequence[Path]) -> str:
     """One digest of the bytes of all files, in order."""
     digest = blake2b(digest_size=16)
     for path in paths:

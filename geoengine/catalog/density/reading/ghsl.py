@@ -20,11 +20,16 @@ from geoengine.catalog.density.grid import DEGREE_OF_CODE, NOT_COVERED, Degrees
 from geoengine.catalog.density.packed import About, digest_of
 from geoengine.catalog.density.reading.geotiff import ENDINGS, Raster, opened
 from geoengine.catalog.density.reading.plain import Tell, plain
-from geoengine.catalog.density.reading.population import PEOPLE_MIN, keep_population, labelled
+from geoengine.catalog.density.reading.population import (
+    PEOPLE_MIN,
+    Origin,
+    keep_population,
+    labelled,
+)
 from geoengine.catalog.density.reading.tables import year_in
 from geoengine.core.errors import DataError
 
-KIND = "ghsl"
+DEGREE_KIND, PEOPLE_KIND = "ghsl-smod", "ghsl-pop"
 NO_DATA = -200  # what both products write, also where the file does not say so
 
 _UNKNOWN = -1
@@ -54,7 +59,7 @@ def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
     if not degree.any():
         raise DataError(f"{path}: holds no data")
     about = About(
-        kind="ghsl-smod",
+        kind=DEGREE_KIND,
         form="runs",
         label=labelled("GHSL", year_in(path.name)),
         origin=[path.name],
@@ -85,8 +90,8 @@ def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
     people = np.concatenate([people for _, people in pieces])
     if not len(keys):
         raise DataError(f"{path}: nobody lives in it")
-    label = labelled("GHS-POP", year_in(path.name))
-    return keep_population(data, [path], "ghsl-pop", label, raster.lattice, keys, people)
+    origin = Origin([path], PEOPLE_KIND, labelled("GHS-POP", year_in(path.name)))
+    return keep_population(data, origin, raster.lattice, keys, people)
 
 
 def _inhabited(path: Path, raster: Raster, tell: Tell) -> Iterator[tuple[Any, Any]]:
@@ -105,6 +110,6 @@ def _inhabited(path: Path, raster: Raster, tell: Tell) -> Iterator[tuple[Any, An
 def _box(raster: Raster) -> tuple[float, float, float, float]:
     """What the corners and sides of a raster lie within; beyond the map's edge nothing counts."""
     lattice = raster.lattice
-    rows, columns = (np.linspace(0, n - 1, 65).astype(np.int64) for n in
-                     (lattice.height, lattice.width))  # fmt: skip
+    sizes = (lattice.height, lattice.width)
+    rows, columns = (np.linspace(0, size - 1, 65).astype(np.int64) for size in sizes)
     return lattice.box((rows[:, None] * lattice.width + columns).ravel())
