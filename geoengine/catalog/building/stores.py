@@ -15,10 +15,13 @@ from msgspec.structs import replace
 import geoengine.catalog.hours as hours
 import geoengine.catalog.places as places
 import geoengine.catalog.polygons as polygons
+from geoengine.catalog.density import kept
+from geoengine.catalog.density.grid import Grid
 from geoengine.catalog.reach.circle import Extent, reach
-from geoengine.catalog.reading.report import Items, suggestion
+from geoengine.catalog.reading.report import Items, Report, suggestion
 from geoengine.catalog.setting.decide import Verdict, decide
 from geoengine.core.columns import Floats
+from geoengine.core.errors import DataError, Fault
 from geoengine.core.model import Campaign, Decided, Location, Reach, Store, Zone
 
 RADIUS_DOUBTFUL_M = 100.0  # Android: a circle below 100 m is missed by many phones
@@ -55,7 +58,7 @@ def complete(items: Items[Store], data: Path) -> Shops:
             _check_reach(items, ix, store, areas)
         if store.hours is not None:
             _check_hours(items, ix, store.hours, zone_names[ix])
-    return _whole(items, found, zone_names, areas, decide(lon_deg, lat_deg, data))
+    return _whole(items, found, zone_names, areas, _settings(items, found, lon_deg, lat_deg, data))
 
 
 def check_ids(items: Items[N], taken: dict[str, str], noun: str) -> None:
@@ -154,6 +157,34 @@ def _check_hours(items: Items[Store], ix: int, expression: str, zone_name: str) 
         items.doubtful(ix, f"`{items.values[ix].id}` is never open: hours `{expression}`", "hours")
 
 
+def _settings(
+    items: Items[Store], found: Found, lon_deg: Floats, lat_deg: Floats, data: Path
+) -> list[Verdict]:
+    """The setting of every store; what is doubtful about them goes to the report."""
+    verdicts = decide(
+        lon_deg, lat_deg, [store.setting for _ix, store in found], _grids(items.report, data)
+    )
+    for (ix, store), verdict in zip(found, verdicts, strict=True):
+        if verdict.doubts and _depends_on_setting(store.reach) and ix not in items.left_out:
+            for doubt in verdict.doubts:
+                items.doubtful(ix, f"`{store.id}`: {doubt}", "setting")
+    return verdicts
+
+
+def _grids(report: Report, data: Path) -> list[Grid]:
+    """The density grids that were added; a damaged one is a fault of the catalogue."""
+    try:
+        return kept.load(data)
+    except DataError as error:
+        report.errors.append(Fault(str(data), 1, 1, str(error)))
+        return []
+
+
+def _depends_on_setting(spec: Reach) -> bool:
+    """Whether another setting would be another zone."""
+    return spec.radius_m is None and spec.polygon is None
+
+
 def _whole(
     items: Items[Store],
     found: Found,
@@ -165,7 +196,7 @@ def _whole(
     for row, (ix, store) in enumerate(found):
         if ix in items.left_out:
             continue
-        decided, because = _decided(store, verdicts[row])
+        decided, because = verdicts[row].setting, verdicts[row].why
         extent = _extent(store, decided, because, areas.get(ix))
         if ix in areas:
             shops.areas[len(shops.stores)] = areas[ix]
@@ -176,12 +207,6 @@ def _whole(
         shops.item_ix.append(ix)
         shops.extents.append(extent)
     return shops
-
-
-def _decided(store: Store, verdict: Verdict) -> tuple[Decided, str]:
-    if store.setting != "auto":
-        return store.setting, f"{store.setting}, as written"
-    return verdict.setting, verdict.why
 
 
 def _extent(store: Store, decided: Decided, because: str, area: polygons.Area | None) -> Extent:
