@@ -97,10 +97,11 @@ def cell_at(lon_deg: float, lat_deg: float, resolution: int) -> str:
 
 # --- many cells at once: each an int64, as H3 numbers them ---------------------------------------
 
-# The parts of a cell's number (h3geo.org, "Index bit layout"): 4 bits mode from bit 59, 4 bits
-# resolution from 52, 7 bits base cell from 45, then 15 digits of 3 bits, 7 where there is none.
-_MODE_BIT, _RESOLUTION_BIT, _BASE_BIT = 59, 52, 45
-_CELL_MODE: Final = 1
+# The parts of a cell's number (h3geo.org, "Index bit layout"): from bit 63 one bit of 0, four of
+# mode, which is 1, three of 0; from bit 52 four of resolution, from 45 seven of base cell, then 15
+# digits of three bits, 7 where there is none.
+_MODE_BIT, _RESOLUTION_BIT, _BASE_BIT = 56, 52, 45
+_CELL_MODE: Final = 0b0_0001_000
 _BASE_CELLS: Final = 122
 _FINEST: Final = 15
 _NO_DIGIT: Final = 7
@@ -146,8 +147,8 @@ def cell_parents(cells: Longs, resolution: int) -> Longs:
 def cell_resolutions(cells: Longs) -> Ints:
     """The resolution of each number, shape (N,); -1 for what is no cell."""
     resolution = (cells >> _RESOLUTION_BIT) & 0xF
-    mode, base = (cells >> _MODE_BIT) & 0x1F, (cells >> _BASE_BIT) & 0x7F
-    is_cell = (mode == _CELL_MODE) & (base < _BASE_CELLS)
+    base = (cells >> _BASE_BIT) & 0x7F
+    is_cell = (cells >> _MODE_BIT == _CELL_MODE) & (base < _BASE_CELLS)
     for digit in range(1, _FINEST + 1):
         is_empty = ((cells >> (3 * (_FINEST - digit))) & 7) == _NO_DIGIT
         is_cell &= is_empty == (digit > resolution)

@@ -140,7 +140,6 @@ def _is_level(text: str) -> bool:
 
 
 def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Iterator[_Outline]:
-    size = path.stat().st_size
     with plain(path, OUTLINE_ENDINGS, data, tell) as file:
         level = LEVEL._replace(is_needed=not is_level_apart)
         _table, (code_name, level_name) = pick(file, (CODE, level))
@@ -152,7 +151,8 @@ def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Itera
             code = str(cells.get(code_name or "", "")).strip()
             level_found = cells.get(level_name or "")
             yield _Outline(at, code, None if level_found is None else str(level_found), shape)
-    tell(path.name, size, size)
+        size = file.stat().st_size
+        tell(path.name, size, size)
 
 
 def _text(feature: Feature) -> str | None:
