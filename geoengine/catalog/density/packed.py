@@ -68,14 +68,14 @@ def write(path: Path, about: About, parts: Parts) -> None:
 
 def read(path: Path) -> tuple[About, dict[str, NDArray[Any]]]:
     """What a grid is, and its columns. Raises `DataError` for what is not as it was written."""
-    with _mended_by_adding_again(path), np.load(path) as file:
+    with _mended_by_adding_again(path), path.open("rb") as raw, np.load(raw) as file:
         about = _described(path, file[_ABOUT])
         return about, {name: file[name] for name in file.files if name != _ABOUT}
 
 
 def read_about(path: Path) -> About:
     """What a grid is, without its columns."""
-    with _mended_by_adding_again(path), np.load(path) as file:
+    with _mended_by_adding_again(path), path.open("rb") as raw, np.load(raw) as file:
         return _described(path, file[_ABOUT])
 
 

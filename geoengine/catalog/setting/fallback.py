@@ -45,7 +45,6 @@ DENSITY_POWER = 0.25
 DENSITY_MIN, DENSITY_MAX = 800e-6, 12_000e-6
 
 DEGREE_PARTS = 10_000  # of the packaged table
-SEAM_DEG = 1.0  # places so near the 180th meridian are there on both sides of it
 CHUNK = 20_000  # stores at a time, so that a million fits in memory
 
 
@@ -82,7 +81,7 @@ def places() -> Places:
     density = np.clip(
         DENSITY_AT * (people / DENSITY_AT_PEOPLE) ** DENSITY_POWER, DENSITY_MIN, DENSITY_MAX
     )
-    return _over_the_seam(Places(lon_deg, lat_deg, people, np.sqrt(people / (np.pi * density))))
+    return Places(lon_deg, lat_deg, people, np.sqrt(people / (np.pi * density)))
 
 
 def estimate(lon_deg: Floats, lat_deg: Floats) -> Estimate:
@@ -135,14 +134,6 @@ def _within_sight(lon_deg: Floats, lat_deg: Floats) -> Places:
         & (table.lon_deg < lon_deg.max() + margin_lon)
     )
     return Places(*(column[is_near] for column in table))
-
-
-def _over_the_seam(table: Places) -> Places:
-    """The table, with what lies near the 180th meridian once more beyond it."""
-    near = np.flatnonzero(np.abs(table.lon_deg) > 180 - SEAM_DEG)
-    doubled = Places(*(np.concatenate([column, column[near]]) for column in table))
-    doubled.lon_deg[len(table.lon_deg) :] -= 360 * np.sign(table.lon_deg[near])
-    return doubled
 
 
 def _shrink(lat_deg: Floats | np.float64) -> Floats:
