@@ -1,7 +1,7 @@
 """Real places of which it is certain whether one walks or drives to a shop there.
 
-Positions are those of the place itself, to 100 m or so. `TUNED` were looked at while the line was
-drawn; `UNSEEN` were written down afterwards and moved nothing.
+Positions are those of the place itself, to a few hundred metres. `TUNED` were looked at while the
+line was drawn; `UNSEEN` were written down afterwards and moved nothing.
 """
 
 from __future__ import annotations
