@@ -13,7 +13,7 @@ from tests.catalog.setting.truth import (
     HOLES,
     OFFICES,
     OUTSIDE,
-    TUNED,
+    SEEN,
     UNSEEN,
     WRONG,
     Rows,
@@ -30,7 +30,7 @@ def missed(rows: Rows) -> set[str]:
     return {name for name, (lat, lon, truth) in rows.items() if verdict(lat, lon).setting != truth}
 
 
-@pytest.mark.parametrize("rows", [TUNED, UNSEEN], ids=["seen", "unseen"])
+@pytest.mark.parametrize("rows", [SEEN, UNSEEN], ids=["seen", "unseen"])
 def test_nineteen_of_twenty_real_places_are_told_right(rows: Rows):
     assert missed(rows) <= WRONG
     assert len(missed(rows)) <= 0.05 * len(rows)
@@ -58,7 +58,7 @@ def test_a_hole_in_a_city_is_what_the_store_says(lat: float, lon: float, truth: 
 
 
 def test_many_stores_are_answered_as_each_alone():
-    rows = list((TUNED | UNSEEN).values())
+    rows = list((SEEN | UNSEEN).values())
     lat_deg, lon_deg = np.array([row[:2] for row in rows]).T
     together = estimate(lon_deg, lat_deg)
     for ix in range(len(rows)):

@@ -1,6 +1,6 @@
 """Real places of which it is certain whether one walks or drives to a shop there.
 
-Positions are those of the place itself, to a few hundred metres. `TUNED` were looked at while the
+Positions are those of the place itself, to a few hundred metres. `SEEN` were looked at while the
 line was drawn; `UNSEEN` were written down afterwards and moved nothing.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 CITY, COUNTRY = "city", "countryside"
 Rows = dict[str, tuple[float, float, str]]  # latitude, longitude, what it is
 
-TUNED: Rows = {
+SEEN: Rows = {
     "Paris, rue de Rivoli": (48.8583, 2.3470, CITY),
     "Lyon, Bellecour": (45.7578, 4.8320, CITY),
     "Newport, Commercial Street": (51.5860, -2.9960, CITY),
@@ -30,8 +30,6 @@ TUNED: Rows = {
     "Coober Pedy": (-29.0135, 134.7544, COUNTRY),
     "Albarracin": (40.4077, -1.4444, COUNTRY),
     "Irschenberg services, A8": (47.8300, 11.9160, COUNTRY),
-}
-UNSEEN: Rows = {
     "Annecy, old town": (45.8990, 6.1260, CITY),
     "Nice, promenade": (43.6950, 7.2650, CITY),
     "Bastia, between sea and hill": (42.7000, 9.4500, CITY),
@@ -52,6 +50,28 @@ UNSEEN: Rows = {
     "Geiranger": (62.1010, 7.2060, COUNTRY),
     "Maasai Mara": (-1.4900, 35.1430, COUNTRY),
     "Lake Tekapo": (-44.0050, 170.4790, COUNTRY),
+}
+UNSEEN: Rows = {
+    "Rennes, town hall": (48.1113, -1.6800, CITY),
+    "Marseille, Vieux-Port": (43.2955, 5.3740, CITY),
+    "Roubaix, Grand-Place": (50.6915, 3.1745, CITY),
+    "Aix, Cours Mirabeau": (43.5263, 5.4474, CITY),
+    "Leeds, Briggate": (53.7970, -1.5420, CITY),
+    "Saint-Emilion": (44.8945, -0.1555, COUNTRY),
+    "Vezelay": (47.4660, 3.7480, COUNTRY),
+    "Village Catalan services, A9": (42.5700, 2.8300, COUNTRY),
+    "Castleton, Peak District": (53.3430, -1.7780, COUNTRY),
+    "Lindisfarne, an island at high tide": (55.6800, -1.8030, COUNTRY),
+    "Fukuoka, Tenjin": (33.5900, 130.3990, CITY),
+    "Denver, Larimer Square": (39.7477, -104.9993, CITY),
+    "Hyderabad, Abids": (17.3920, 78.4760, CITY),
+    "Recife, at the beach": (-8.1200, -34.9000, CITY),
+    "Leipzig, Markt": (51.3406, 12.3747, CITY),
+    "Zahara de la Sierra": (36.8400, -5.3900, COUNTRY),
+    "Positano": (40.6280, 14.4850, COUNTRY),
+    "Barrow Creek roadhouse": (-21.5310, 133.8890, COUNTRY),
+    "Murren": (46.5590, 7.8920, COUNTRY),
+    "Yamdrok lake, Tibet": (28.9500, 90.6800, COUNTRY),
 }
 
 # The one that is wrong: 4.4 km from the middle of Manchester, a mall among car parks and a canal in
