@@ -35,7 +35,7 @@ from geoengine.catalog.density.reading.population import (
     keep_population,
     labelled,
 )
-from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, year_in
+from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, tables, year_in
 from geoengine.core.columns import Floats, Longs
 from geoengine.core.errors import DataError
 
@@ -104,7 +104,7 @@ def _keep_degrees(
 
 def _read(path: Path, data: Path, tell: Tell) -> _Read:
     with plain(path, ENDINGS, data, tell) as file:
-        table, names = pick(file, (CELL, PEOPLE, DEGREE, STATISTIC))
+        table, names = pick(file, tables(file), (CELL, PEOPLE, DEGREE, STATISTIC))
         if names[1] is None and names[2] is None:
             found = ", ".join(table.columns[:20])
             raise DataError(f"{path}: expected a column of {PEOPLE.what}, or of {DEGREE.what}; "

@@ -17,7 +17,7 @@ import numpy as np
 from geoengine.catalog.density.lattice import Hexagons
 from geoengine.catalog.density.reading.plain import Tell, plain
 from geoengine.catalog.density.reading.population import added_up, keep_population, labelled
-from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, year_in
+from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, tables, year_in
 from geoengine.core.columns import Floats, Longs
 from geoengine.core.errors import DataError
 from geoengine.core.space.cells import cell_parents, cell_resolutions
@@ -51,7 +51,7 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
 def _read(path: Path, data: Path, tell: Tell, notes: list[str]) -> tuple[Longs, Floats]:
     keys, people = array("q"), array("d")
     with plain(path, ENDINGS, data, tell) as file:
-        table, names = pick(file, (CELL, PEOPLE))
+        table, names = pick(file, tables(file), (CELL, PEOPLE))
         tally = Tally(path, table.unit)
         for at, (cell, count) in table.rows([name for name in names if name], tell):
             try:

@@ -24,7 +24,15 @@ from geoengine.catalog.density.grid import Degrees
 from geoengine.catalog.density.packed import About, digest_of
 from geoengine.catalog.density.reading.plain import Tell, plain
 from geoengine.catalog.density.reading.population import labelled
-from geoengine.catalog.density.reading.tables import Feature, Role, Tally, features, pick, year_in
+from geoengine.catalog.density.reading.tables import (
+    Feature,
+    Features,
+    Role,
+    Tally,
+    pick,
+    tables,
+    year_in,
+)
 from geoengine.core.errors import DataError
 
 KIND = "insee"
@@ -127,7 +135,7 @@ def _wrong(outline: _Outline, level: str | None) -> str:
         return f"{outline.code}: expected a level of 1 to 7, found {level}"
     if outline.shape is None or shapely.is_empty(outline.shape):
         return f"{outline.code}: has no outline"
-    if shapely.get_type_id(outline.shape) not in (3, 6):
+    if shapely.get_type_id(outline.shape) not in outlines.AREAS:
         return f"{outline.code}: expected a polygon, found a {outline.shape.geom_type}"
     return ""
 
@@ -142,11 +150,11 @@ def _is_level(text: str) -> bool:
 def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Iterator[_Outline]:
     with plain(path, OUTLINE_ENDINGS, data, tell) as file:
         level = LEVEL._replace(is_needed=not is_level_apart)
-        _table, (code_name, level_name) = pick(file, (CODE, level))
-        found = features(file)
-        shapes = shapely.from_geojson([_text(feature) for feature in found], on_invalid="ignore")
+        table, (code_name, level_name) = pick(file, [Features(file)], (CODE, level))
+        texts = [_text(feature) for feature in table.features]
+        shapes = shapely.from_geojson(texts, on_invalid="ignore")
         _check_degrees(path, shapes)
-        for at, (feature, shape) in enumerate(zip(found, shapes, strict=True), 1):
+        for at, (feature, shape) in enumerate(zip(table.features, shapes, strict=True), 1):
             cells = feature.properties or {}
             code = str(cells.get(code_name or "", "")).strip()
             level_found = cells.get(level_name or "")
@@ -162,7 +170,7 @@ def _text(feature: Feature) -> str | None:
 
 def _check_degrees(path: Path, shapes: NDArray[np.object_]) -> None:
     bounds = shapely.total_bounds(shapes)
-    if np.isnan(bounds).any() or (np.abs(bounds) > [180, 90, 180, 90]).any():
+    if (np.abs(bounds) > [180, 90, 180, 90]).any():  # NaN, where nothing has an outline, is not
         raise DataError(
             f"{path}: expected longitudes and latitudes (EPSG:4326), found coordinates up to "
             f"{np.abs(bounds).max():,.0f}: convert it with ogr2ogr -t_srs EPSG:4326"
@@ -172,7 +180,7 @@ def _check_degrees(path: Path, shapes: NDArray[np.object_]) -> None:
 def _levels(path: Path, data: Path, tell: Tell) -> Iterator[tuple[str, str]]:
     with plain(path, LEVEL_ENDINGS, data, tell) as file:
         seven = LEVEL._replace(pattern=SEVEN, is_needed=False)
-        table, (code, seven_name, any_name) = pick(file, (CODE, seven, LEVEL))
+        table, (code, seven_name, any_name) = pick(file, tables(file), (CODE, seven, LEVEL))
         level = seven_name or any_name
         for _at, cells in table.rows([code or "", level or ""], tell):
             yield str(cells[0]).strip(), str(cells[1]).strip()
