@@ -74,8 +74,8 @@ UNSEEN: Rows = {
     "Yamdrok lake, Tibet": (28.9500, 90.6800, COUNTRY),
 }
 
-# The one that is wrong: a mall among car parks and canals, between Manchester, Salford and Stretford.
-# Places are discs to the packaged table; it cannot see a hole in one.
+# The one that is wrong: a mall among car parks and canals, with Manchester, Salford and Stretford
+# around it. Places are discs to the packaged table; it cannot see a hole in one.
 WRONG = {"Trafford Centre"}
 
 # Offices, airports, malls and services inside a city's disc: nobody sleeps there, the table says
