@@ -79,6 +79,12 @@ def test_check_says_when_nothing_was_added(tmp_path: Path):
     assert f"no density grid in {tmp_path / 'data'} (`geoengine data add`)" in shown
 
 
+def test_many_stores_are_counted_by_setting(tmp_path: Path):
+    rows = [(f"s{ix}", (RIVOLI if ix % 3 else BEAUCE), "") for ix in range(60)]
+    write(tmp_path, {"a.yaml": catalogue(tmp_path / "data", *rows)})
+    assert "settings: 40 city, 20 countryside; where none is written, by" in check(tmp_path).output
+
+
 def test_a_catalogue_without_stores_has_no_settings(tmp_path: Path):
     zone = "zones:\n  - {id: z, center: {lat: 48.8, lon: 2.3}, radius_m: 100}\n"
     write(tmp_path, {"a.yaml": zone})

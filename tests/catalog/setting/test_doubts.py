@@ -34,6 +34,15 @@ def test_two_grids_that_say_otherwise_are_a_doubt(tmp_path: Path):
     )
 
 
+def test_a_grid_of_cells_sees_the_hole_in_a_dense_commune(tmp_path: Path):
+    """A retail park 3 km wide, in a city that the commune's level makes of one piece."""
+    hole = square(1, 40)
+    add_insee(tmp_path, commune(*BEAUCE, 1))
+    found = verdict(*BEAUCE, add_cells(tmp_path, *BEAUCE, square(5, 3_000) | hole))
+    assert found.why == "city: 130 people within 1 km, INSEE level 1"
+    assert found.doubts
+
+
 def test_grids_that_agree_leave_no_doubt(tmp_path: Path):
     add_insee(tmp_path, commune(*BEAUCE, 1))
     assert not verdict(*BEAUCE, add_cells(tmp_path, *BEAUCE, square(4, 4_000))).doubts
