@@ -15,13 +15,11 @@ from msgspec.structs import replace
 import geoengine.catalog.hours as hours
 import geoengine.catalog.places as places
 import geoengine.catalog.polygons as polygons
-from geoengine.catalog.density import kept
-from geoengine.catalog.density.grid import Grid
+from geoengine.catalog.building.settings import settings
 from geoengine.catalog.reach.circle import Extent, reach
-from geoengine.catalog.reading.report import Items, Report, suggestion
-from geoengine.catalog.setting.decide import Verdict, decide
+from geoengine.catalog.reading.report import Items, suggestion
+from geoengine.catalog.setting.decide import Verdict
 from geoengine.core.columns import Floats
-from geoengine.core.errors import DataError, Fault
 from geoengine.core.model import Campaign, Decided, Location, Reach, Store, Zone
 
 RADIUS_DOUBTFUL_M = 100.0  # Android: a circle below 100 m is missed by many phones
@@ -58,7 +56,7 @@ def complete(items: Items[Store], data: Path) -> Shops:
             _check_reach(items, ix, store, areas)
         if store.hours is not None:
             _check_hours(items, ix, store.hours, zone_names[ix])
-    return _whole(items, found, zone_names, areas, _settings(items, found, lon_deg, lat_deg, data))
+    return _whole(items, found, zone_names, areas, settings(items, found, lon_deg, lat_deg, data))
 
 
 def check_ids(items: Items[N], taken: dict[str, str], noun: str) -> None:
@@ -155,34 +153,6 @@ def _check_hours(items: Items[Store], ix: int, expression: str, zone_name: str) 
         items.wrong(ix, f"hours {why}", "hours")
     elif not hours.opens_ever(expression, "UTC", ""):
         items.doubtful(ix, f"`{items.values[ix].id}` is never open: hours `{expression}`", "hours")
-
-
-def _settings(
-    items: Items[Store], found: Found, lon_deg: Floats, lat_deg: Floats, data: Path
-) -> list[Verdict]:
-    """The setting of every store; what is doubtful about them goes to the report."""
-    verdicts = decide(
-        lon_deg, lat_deg, [store.setting for _ix, store in found], _grids(items.report, data)
-    )
-    for (ix, store), verdict in zip(found, verdicts, strict=True):
-        if verdict.doubts and _depends_on_setting(store.reach) and ix not in items.left_out:
-            for doubt in verdict.doubts:
-                items.doubtful(ix, f"`{store.id}`: {doubt}", "setting")
-    return verdicts
-
-
-def _grids(report: Report, data: Path) -> list[Grid]:
-    """The density grids that were added; a damaged one is a fault of the catalogue."""
-    try:
-        return kept.load(data)
-    except DataError as error:
-        report.errors.append(Fault(str(data), 1, 1, str(error)))
-        return []
-
-
-def _depends_on_setting(spec: Reach) -> bool:
-    """Whether another setting would be another zone."""
-    return spec.radius_m is None and spec.polygon is None
 
 
 def _whole(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from geoengine.catalog.building.settings import DOUBTS_MAX
 from geoengine.cli import main
 from tests.catalog.setting.grids import add_cells, add_insee, commune, square
 from tests.catalog.setting.test_decide import BEAUCE, RIVOLI
@@ -110,3 +111,14 @@ def test_a_row_of_a_file_is_doubted_by_its_line(tmp_path: Path):
     found = reading(tmp_path, "stores:\n  - import: s.csv\n", s__csv=rows)
     assert [(Path(fault.file).name, fault.line) for fault in found.warnings] == [("s.csv", 2)]
     assert [store.setting for store in found.book.stores] == ["city", "countryside"]
+
+
+def test_doubts_by_the_thousand_leave_room_for_other_warnings(tmp_path: Path):
+    lat, lon = NEAR_READING
+    rows = "".join(f"s{ix},S,{lat},{lon}\n" for ix in range(DOUBTS_MAX + 7))
+    text = "stores:\n  - import: s.csv\n"
+    warnings = reading(tmp_path, text, s__csv="id,name,lat,lon\n" + rows).warnings
+    assert len(warnings) == DOUBTS_MAX + 1
+    last = warnings[-1]
+    assert last.line == DOUBTS_MAX + 2  # the header is line 1
+    assert last.what == "of 7 stores from here on the setting is in doubt too"
