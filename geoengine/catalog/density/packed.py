@@ -38,10 +38,9 @@ class About(Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     kind: str
     form: str  # how its columns are read: outlines, cells, runs
-    label: str
+    label: str  # whose data, and of which year where the file says
     origin: list[str]  # names of the files it was made of
     digest: str  # of their bytes, BLAKE2b
-    year: int | None = None  # of the data, where the file says
     box: tuple[float, float, float, float]  # west, south, east, north, degrees
     row_count: int
     lattice: Lattice | None = None

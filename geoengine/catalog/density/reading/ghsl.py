@@ -27,6 +27,9 @@ from geoengine.core.errors import DataError
 KIND = "ghsl"
 NO_DATA = -200  # what both products write, also where the file does not say so
 
+_UNKNOWN = -1
+_DEGREE_BY_CODE = np.array([DEGREE_OF_CODE.get(code, _UNKNOWN) for code in range(31)], np.int8)
+
 
 def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     """Convert rasters, each into a grid of its own; returns lines to print."""
@@ -64,16 +67,16 @@ def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
 
 
 def _degrees(path: Path, raster: Raster, row: int, band: NDArray[Any]) -> Degrees:
-    codes = np.where(band == (NO_DATA if raster.nodata is None else raster.nodata), NO_DATA, band)
-    found, back = np.unique(codes.astype(np.int64), return_inverse=True)
-    unknown = [code for code in found.tolist() if code not in DEGREE_OF_CODE and code != NO_DATA]
-    if unknown:
+    is_mute = band == (NO_DATA if raster.nodata is None else raster.nodata)
+    is_code = (band >= 0) & (band < len(_DEGREE_BY_CODE))
+    degree = _DEGREE_BY_CODE[np.where(is_code, band, 0).astype(np.intp)]
+    degree[is_mute | (band == NO_DATA)] = NOT_COVERED
+    if (degree == _UNKNOWN).any():
         raise DataError(
             f"{path}: expected the codes 30, 23, 22, 21, 13, 12, 11, 10 of GHS-SMOD, found "
-            f"{unknown[0]} within rows {row} to {row + len(band) - 1}"
+            f"{band[degree == _UNKNOWN][0]} within rows {row} to {row + len(band) - 1}"
         )
-    degree_of = [DEGREE_OF_CODE.get(code, NOT_COVERED) for code in found.tolist()]
-    return np.array(degree_of, np.int8)[back.reshape(band.shape)]
+    return degree
 
 
 def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:

@@ -43,7 +43,7 @@ CODE = Role(
     "the commune's code (code, CODGEO, INSEE_COM, code_insee)",
     r"code(_?(insee|commune|com|geo))?|insee(_?(com|code))?|com(mune)?(_?insee)?|codgeo|depcom",
 )
-SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7|dens_aav7"
+SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7"
 LEVEL = Role(
     "the level (dens7, DENS)",
     rf"{SEVEN}|dens|densite|niveau_?densite|degre_?densite|typo_degre_(de_)?densite",
@@ -156,7 +156,7 @@ def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Itera
         _check_degrees(path, shapes)
         for at, (feature, shape) in enumerate(zip(table.features, shapes, strict=True), 1):
             cells = feature.properties or {}
-            code = str(cells.get(code_name or "", "")).strip()
+            code = _code(cells.get(code_name or ""))
             level_found = cells.get(level_name or "")
             yield _Outline(at, code, None if level_found is None else str(level_found), shape)
         size = file.stat().st_size
@@ -183,7 +183,12 @@ def _levels(path: Path, data: Path, tell: Tell) -> Iterator[tuple[str, str]]:
         table, (code, seven_name, any_name) = pick(file, tables(file), (CODE, seven, LEVEL))
         level = seven_name or any_name
         for _at, cells in table.rows([code or "", level or ""], tell):
-            yield str(cells[0]).strip(), str(cells[1]).strip()
+            yield _code(cells[0]), str(cells[1]).strip()
+
+
+def _code(text: Any) -> str:
+    """A commune's code; spreadsheets take the zero off those of the first nine departments."""
+    return str(text).strip().zfill(5)
 
 
 def _bare(path: Path) -> str:
