@@ -12,6 +12,7 @@ from shapely.geometry import Point
 
 from geoengine.core.errors import NoWay, RouterDown
 from geoengine.core.model import Mode, RoadsSpec
+from geoengine.roads import tiles
 from geoengine.roads.base import Question, Router
 from geoengine.roads.isochrone import CUT_OFF
 from geoengine.roads.opening import open_router
@@ -186,7 +187,7 @@ async def test_an_area_that_ends_with_the_extract_is_doubted(data: Path, environ
 async def test_a_server_that_tells_nothing_of_itself_is_asked_all_the_same(
     data: Path, tmp_path: Path
 ):
-    with Valhalla(directory=tmp_path / "v", tiles=data / "roads" / "tiles") as quiet:
+    with Valhalla(directory=tmp_path / "v", tiles=tiles.opened(data / "roads")[0]) as quiet:
         router = open_router(RoadsSpec(router="valhalla", url=quiet.url), {})
         assert (await router.ask(at(-5, -5))).area.contains(point(-5, -5))
         await router.close()
@@ -198,7 +199,7 @@ async def test_a_server_that_is_gone_is_down_and_not_without_a_way(data: Path, t
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    with Valhalla(directory=tmp_path / "v", tiles=data / "roads" / "tiles") as leaving:
+    with Valhalla(directory=tmp_path / "v", tiles=tiles.opened(data / "roads")[0]) as leaving:
         router = ValhallaRouter(HttpLine(leaving.url, pause))
         await router.ask(at(-5, -5))
         leaving.kill()
