@@ -49,6 +49,12 @@ FASTEST_MPS: dict[Mode, float] = {"walk": 4.0, "bike": 17.0, "transit": 40.0, "d
 EDGE_M: dict[Mode, float] = {"walk": 100.0, "bike": 250.0, "transit": 250.0, "drive": 500.0}
 CUT_OFF = "cut off at the edge of the road data"
 
+# A store nearer than this to the edge may be outside when coordinates are rounded, metres.
+DOOR_M = 1.0
+
+# What is smaller than a shop is no reach but a slip of the router's pen, square metres.
+SPECK_M2 = 400.0
+
 _DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
 Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
@@ -92,6 +98,8 @@ def judge(
 def sifted(parts: list[Polygon]) -> Area:
     """The part at the store, in the origin, and what else is no sliver; their holes likewise."""
     total_m2 = sum(part.area for part in parts)
+    if total_m2 < SPECK_M2:
+        raise NoWay(f"its area is {total_m2:.0f} m2: expected at least {SPECK_M2:.0f} m2")
     mine = min(parts, key=lambda part: (part.distance(_STORE), -part.area))
     away_m = mine.distance(_STORE)
     if away_m > SNAP_M:
@@ -112,8 +120,8 @@ def simplified(area: Area, tolerance_m: float) -> Area:
 
 
 def joined(area: Area, tolerance_m: float) -> Area:
-    """With a lane from its edge to the store in the origin, if the store is not inside."""
-    if area.contains(_STORE):
+    """With a lane from its edge to the store in the origin, if the store is not well inside."""
+    if area.contains(_STORE) and area.boundary.distance(_STORE) > DOOR_M:
         return area
     start = shapely.shortest_line(_STORE, area)
     lane = LineString(start).buffer(tolerance_m) if start.length else _STORE.buffer(tolerance_m)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import shapely
+from shapely.errors import ShapelyError
 from shapely.geometry import LineString
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import substring
@@ -66,8 +67,11 @@ class _Located(msgspec.Struct, frozen=True):
 
 def read(answer: bytes, mode: Mode) -> list[Street]:
     """The streets in an answer to ``locate``. Raises `msgspec.DecodeError`."""
-    located = msgspec.json.decode(answer, type=list[_Located])
-    return [_street(found, mode) for one in located for found in one.edges or ()]
+    try:
+        located = msgspec.json.decode(answer, type=list[_Located])
+        return [_street(found, mode) for one in located for found in one.edges or ()]
+    except (ValueError, ShapelyError) as error:
+        raise msgspec.DecodeError(f"no streets: {error}") from error
 
 
 def mended(area: BaseGeometry, streets: list[Street], plane: Plane, seconds: float) -> Any:
@@ -93,6 +97,8 @@ def _arrival(street: Street, seconds: float) -> BaseGeometry:
 
 def _street(found: _Found, mode: Mode) -> Street:
     places = decoded(found.edge_info.shape)
+    if len(places) < 2:
+        raise ValueError("a street without two ends")
     line = LineString(places if found.edge.forward else places[::-1])
     speed_mps = BICYCLE_MPS if mode == "bike" else found.edge.speeds.default / 3.6
     return Street(line, found.percent_along, speed_mps)
