@@ -85,7 +85,9 @@ def run(directory: Path, options: Options, router: str | None = None) -> int:
         with Journal(Path(book.engine.spec.data)) as journal:
             return build_all(book.stores, opened, journal, options)
     except RouterDown as error:
-        click.echo(f"geoengine: the router does not answer, {error}: run this again to go on", err=True)
+        click.echo(
+            f"geoengine: the router does not answer, {error}: run this again to go on", err=True
+        )
         return UNFINISHED_EXIT
     except (GeoengineError, OSError) as error:
         click.echo(f"geoengine: {error}", err=True)
@@ -114,9 +116,7 @@ def _roads(engine: EngineSpec, router: str | None) -> RoadsSpec:
     return replace(spec, key=engine.roads.key) if has_key and engine.roads else spec
 
 
-def build_all(
-    stores: Sequence[Store], router: Router, journal: Journal, options: Options
-) -> int:
+def build_all(stores: Sequence[Store], router: Router, journal: Journal, options: Options) -> int:
     """Ask about all stores, publish what is known then, and print it; the exit code."""
     stores_of = _stores_of(stores)
     if journal.was_damaged:
@@ -160,9 +160,15 @@ async def _build(
     assert task is not None
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, task.cancel)
-    how = {"is_again": options.is_again, "at_once": options.at_once}
     try:
-        return await build(router, stores_of, journal, tell=tell, **how)
+        return await build(
+            router,
+            stores_of,
+            journal,
+            is_again=options.is_again,
+            at_once=options.at_once,
+            tell=tell,
+        )
     finally:
         await router.close()
 
@@ -181,7 +187,8 @@ def summary(
         f"{len(built.failed):,} failed, {built.known_count:,} known before"
     )
     if on_roads < store_count:
-        yield f"{store_count - on_roads:,} stores have a reach of their own and were not asked about"
+        count = store_count - on_roads
+        yield f"{count:,} stores have a reach of their own and were not asked about"
     yield from _listed(built.refused, stores_of, "no way on the roads, {}: its reach is a circle")
     yield from _listed(built.failed, stores_of, "no answer, {}: run this again")
 

@@ -15,7 +15,7 @@ from typing import Final
 from geoengine.catalog.reach.journal import Journal
 from geoengine.catalog.reach.kept import answered, refused
 from geoengine.catalog.reach.question import Question
-from geoengine.core.errors import NoWay, RoadsError, RouterDown
+from geoengine.core.errors import NoWay, RouterDown
 from geoengine.roads.base import Router
 
 # Waits after a failure, seconds; longer the longer nothing was answered. A router that is started
@@ -57,9 +57,9 @@ async def build(
     """Ask what is not known of this network; ``is_again``, everything.
 
     ``at_once`` is how many questions are under way at a time; 0 leaves it to the router. Raises
-    `RouterDown` when it stops answering, and `RoadsError` when the network became another.
+    `RouterDown` when it stops answering.
     """
-    network = f"{router.name} {await router.version()}"
+    network = await router.version()
     known = set() if is_again else journal.answered(network)
     waiting = [question for question in questions if question not in known]
     built = Built(network, len(questions) - len(waiting))
@@ -69,8 +69,6 @@ async def build(
         if not waiting:
             break
         waiting = await asking.turn(waiting)
-    if f"{router.name} {await router.version()}" != network:
-        raise RoadsError(f"the network is no longer {network}: build again to ask the new one")
     return built
 
 

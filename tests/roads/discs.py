@@ -30,7 +30,7 @@ class Discs:
         self._under_way = 0
 
     async def version(self) -> str:
-        return self.network
+        return f"discs {self.network}"
 
     async def ask(self, question: Question) -> Isochrone:
         self.asked.append(question)

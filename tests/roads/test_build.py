@@ -12,7 +12,7 @@ from geoengine.catalog.reach.journal import Journal
 from geoengine.catalog.reach.kept import Answer
 from geoengine.catalog.reach.question import Question
 from geoengine.catalog.reading.sources import Sources
-from geoengine.core.errors import RoadsError, RouterDown
+from geoengine.core.errors import RouterDown
 from geoengine.roads.build import PAUSES_S, TURNS, Built, build
 from tests.roads.discs import Discs
 
@@ -152,17 +152,6 @@ async def test_a_build_that_is_stopped_keeps_what_was_answered(tmp_path: Path):
     with pytest.raises(asyncio.CancelledError):
         await building
     assert len(known(tmp_path)) == max(told) < 40
-
-
-async def test_a_network_that_changes_while_it_is_asked_is_told_of(tmp_path: Path):
-    router = Discs()
-
-    def tell(done: int, _total: int) -> None:
-        router.network = "2" if done > 20 else "1"
-
-    with pytest.raises(RoadsError, match="no longer discs 1"):
-        await built(tmp_path, router, tell=tell)
-    assert (await built(tmp_path, Discs(network="2"))).known_count == 0
 
 
 async def test_with_nothing_to_ask_nothing_is_asked(tmp_path: Path):

@@ -63,7 +63,7 @@ def _why(answer: Answer) -> str:
     asked = answer.question
     when = f", arriving {asked.at}," if asked.at else ""
     way = f"{asked.minutes:g} min {ON_THE_WAY[asked.mode]}{when} on the roads"
-    return f"{way} ({answer.network}): {_size(answer.square_m)}"
+    return ", ".join((f"{way} ({answer.network}): {_size(answer.square_m)}", *answer.remarks))
 
 
 def _size(square_m: float) -> str:

@@ -140,7 +140,9 @@ def test_stores_about_which_nobody_asked_are_one_warning(tmp_path: Path, data: P
 
 def test_what_is_doubtful_about_an_answer_is_a_warning_at_its_store(config: Path, data: Path):
     keep(data, answer(), answer(GORDES, doubts=("cut off by the edge of the extract",)))
-    assert warnings(read(config)) == ["3:5: `gordes`: cut off by the edge of the extract"]
+    reading = read(config)
+    assert warnings(reading) == ["3:5: `gordes`: cut off by the edge of the extract"]
+    assert "km2, cut off by the edge of the extract; countryside" in zone(reading.book, "gordes")[1]
 
 
 def test_where_there_is_no_way_the_circle_says_so(tmp_path: Path, data: Path):
