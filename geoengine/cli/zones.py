@@ -37,7 +37,9 @@ class Views(click.Group):
         return found
 
 
-@click.group(cls=Views, options_metavar="", subcommand_metavar="[write | build | preview] DIRECTORY")
+@click.group(
+    cls=Views, options_metavar="", subcommand_metavar="[write | build | preview] DIRECTORY"
+)
 def command() -> None:
     """The zones of a catalogue: as GeoJSON, on real streets, on a page.
 

@@ -10,11 +10,14 @@ from typing import Final
 import click
 
 from geoengine.catalog import Reading
+from geoengine.catalog.density import kept
+from geoengine.catalog.density.kept import Grid
 from geoengine.catalog.preview.page import page
 from geoengine.catalog.preview.picture import PictureError, draw
 from geoengine.catalog.preview.scene import Scene, scene_of
 from geoengine.catalog.reading.report import suggestion
 from geoengine.cli.check import read_or_exit
+from geoengine.core.errors import DataError
 
 SIDE_MIN_PX, SIDE_MAX_PX = 200, 20_000  # a smaller picture shows nothing, a larger one fills memory
 _SIZE: Final = re.compile(r"([0-9]{1,6})x([0-9]{1,6})")
@@ -72,7 +75,7 @@ def command(
     reading = read_or_exit(directory)
     _require_known(reading, store_ids)
     title = directory.resolve().name
-    scene = scene_of(reading, store_ids)
+    scene = scene_of(reading, store_ids, _grids(reading))
     _write(out, page(scene, title, is_compared))
     click.echo(f"{out}: {_told(scene)}, {out.stat().st_size / 1e6:,.1f} MB")
     if png is not None:
@@ -86,6 +89,14 @@ def _require_known(reading: Reading, store_ids: Sequence[str]) -> None:
         if store_id not in known:
             guess = suggestion(store_id, known) or ": expected the id of a store"
             raise click.BadParameter(f"no store `{store_id}`{guess}", param_hint="--store")
+
+
+def _grids(reading: Reading) -> list[Grid]:
+    """The density grids in the catalogue's data folder."""
+    try:
+        return kept.load(Path(reading.book.engine.spec.data))
+    except DataError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _told(scene: Scene) -> str:

@@ -10,12 +10,12 @@ import shapely
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Floats, Ints, Longs
+from geoengine.core.units import DEGREE_M
 
 LISTED_MAX = 1_000  # pairs; who has more reads the strongest
 MEASURED_MAX = 5_000  # pairs cut out exactly, a third of a millisecond each on real streets
 CHUNK = 500  # areas looked up at a time, so that ten thousand on one spot fit in memory
 SHARE_MIN = 0.001  # less is a touch
-DEGREE_M = 111_200.0  # of latitude; a per cent off changes no order
 
 
 class Overlaps(NamedTuple):

@@ -21,9 +21,9 @@ from geoengine.catalog.preview.packing import packed, steps
 from geoengine.catalog.preview.scene import SETTINGS, Scene
 from geoengine.core.book import MODES
 from geoengine.core.columns import Floats
+from geoengine.core.units import DEGREE_M
 
 SCRIPTS = ("scene.js", "projection.js", "chart.js", "lists.js", "main.js")  # in this order
-DEGREE_M = 111_200.0  # of latitude
 _ASSETS = files("geoengine.catalog.preview").joinpath("assets")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from geoengine.catalog.preview.scene import ALONE, SETTINGS, Scene, circles
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.errors import GeoengineError
+from geoengine.core.units import DEGREE_M
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,6 @@ PLATES_MAX = 12  # areas that get a plate of their own; more would be stamps
 DOTTED_MIN = 300  # areas from which on a mark is a dot
 NAMED_MAX = 40  # areas that get their name on the sheet
 MARGIN = 1.12  # of what is shown, around it
-EARTH_M = 111_200.0  # a degree of latitude
 SIDE_MIN_M = (
     200.0  # from the middle to an edge; a single small shop still stands in a street or two
 )
@@ -57,8 +57,8 @@ class Sheet(NamedTuple):
         Mercator: forms stay true however far the sheet goes.
         """
         stretch = np.cos(np.radians(self.lat_deg))
-        east = (degrees[:, 0] - self.lon_deg) * EARTH_M * stretch
-        north = (_mercator(degrees[:, 1]) - _mercator(np.array(self.lat_deg))) * EARTH_M * stretch
+        east = (degrees[:, 0] - self.lon_deg) * DEGREE_M * stretch
+        north = (_mercator(degrees[:, 1]) - _mercator(np.array(self.lat_deg))) * DEGREE_M * stretch
         return np.stack([east, north], axis=1)
 
 

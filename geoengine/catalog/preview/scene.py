@@ -11,9 +11,10 @@ import shapely
 from numpy.typing import NDArray
 
 from geoengine.catalog.building.compile import Reading
+from geoengine.catalog.density.kept import Grid
 from geoengine.catalog.geojson import circle_rings
 from geoengine.catalog.preview.overlaps import Overlaps, overlaps_of
-from geoengine.catalog.preview.people import Density, people_in
+from geoengine.catalog.preview.people import people_in
 from geoengine.catalog.reach.circle import reach
 from geoengine.core.book import MODES, Book
 from geoengine.core.columns import Bools, Floats
@@ -78,7 +79,7 @@ class _Row(NamedTuple):
 
 
 def scene_of(
-    reading: Reading, store_ids: Collection[str] = (), grids: Sequence[Density] = ()
+    reading: Reading, store_ids: Collection[str] = (), grids: Sequence[Grid] = ()
 ) -> Scene:
     """The scene of a catalogue; where stores are named, of their areas only.
 
@@ -110,7 +111,7 @@ def scene_of(
         radius_m=radius_m,
         circle_m=circle_m,
         agreement=_agreement(shapes, ~is_circle, lon_deg, lat_deg, circle_m),
-        people=people_in(shapes, lat_deg, radius_m, grids),
+        people=people_in(shapes, lon_deg, lat_deg, radius_m, grids),
         overlaps=overlaps_of(shapes, lon_deg, lat_deg, radius_m, book.zones.store_ix[zone_ix]),
         warnings=[f"{one.file}:{one.line}:{one.column}: {one.what}" for one in shown],
         unshown_count=len(reading.warnings) - len(shown),
