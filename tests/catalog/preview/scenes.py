@@ -1,24 +1,25 @@
-"""Catalogues to look at, and reaches on streets for some of their stores."""
+"""Catalogues to look at, two of whose stores are reached on real streets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import shapely
-from shapely.affinity import scale
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.affinity import scale, translate
+from shapely.geometry import Polygon
 
-from geoengine.catalog import Reading
-from geoengine.catalog.geojson import circle_rings
-from geoengine.catalog.polygons import equal_radius_m
-from geoengine.core.zones import POLYGON
-from tests.catalog.writing import reading
+from geoengine.catalog.reach.kept import Answer, answered
+from geoengine.catalog.reach.question import Question
+from geoengine.core.units import DEGREE_M
+from tests.catalog.reach.answering import NETWORK, keep
+from tests.catalog.writing import write
+
+CORNERS = 64
+RIVOLI = Question(2.3470, 48.8583, "walk", 5.0)
+GORDES = Question(5.2003, 43.9115, "drive", 5.0)
 
 # Two shops 400 m apart in Paris, a third in a village, and a yard that belongs to nobody.
-YAML = """\
+SHOPS = """\
 stores:
   - {id: rivoli, name: Maison Rivoli, location: {lat: 48.8583, lon: 2.3470}, setting: city}
   - {id: halles, name: Les Halles, location: {lat: 48.8619, lon: 2.3470}, setting: city}
@@ -31,40 +32,32 @@ zones:
 """
 
 
-def on_streets(
-    told: Reading, reaches: Mapping[str, Polygon | MultiPolygon], why: str = "on the roads"
-) -> Reading:
-    """The same catalogue, with these reaches on real streets in force."""
-    zones = told.book.zones
-    kind, radius_m, reasons = zones.kind.copy(), zones.radius_m.copy(), list(zones.why)
-    shapes = dict(zones.polygons)
-    for zone_id, area in reaches.items():
-        ix = zones.ids.index(zone_id)
-        kind[ix], radius_m[ix], shapes[ix] = POLYGON, equal_radius_m(area), area
-        reasons[ix] = f"{why}; {reasons[ix].rpartition('; ')[2]}"
-    changed = replace(zones, kind=kind, radius_m=radius_m, why=reasons, polygons=shapes)
-    return replace(told, book=replace(told.book, zones=changed))
+def streets(directory: Path, text: str = SHOPS) -> Path:
+    """The catalogue above; two of its stores have reaches on streets, one of them with a hole."""
+    data = directory / "data"
+    star_of = (on_star(RIVOLI, 330.0, hole=0.12), on_star(GORDES, 2_600.0))
+    keep(data, *star_of)
+    return write(directory / "shops", {"a.yaml": text + f"engine: {{data: {data}}}\n"})
 
 
-def star(lon_deg: float, lat_deg: float, radius_m: float, hole: float = 0.0) -> Polygon:
+def on_star(
+    question: Question, radius_m: float, hole: float = 0.0, corners: int = CORNERS
+) -> Answer:
+    area = star(question.lon_deg, question.lat_deg, radius_m, hole, corners)
+    return answered(question, NETWORK, area, ())
+
+
+def star(
+    lon_deg: float, lat_deg: float, radius_m: float, hole: float = 0.0, corners: int = CORNERS
+) -> Polygon:
     """A reach with seven arms, as streets make them; with a hole where one is asked for."""
-    (ring,) = circle_rings(np.array([lon_deg]), np.array([lat_deg]), np.array([radius_m]))
-    turn = np.linspace(0, 7 * 2 * np.pi, len(ring))
-    part = (0.62 + 0.38 * np.cos(turn))[:, None]
-    middle = np.array([lon_deg, lat_deg])
-    outline = Polygon(middle + (ring - middle) * part)
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    away = radius_m / DEGREE_M * (0.7 + 0.3 * np.cos(7 * turn))
+    east = lon_deg + away * np.sin(turn) / np.cos(np.radians(lat_deg))
+    outline = Polygon(np.stack([east, lat_deg + away * np.cos(turn)], axis=1))
     if not hole:
         return outline
-    inner = shapely.affinity.translate(scale(outline, hole, hole), radius_m / 4e5, 0)
-    cut = outline.difference(inner)
-    assert isinstance(cut, Polygon)
+    east_deg = (outline.bounds[2] - lon_deg) / 6
+    cut = outline.difference(translate(scale(outline, hole, hole), east_deg, 0))
+    assert isinstance(cut, Polygon) and len(cut.interiors) == 1
     return cut
-
-
-def streets(directory: Path) -> Reading:
-    """The catalogue above, two of its stores with reaches on streets."""
-    reaches = {
-        "rivoli": star(2.3470, 48.8583, 330.0, hole=0.2),
-        "gordes": star(5.2003, 43.9115, 2_600.0),
-    }
-    return on_streets(reading(directory, YAML), reaches)

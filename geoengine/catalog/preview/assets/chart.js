@@ -119,10 +119,11 @@ function drawSoon() {
 }
 
 function resize() {
-  const box = canvas.getBoundingClientRect();
+  const box = canvas.parentElement.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
   const isFirst = width === 0;
-  [width, height] = [Math.max(box.width, 1), Math.max(box.height, 1)];
+  [width, height] = [Math.max(Math.floor(box.width), 1), Math.max(Math.floor(box.height), 1)];
+  [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
   ink.setTransform(ratio, 0, 0, ratio, 0, 0);

@@ -281,6 +281,6 @@ function open() {
   readColours();
   refresh();
   choose([]);
-  new ResizeObserver(resize).observe(canvas);
+  new ResizeObserver(resize).observe(canvas.parentElement);
 }
 open();

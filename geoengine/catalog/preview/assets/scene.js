@@ -76,7 +76,7 @@ function aboutPeople(count) {
 }
 
 function percent(share) {
-  return share > 0 && share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`;
+  return share > 0 && share < 0.01 ? "<1\u00a0%" : `${Math.round(share * 100)}\u00a0%`;
 }
 
 function degrees(value, positive, negative) {
