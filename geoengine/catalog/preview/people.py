@@ -14,10 +14,10 @@ from geoengine.catalog.density.kept import Grid
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.units import DEGREE_M
 
-# Points of a square lattice over the circle of an area's size at which the density is read. On a
-# population that differs threefold from one cell of 1 km to the next the sum is off by 3 %; fewer
-# are faster, ten thousand areas take as many look-ups each.
-POINTS = 64
+# Points at which the density is read, about so many an area. Where people differ threefold from one
+# cell of 1 km to the next, stars of 2.6 km are off by 4 % (standard deviation) and of 300 m by 2 %;
+# with 64 points by 8 % and 5 %. More are slower: a point is a look-up.
+POINTS = 256
 
 
 def people_in(

@@ -29,6 +29,11 @@ SIDE_MIN_M = (
     200.0  # from the middle to an edge; a single small shop still stands in a street or two
 )
 
+# Of a picture, in points of 1/72 inch: around it, over its sheets, under them, between them.
+SIDE_PT, HEAD_PT, FOOT_PT, GAP_PT = 18.0, 52.0, 24.0, 4.0
+SHEET_MIN_PT = 90.0  # a smaller sheet has no room for its name and its scale
+PLATES_SHARE = 0.5  # of the height, where there are plates
+
 PAPER, LAND, INK, FAINT, LINE = "#fbf9f4", "#f4f0e6", "#26231e", "#655f54", "#ddd5c4"
 TINTS = {"city": "#2f4f9a", "suburb": "#a85a0c", "countryside": "#23724f", ALONE: "#7a3e72"}
 MARKS = {"city": "o", "suburb": "D", "countryside": "^", ALONE: "s"}
@@ -40,6 +45,21 @@ Place: TypeAlias = tuple[float, float, float, float]  # left, bottom, width, hei
 
 class PictureError(GeoengineError):
     """The picture cannot be drawn here; the text says what is missing."""
+
+
+class Layout(NamedTuple):
+    """Where things stand on the picture, as shares of its width and height."""
+
+    side: float  # empty, left and right
+    top: float  # where the title ends
+    bottom: float  # where the legend ends
+    gap_x: float  # between sheets
+    gap_y: float
+
+    @property
+    def parting(self) -> float:
+        """Where plates end, if there are any."""
+        return self.bottom + PLATES_SHARE * (self.top - self.bottom)
 
 
 class Sheet(NamedTuple):
@@ -75,18 +95,42 @@ def draw(
     """
     if not len(scene):
         raise PictureError("no area to draw: expected at least one store or zone")
+    layout = _layout(size_px, dpi)
     figure = _figure(size_px, dpi)
     with _in_serif():
-        figure.text(0.03, 0.965, f"Zones of {_plain(title)}", fontsize=15, va="top", color=INK)
-        figure.text(0.03, 0.925, _subtitle(scene), fontsize=8.5, va="top", color=FAINT)
+        _title(figure, layout, scene, title)
         has_plates = 1 < len(scene) <= PLATES_MAX
-        for place, view, words in _main_sheets(has_plates, is_compared):
+        for place, view, words in _main_sheets(layout, has_plates, is_compared):
             whole = np.ones(len(scene), bool)
             _sheet(figure.add_axes(place), scene, whole, view, words, is_named=True)
         if has_plates:
-            _plates(figure, scene)
-        _legend(figure, scene)
+            _plates(figure, layout, scene)
+        _legend(figure, layout, scene)
     return figure
+
+
+def _layout(size_px: tuple[int, int], dpi: int) -> Layout:
+    """Letters have a size of their own, so what stands around the sheets has one, too."""
+    wide, high = (72 * side / dpi for side in size_px)
+    if min(wide - 2 * SIDE_PT, high - HEAD_PT - FOOT_PT) < SHEET_MIN_PT:
+        needed = [round(x * dpi / 72) for x in (2 * SIDE_PT, HEAD_PT + FOOT_PT)]
+        sheet_px = round(SHEET_MIN_PT * dpi / 72)
+        raise PictureError(
+            f"{size_px[0]} x {size_px[1]} pixels at {dpi} dpi leave no room beside the letters: "
+            f"expected at least {needed[0] + sheet_px} x {needed[1] + sheet_px}, or fewer dpi"
+        )
+    return Layout(SIDE_PT / wide, 1 - HEAD_PT / high, FOOT_PT / high, GAP_PT / wide, GAP_PT / high)
+
+
+def _title(figure: Figure, layout: Layout, scene: Scene, title: str) -> None:
+    line = layout.gap_y / GAP_PT  # a point
+    figure.text(
+        layout.side, layout.top + 38 * line, f"Zones of {_plain(title)}", fontsize=15, va="top",
+        color=INK,
+    )  # fmt: skip
+    figure.text(
+        layout.side, layout.top + 16 * line, _subtitle(scene), fontsize=8.5, va="top", color=FAINT
+    )
 
 
 def _figure(size_px: tuple[int, int], dpi: int) -> Figure:
@@ -118,28 +162,33 @@ def _subtitle(scene: Scene) -> str:
     return f"{len(scene):,} area{'s' * (len(scene) != 1)}: {told}; catalogue {scene.version}"
 
 
-def _main_sheets(has_plates: bool, is_compared: bool) -> list[tuple[Place, str, str]]:
+def _main_sheets(
+    layout: Layout, has_plates: bool, is_compared: bool
+) -> list[tuple[Place, str, str]]:
     """Where the sheets with all areas stand, what they show, and what stands over them."""
-    bottom = 0.49 if has_plates else 0.07
-    height = 0.885 - bottom
+    bottom = layout.parting + layout.gap_y if has_plates else layout.bottom
+    width, height = 1 - 2 * layout.side, layout.top - bottom
     if not is_compared:
-        return [((0.03, bottom, 0.94, height), "both", "")]
+        return [((layout.side, bottom, width, height), "both", "")]
+    half = (width - layout.gap_x) / 2
+    right = layout.side + half + layout.gap_x
     return [
-        ((0.03, bottom, 0.465, height), "circle", "Circle"),
-        ((0.505, bottom, 0.465, height), "reach", "Reach in force"),
+        ((layout.side, bottom, half, height), "circle", "Circle"),
+        ((right, bottom, half, height), "reach", "Reach in force"),
     ]
 
 
-def _plates(figure: Figure, scene: Scene) -> None:
+def _plates(figure: Figure, layout: Layout, scene: Scene) -> None:
     """One small sheet an area, at its own scale, in one row or two."""
     count = len(scene)
     rows = 1 if count <= 5 else 2
     columns = -(-count // rows)
-    width, height = 0.948 / columns, 0.42 / rows
+    width = (1 - 2 * layout.side + layout.gap_x) / columns
+    height = (layout.parting - layout.bottom + layout.gap_y) / rows
     for ix in range(count):
-        left = 0.03 + ix % columns * width
-        bottom = 0.055 + (rows - 1 - ix // columns) * height
-        place = (left, bottom, width - 0.008, height - 0.01)
+        left = layout.side + ix % columns * width
+        bottom = layout.bottom + (rows - 1 - ix // columns) * height
+        place = (left, bottom, width - layout.gap_x, height - layout.gap_y)
         only = np.arange(count) == ix
         _sheet(figure.add_axes(place), scene, only, "both", scene.names[ix], is_named=False)
 
@@ -242,12 +291,11 @@ def _name_sheet(axes: Axes, words: str) -> None:
 
 
 def _name_areas(axes: Axes, sheet: Sheet, scene: Scene) -> None:
-    """Names beside their marks, the southern ones first; one that would lie on another is left."""
+    """Names beside their marks, in order; one that would lie on another is left out."""
     at = sheet.flat(np.stack([scene.lon_deg, scene.lat_deg], axis=1))
     apart = min(sheet.east_m, sheet.north_m) * 0.06
     written: list[tuple[float, float]] = []
-    for ix in np.argsort(at[:, 1]).tolist():
-        east, north = at[ix].tolist()
+    for ix, (east, north) in enumerate(at.tolist()):
         if any(abs(north - n) < apart and abs(east - e) < 10 * apart for e, n in written):
             continue
         written.append((east, north))
@@ -299,7 +347,7 @@ def round_length(most_m: float) -> float:
     return float(next(digit * power for digit in (5, 2, 1) if digit * power <= most_m))
 
 
-def _legend(figure: Figure, scene: Scene) -> None:
+def _legend(figure: Figure, layout: Layout, scene: Scene) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -312,7 +360,8 @@ def _legend(figure: Figure, scene: Scene) -> None:
     if not np.isnan(scene.agreement).all():
         handles.append(Line2D([], [], color=INK, lw=0.7, ls="--", label="the circle without roads"))
     figure.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(0.022, 0.002), ncols=5, frameon=False,
+        handles=handles, loc="lower left", bbox_to_anchor=(layout.side, 0.0),
+        borderaxespad=0.4, borderpad=0.2, ncols=5, frameon=False,
         fontsize=7.5, labelcolor=INK, handlelength=1.6, columnspacing=1.6,
     )  # fmt: skip
 
