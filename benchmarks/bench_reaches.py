@@ -1,10 +1,10 @@
 """Reaches by the thousand: circles compiled, isochrones built, and the catalogue loaded again.
 
-    python benchmarks/bench_reaches.py [--stores 10000] [--rounds 3] [--router valhalla:WHERE]
+    python benchmarks/bench_reaches.py [--stores 10000] [--rounds 3] [--router valhalla:WHERE] \
+        [--questions 1000] [--out FILE]
 
 Half of the stores are in the countryside, all lie near Newport and in Liechtenstein, where the
-shared extracts have roads. With a router a tenth of them is asked about, in alternation: the
-router's own answers (its JSON, thrown away), those made into zones, and a whole build with its
+shared extracts have roads. With a router some of them are asked about, in alternation: the router's own answers (its JSON, thrown away), those made into zones, and a whole build with its
 journal. So the machine's moods are in all three. Without one, the reaches of the second half are
 stars of as many corners as isochrones have. Results: benchmarks/results/reaches.md.
 """
@@ -182,6 +182,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--questions", type=int, default=1_000, help="To the router, a round.")
     parser.add_argument("--router", help="As of `geoengine zones build`; a Valhalla.")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -199,17 +200,18 @@ def report(options: argparse.Namespace, folder: Path) -> str:
     as_circles = loaded(config, folder / "cache", rounds)
     stores = read(config).book.stores
     questions = [found for store in stores if (found := question_of(store)) is not None]
+    asking = f" --router {options.router} --questions {options.questions}" * bool(options.router)
     lines = [
         "# Reaches",
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, {os.cpu_count()} cores, "
         f"{platform.machine()}, CPython {platform.python_version()}, load "
         f"{os.getloadavg()[0]:.1f}. `python benchmarks/bench_reaches.py --stores {count} --rounds "
-        f"{rounds}{' --router ' + options.router if options.router else ''}`",
+        f"{rounds}{asking}`",
         "",
     ]
     if options.router:
-        chosen = questions[:: max(1, len(questions) // 1_000)]
+        chosen = questions[:: max(1, len(questions) // options.questions)]
         lines += told(asyncio.run(asked(options.router, chosen, rounds)), len(chosen))
     with Journal(data) as journal:
         published = timed(lambda: publish(journal, questions))
