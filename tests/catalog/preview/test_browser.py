@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -287,6 +288,18 @@ async def test_none_and_one_have_a_page(browser: Browser, tmp_path: Path, store_
     async with browser.open(path.as_uri()) as tab:
         assert len(await pixels(tab)) > 100
         assert tab.complaints == []
+
+
+async def test_people_have_a_column_where_they_are_known(browser: Browser, tmp_path: Path):
+    scene = scene_of(read(streets(tmp_path)))
+    path = tmp_path / "zones.html"
+    path.write_bytes(page(replace(scene, people=np.array([4_187.0, 62.3, np.nan, 0.0])), "shops"))
+    async with browser.open(path.as_uri()) as tab:
+        assert await texts(tab, "tbody td:nth-child(5)") == ["4,200", "60", "", "0"]
+        await tab.run("choose([0])")
+        assert "about 4,200 live in it" in await texts(tab, "#detail dd")
+        await tab.run("choose([2])")
+        assert "People" not in await texts(tab, "#detail dt")
 
 
 async def test_ten_thousand_stores_on_real_streets_are_a_page(browser: Browser, tmp_path: Path):
