@@ -246,11 +246,27 @@ async def test_on_a_phone_the_map_stands_over_the_lists(tab: Tab):
 async def test_on_paper_it_is_ink_on_white_also_from_a_dark_screen(tab: Tab):
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     await tab.call("Emulation.setEmulatedMedia", features=features)
+    dark = await pixels(tab)
     await tab.run("window.dispatchEvent(new Event('beforeprint'))")
-    assert await tab.run("colours.land") == "#f4f0e6"
+    printed = await pixels(tab)
+    assert printed.shape[:2] == (640, 800)
+    assert printed.mean() > 0.8 > 0.3 > dark.mean()
     await tab.run("window.dispatchEvent(new Event('afterprint'))")
-    assert await tab.run("colours.land") != "#f4f0e6"
-    assert (await tab.call("Page.printToPDF"))["data"]
+    np.testing.assert_array_equal(dark, await pixels(tab))
+    assert len((await tab.call("Page.printToPDF"))["data"]) > 10_000
+
+
+async def test_on_paper_the_list_is_whole(browser: Browser, tmp_path: Path):
+    rows = "".join(f"s{ix},S {ix},48.85,{2 + ix / 100}\n" for ix in range(90))
+    text = "stores:\n  - import: s.csv\n    defaults: {setting: city}\n"
+    catalogue = write(tmp_path, {"a.yaml": text, "s.csv": "id,name,lat,lon\n" + rows})
+    async with browser.open(written(tmp_path, catalogue)) as tab:
+        await tab.run("document.querySelector('[data-page=\"1\"]').click()")
+        assert (await texts(tab, "tbody td:first-child"))[0] == "S 40"
+        await tab.run("window.dispatchEvent(new Event('beforeprint'))")
+        assert len(await texts(tab, "tbody tr")) == 90
+        await tab.run("window.dispatchEvent(new Event('afterprint'))")
+        assert len(await texts(tab, "tbody tr")) == 40
 
 
 async def test_compared_it_opens_side_by_side(browser: Browser, tmp_path: Path):

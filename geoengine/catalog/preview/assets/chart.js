@@ -118,11 +118,15 @@ function drawSoon() {
   });
 }
 
-function resize() {
+// Fit the canvas to its frame, or to a size given; what was seen stays in the middle.
+function resize(sizePx) {
+  if (!sizePx && document.documentElement.classList.contains("printed")) return;
   const box = canvas.parentElement.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
   const isFirst = width === 0;
-  [width, height] = [Math.max(Math.floor(box.width), 1), Math.max(Math.floor(box.height), 1)];
+  const before = Math.min(width, height);
+  [width, height] = sizePx ?? [box.width, box.height].map((side) => Math.max(Math.floor(side), 1));
+  if (!isFirst) sheet.scale *= Math.min(width, height) / before;
   [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);

@@ -262,15 +262,19 @@ function repaint() {
   draw();
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-for (const when of ["beforeprint", "afterprint"]) {
-  window.addEventListener(when, () => {
-    document.documentElement.classList.toggle("printed", when === "beforeprint");
-    readColours();
-    resize();
-  });
+// On paper: ink on white, in the proportions of the sheet, and all rows of the list.
+const PAPER_PX = [800, 640];
+function setPaper(isPrinted) {
+  document.documentElement.classList.toggle("printed", isPrinted);
+  Object.assign(list, { page: 0, pageRows: isPrinted ? PRINTED_ROWS : PAGE_ROWS });
+  fillTable();
+  readColours();
+  resize(isPrinted ? PAPER_PX : undefined);
 }
+window.addEventListener("beforeprint", () => setPaper(true));
+window.addEventListener("afterprint", () => setPaper(false));
 
-function open() {
+function begin() {
   const hasBoth = every(areaCount).some((ix) => !isCircle(ix) && scene.circleM[ix] !== null);
   shown.view = scene.isCompared ? "side" : hasBoth ? "both" : "reach";
   canvas.setAttribute("aria-label", `Map of ${areaCount} areas`);
@@ -281,6 +285,6 @@ function open() {
   readColours();
   refresh();
   choose([]);
-  new ResizeObserver(resize).observe(canvas.parentElement);
+  new ResizeObserver(() => resize()).observe(canvas.parentElement);
 }
-open();
+begin();
