@@ -33,6 +33,7 @@ ONLY_IN = {
     "nacl": {"ingest/clients/sealing.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
+    "matplotlib": {"catalog/preview/picture.py"},
 }
 
 

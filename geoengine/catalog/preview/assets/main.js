@@ -38,17 +38,23 @@ function fillViews() {
 
 function fillSettings() {
   scene.settings.forEach((setting, ix) => {
-    const count = scene.setting.filter((one) => one === ix).length;
-    if (!count) return;
-    const label = document.createElement("label");
-    const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, value: setting });
-    input.addEventListener("change", () => {
-      shown.hidden[input.checked ? "delete" : "add"](setting);
-      drawSoon();
-    });
-    label.append(input, text("span", inWords(setting), `mark ${setting}`));
-    $("settings").append(label);
+    if (!scene.setting.includes(ix)) return;
+    addSwitch(setting, inWords(setting), setting, (isOn) => shown.hidden[isOn ? "delete" : "add"](setting));
   });
+  if (scene.towns.lon.length) {
+    addSwitch("towns", "towns", "town", (isOn) => (shown.hasTowns = isOn));
+  }
+}
+
+function addSwitch(value, words, mark, turn) {
+  const label = document.createElement("label");
+  const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, value });
+  input.addEventListener("change", () => {
+    turn(input.checked);
+    drawSoon();
+  });
+  label.append(input, text("span", words, `mark ${mark}`));
+  $("settings").append(label);
 }
 
 // --- choosing ------------------------------------------------------------------------------------
