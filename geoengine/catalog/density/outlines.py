@@ -20,6 +20,8 @@ from geoengine.core.units import DEGREE_M
 TOLERANCE_DEG = 0.0003
 DEGREE_PARTS = 100_000  # of the kept corners: a metre
 
+AREAS = (shapely.GeometryType.POLYGON, shapely.GeometryType.MULTIPOLYGON)
+
 # A pier, or a shop that lies in the sea of a simplified coast, belongs to the nearest outline this
 # near. Farther, and shops across a border would get a level of this side's.
 NEAR_M = 250.0
@@ -68,7 +70,10 @@ class Outlines:
 
 def parts_of(shapes: NDArray[np.object_], degree: Degrees) -> Parts:
     """The columns to keep: corners on a grid of a metre, as steps from one to the next."""
-    _type, corners, (rings, polygons, outlines) = shapely.to_ragged_array(_simplified(shapes))
+    # Of mixed shapes a MultiPolygon each; so of polygons alone, too.
+    mixed = np.append(_simplified(shapes), [shapely.MultiPolygon()])
+    _type, corners, (rings, polygons, outlines) = shapely.to_ragged_array(mixed)
+    outlines = outlines[:-1]
     whole = np.rint(corners * DEGREE_PARTS).astype(np.int32)
     lon, lat = np.diff(whole, axis=0, prepend=np.zeros((1, 2), np.int32)).T
     return {
@@ -95,14 +100,15 @@ def from_parts(about: About, parts: dict[str, Any]) -> Outlines:
 
 def _simplified(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     """Fewer corners; a border between two outlines stays one. What would vanish stays whole."""
-    mended = np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes))
-    whole = np.fromiter(map(_multi, mended), object, len(mended))
+    whole = _areas(np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes)))
     coarse = shapely.coverage_simplify(whole, TOLERANCE_DEG)
-    kept = np.where(shapely.is_empty(coarse) | ~shapely.is_valid(coarse), whole, coarse)
-    return np.fromiter(map(_multi, kept), object, len(kept))
+    return _areas(np.where(shapely.is_empty(coarse) | ~shapely.is_valid(coarse), whole, coarse))
 
 
-def _multi(shape: Any) -> Any:
-    """Any shape as the MultiPolygon of its polygons."""
-    parts = shapely.get_parts(shapely.get_parts(shape))
-    return shapely.MultiPolygon(parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON])
+def _areas(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Shapes that are areas; of a collection, as mending leaves behind, the polygons in it."""
+    for ix in np.flatnonzero(~np.isin(shapely.get_type_id(shapes), AREAS)).tolist():
+        parts = shapely.get_parts(shapely.get_parts(shapes[ix]))
+        polygons = parts[shapely.get_type_id(parts) == shapely.GeometryType.POLYGON]
+        shapes[ix] = shapely.MultiPolygon(polygons)
+    return shapes

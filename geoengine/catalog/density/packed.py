@@ -8,9 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from msgspec import Struct
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from geoengine.catalog.density.lattice import Lattice
@@ -29,7 +28,6 @@ FORMAT = 1
 SUFFIX = ".npz"
 _ABOUT = "about"
 _READ_BYTES = 1 << 20
-_DAMAGE = (zipfile.BadZipFile, zlib.error, KeyError, ValueError, EOFError, OSError)
 
 Parts = Mapping[str, NDArray[Any]]
 
@@ -40,10 +38,9 @@ class About(Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     kind: str
     form: str  # how its columns are read: outlines, cells, runs
-    label: str
+    label: str  # whose data, and of which year where the file says
     origin: list[str]  # names of the files it was made of
     digest: str  # of their bytes, BLAKE2b
-    year: int | None = None  # of the data, where the file says
     box: tuple[float, float, float, float]  # west, south, east, north, degrees
     row_count: int
     lattice: Lattice | None = None
@@ -68,23 +65,25 @@ def write(path: Path, about: About, parts: Parts) -> None:
 
 def read(path: Path) -> tuple[About, dict[str, NDArray[Any]]]:
     """What a grid is, and its columns. Raises `DataError` for what is not as it was written."""
-    with _mended_by_adding_again(path), np.load(path) as file:
+    with _mended_by_adding_again(path), path.open("rb") as content, NpzFile(content) as file:
         about = _described(path, file[_ABOUT])
         return about, {name: file[name] for name in file.files if name != _ABOUT}
 
 
 def read_about(path: Path) -> About:
     """What a grid is, without its columns."""
-    with _mended_by_adding_again(path), np.load(path) as file:
+    with _mended_by_adding_again(path), path.open("rb") as content, NpzFile(content) as file:
         return _described(path, file[_ABOUT])
 
 
 @contextmanager
 def _mended_by_adding_again(path: Path) -> Iterator[None]:
-    """What a damaged file raises, in words."""
+    """What a damaged file raises, in words: of zipfile and numpy that may be anything."""
     try:
         yield
-    except _DAMAGE as error:
+    except DataError:
+        raise
+    except Exception as error:
         raise DataError(
             f"{path}: cannot be read as a density grid ({error}); remove it, or add its file "
             "again with `geoengine data add`"
@@ -102,7 +101,7 @@ def _described(path: Path, described: NDArray[Any]) -> About:
     return msgspec.json.decode(text, type=About)
 
 
-def digest_of(paths: list[Path]) -> str:
+def digest_of(paths: Sequence[Path]) -> str:
     """One digest of the bytes of all files, in order."""
     digest = blake2b(digest_size=16)
     for path in paths:

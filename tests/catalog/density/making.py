@@ -108,11 +108,10 @@ def raster_file(
 ) -> Path:
     """A GeoTIFF of one band."""
     import rasterio
-    from rasterio.transform import from_origin
 
     with rasterio.open(
         path, "w", driver="GTiff", height=numbers.shape[0], width=numbers.shape[1], count=1,
-        dtype=numbers.dtype, crs=crs, transform=from_origin(west, north, step, step),
+        dtype=numbers.dtype, crs=crs, transform=rasterio.Affine(step, 0, west, 0, -step, north),
         nodata=nodata, compress="deflate",
     ) as file:  # fmt: skip
         file.write(numbers, 1)

@@ -24,7 +24,15 @@ from geoengine.catalog.density.grid import Degrees
 from geoengine.catalog.density.packed import About, digest_of
 from geoengine.catalog.density.reading.plain import Tell, plain
 from geoengine.catalog.density.reading.population import labelled
-from geoengine.catalog.density.reading.tables import Feature, Role, Tally, features, pick, year_in
+from geoengine.catalog.density.reading.tables import (
+    Feature,
+    Features,
+    Role,
+    Tally,
+    pick,
+    tables,
+    year_in,
+)
 from geoengine.core.errors import DataError
 
 KIND = "insee"
@@ -35,7 +43,7 @@ CODE = Role(
     "the commune's code (code, CODGEO, INSEE_COM, code_insee)",
     r"code(_?(insee|commune|com|geo))?|insee(_?(com|code))?|com(mune)?(_?insee)?|codgeo|depcom",
 )
-SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7|dens_aav7"
+SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7"
 LEVEL = Role(
     "the level (dens7, DENS)",
     rf"{SEVEN}|dens|densite|niveau_?densite|degre_?densite|typo_degre_(de_)?densite",
@@ -61,6 +69,11 @@ class _Outline(NamedTuple):
     shape: Any
 
 
+class _Commune(NamedTuple):
+    level: int
+    shape: Any
+
+
 def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     """Convert outlines of communes, and levels where these are apart; returns lines to print."""
     apart = [path for path in files if _bare(path).endswith(LEVEL_ENDINGS)]
@@ -71,12 +84,16 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
             "their GeoJSON as well: geoengine data add insee COMMUNES.geojson LEVELS.csv"
         )
     level_of = {code: level for path in apart for code, level in _levels(path, data, tell)}
-    shapes: list[Any] = []
-    levels: list[int] = []
+    communes: list[_Commune] = []
     notes: list[str] = []
     for path in drawn:
-        notes += _gather(path, data, level_of, shapes, levels, tell)
-    return [_kept(data, files, np.array(shapes, object), np.array(levels, np.int8)), *notes]
+        found, tally = _communes(path, data, level_of, tell)
+        tally.check(len(found))
+        communes += found
+        notes += tally.lines()
+    shapes = np.array([commune.shape for commune in communes], object)
+    levels = np.array([commune.level for commune in communes], np.int8)
+    return [_kept(data, files, shapes, levels), *notes]
 
 
 def _kept(data: Path, files: Sequence[Path], shapes: NDArray[np.object_], degree: Degrees) -> str:
@@ -87,7 +104,7 @@ def _kept(data: Path, files: Sequence[Path], shapes: NDArray[np.object_], degree
         form="outlines",
         label=labelled("INSEE", year_in(*(path.name for path in files))),
         origin=[path.name for path in files],
-        digest=digest_of(list(files)),
+        digest=digest_of(files),
         box=(west, south, east, north),
         row_count=len(shapes),
     )
@@ -102,23 +119,19 @@ def _check_grid(files: Sequence[Path], degree: Degrees) -> None:
         )
 
 
-def _gather(
-    path: Path, data: Path, level_of: dict[str, str], shapes: list[Any], levels: list[int],
-    tell: Tell,
-) -> list[str]:  # fmt: skip
+def _communes(
+    path: Path, data: Path, level_of: dict[str, str], tell: Tell
+) -> tuple[list[_Commune], Tally]:
     tally = Tally(path, "feature")
-    count = 0
+    communes = []
     for outline in _outlines(path, data, tell, is_level_apart=bool(level_of)):
         level = level_of.get(COMMUNE_OF.get(outline.code, outline.code), outline.level)
         what = _wrong(outline, level)
         if what:
             tally.add(outline.at, what)
         else:
-            shapes.append(outline.shape)
-            levels.append(int(float(level or 0)))
-            count += 1
-    tally.check(count)
-    return tally.lines()
+            communes.append(_Commune(int(float(level or 0)), outline.shape))
+    return communes, tally
 
 
 def _wrong(outline: _Outline, level: str | None) -> str:
@@ -127,7 +140,7 @@ def _wrong(outline: _Outline, level: str | None) -> str:
         return f"{outline.code}: expected a level of 1 to 7, found {level}"
     if outline.shape is None or shapely.is_empty(outline.shape):
         return f"{outline.code}: has no outline"
-    if shapely.get_type_id(outline.shape) not in (3, 6):
+    if shapely.get_type_id(outline.shape) not in outlines.AREAS:
         return f"{outline.code}: expected a polygon, found a {outline.shape.geom_type}"
     return ""
 
@@ -142,13 +155,13 @@ def _is_level(text: str) -> bool:
 def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Iterator[_Outline]:
     with plain(path, OUTLINE_ENDINGS, data, tell) as file:
         level = LEVEL._replace(is_needed=not is_level_apart)
-        _table, (code_name, level_name) = pick(file, (CODE, level))
-        found = features(file)
-        shapes = shapely.from_geojson([_text(feature) for feature in found], on_invalid="ignore")
+        table, (code_name, level_name) = pick(file, [Features(file)], (CODE, level))
+        texts = [_text(feature) for feature in table.features]
+        shapes = shapely.from_geojson(texts, on_invalid="ignore")
         _check_degrees(path, shapes)
-        for at, (feature, shape) in enumerate(zip(found, shapes, strict=True), 1):
+        for at, (feature, shape) in enumerate(zip(table.features, shapes, strict=True), 1):
             cells = feature.properties or {}
-            code = str(cells.get(code_name or "", "")).strip()
+            code = _code(cells.get(code_name or ""))
             level_found = cells.get(level_name or "")
             yield _Outline(at, code, None if level_found is None else str(level_found), shape)
         size = file.stat().st_size
@@ -162,7 +175,7 @@ def _text(feature: Feature) -> str | None:
 
 def _check_degrees(path: Path, shapes: NDArray[np.object_]) -> None:
     bounds = shapely.total_bounds(shapes)
-    if np.isnan(bounds).any() or (np.abs(bounds) > [180, 90, 180, 90]).any():
+    if (np.abs(bounds) > [180, 90, 180, 90]).any():  # NaN, where nothing has an outline, is not
         raise DataError(
             f"{path}: expected longitudes and latitudes (EPSG:4326), found coordinates up to "
             f"{np.abs(bounds).max():,.0f}: convert it with ogr2ogr -t_srs EPSG:4326"
@@ -172,10 +185,15 @@ def _check_degrees(path: Path, shapes: NDArray[np.object_]) -> None:
 def _levels(path: Path, data: Path, tell: Tell) -> Iterator[tuple[str, str]]:
     with plain(path, LEVEL_ENDINGS, data, tell) as file:
         seven = LEVEL._replace(pattern=SEVEN, is_needed=False)
-        table, (code, seven_name, any_name) = pick(file, (CODE, seven, LEVEL))
+        table, (code, seven_name, any_name) = pick(file, tables(file), (CODE, seven, LEVEL))
         level = seven_name or any_name
         for _at, cells in table.rows([code or "", level or ""], tell):
-            yield str(cells[0]).strip(), str(cells[1]).strip()
+            yield _code(cells[0]), str(cells[1]).strip()
+
+
+def _code(text: Any) -> str:
+    """A commune's code; spreadsheets take the zero off those of the first nine departments."""
+    return str(text).strip().zfill(5)
 
 
 def _bare(path: Path) -> str:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -82,13 +82,16 @@ def tables(path: Path) -> list[Table]:
         return [_Csv(path)]
     if ending in (".ndjson", ".geojsonl"):
         return [_Lines(path)]
-    return [_Features(path)]
+    return [Features(path)]
 
 
-def pick(path: Path, roles: Sequence[Role]) -> tuple[Table, list[str | None]]:
+T = TypeVar("T", bound=Table)
+
+
+def pick(path: Path, found: Sequence[T], roles: Sequence[Role]) -> tuple[T, list[str | None]]:
     """The first table of a file that has the columns needed, and the name of each role's column."""
     seen = []
-    for table in tables(path):
+    for table in found:
         names = [_named(role, table.columns) for role in roles]
         missing = [r.what for r, name in zip(roles, names, strict=True) if r.is_needed and not name]
         if not missing:
@@ -207,26 +210,25 @@ class _Collection(Struct):
     features: list[Feature]
 
 
-class _Features:
-    """A GeoJSON FeatureCollection."""
+class Features:
+    """A GeoJSON FeatureCollection; read as a whole."""
 
     unit = "feature"
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._features = features(path)
-        first = next((f.properties for f in self._features if f.properties), {})
+        self.features = _features(path)
+        first = next((f.properties for f in self.features if f.properties), {})
         self.columns = list(first)
 
     def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, Cells]]:
         size = self._path.stat().st_size
-        for at, feature in enumerate(self._features, 1):
+        for at, feature in enumerate(self.features, 1):
             yield at, tuple(map((feature.properties or {}).get, picked))
         tell(self._path.name, size, size)
 
 
-def features(path: Path) -> list[Feature]:
-    """The features of a GeoJSON file."""
+def _features(path: Path) -> list[Feature]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=_Collection).features
     except msgspec.MsgspecError as error:
