@@ -20,11 +20,10 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.catalog.building.compile import Reading, read
+from geoengine.catalog.keeping.added import size_of
 from geoengine.catalog.keeping.cache import Cache, load
 from geoengine.catalog.keeping.container import Damaged
-from geoengine.catalog.reach.kept import path_in
 from geoengine.catalog.reading.gather import files_of
-from geoengine.catalog.reading.sources import added_to
 from geoengine.core.errors import ConfigurationError, Fault, GeoengineError
 from geoengine.core.model import EngineSpec
 
@@ -89,8 +88,7 @@ def is_small(directory: Path) -> bool:
     """Whether a catalogue is a little YAML and little else."""
     try:
         documents = files_of(directory)
-        read = (*documents, *added_to(_USUAL_DATA), path_in(_USUAL_DATA))
-        size = sum(path.stat().st_size for path in read if path.is_file())
+        size = sum(path.stat().st_size for path in documents) + size_of(_USUAL_DATA)
         return size <= SMALL_BYTES and not any(
             word in text for text in map(Path.read_bytes, documents) for word in _OTHER_FILES
         )
