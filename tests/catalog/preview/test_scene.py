@@ -72,9 +72,9 @@ def test_beacon_places_are_no_areas(tmp_path: Path):
 def test_neighbours_over_the_antimeridian_are_neighbours(tmp_path: Path):
     text = """\
 stores:
-  - {id: west, name: W, location: {lat: -16.8, lon: 179.98}, setting: countryside}
-  - {id: east, name: E, location: {lat: -16.8, lon: -179.98}, setting: countryside}
-  - {id: cut, name: C, location: {lat: -16.8, lon: 179.99}, setting: countryside}
+  - {id: west, name: W, location: {lat: -16.8, lon: 179.98}, reach: {radius_m: 3000}}
+  - {id: east, name: E, location: {lat: -16.8, lon: -179.98}, reach: {radius_m: 3000}}
+  - {id: cut, name: C, location: {lat: -16.8, lon: 179.99}, reach: {radius_m: 3000}}
 """
     scene = scene_of(read(write(tmp_path, {"a.yaml": text})))
     assert np.ptp(scene.lon_deg) == pytest.approx(0.04)
