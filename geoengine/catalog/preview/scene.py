@@ -15,7 +15,9 @@ from geoengine.catalog.density.kept import Grid
 from geoengine.catalog.geojson import circle_rings
 from geoengine.catalog.preview.overlaps import Overlaps, overlaps_of
 from geoengine.catalog.preview.people import people_in
+from geoengine.catalog.preview.towns import towns_around
 from geoengine.catalog.reach.circle import reach
+from geoengine.catalog.setting.fallback import Places
 from geoengine.core.book import MODES, Book
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.model import Mode, Store
@@ -52,6 +54,7 @@ class Scene:
     agreement: Floats  # of reach and circle, intersection over union; NaN where they are one
     people: Floats  # who live in it; NaN where nobody counted
     overlaps: Overlaps
+    towns: Places  # around them
     warnings: list[str]
     unshown_count: int  # of warnings
 
@@ -113,6 +116,7 @@ def scene_of(
         agreement=_agreement(shapes, ~is_circle, lon_deg, lat_deg, circle_m),
         people=people_in(shapes, lon_deg, lat_deg, radius_m, grids),
         overlaps=overlaps_of(shapes, lon_deg, lat_deg, radius_m, book.zones.store_ix[zone_ix]),
+        towns=towns_around(lon_deg, lat_deg),
         warnings=[f"{one.file}:{one.line}:{one.column}: {one.what}" for one in shown],
         unshown_count=len(reading.warnings) - len(shown),
     )
