@@ -32,6 +32,7 @@ ONLY_IN = {
     "nacl": {"ingest/clients/sealing.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
+    "osmium": {"catalog/buildings/osm.py"},
 }
 
 

@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 import geoengine.catalog.hours as hours
-from geoengine.catalog.building import beacons, gateways, policies, targets, zone_rows, zones
+from geoengine.catalog.building import (
+    beacons,
+    footprints,
+    gateways,
+    policies,
+    targets,
+    zone_rows,
+    zones,
+)
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
@@ -66,6 +74,7 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
 
 
 def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
+    outlined = footprints.check(found.stores, Path(found.engine.data))
     shops = complete(found.stores, Path(found.engine.data))
     areas = zones.check_zones(found.zones, found.stores)
     policies.check_presence(found.stores, found.engine.presence)
@@ -74,6 +83,7 @@ def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
+    footprints.add_footprints(rows, found.stores, outlined, shops, in_use)
     heard_whole = gateways.heard_whole(found.gateways)
     zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use, heard_whole)
     names = targets.names_of(found.stores, found.zones, heard_whole)

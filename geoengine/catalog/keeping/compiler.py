@@ -27,7 +27,8 @@ from geoengine.core.errors import ConfigurationError, Fault, GeoengineError
 
 GENTLE: Final = 5  # niceness beside a service: on a core of its own no matter, shared a quarter
 SMALL_BYTES: Final = 128 * 1024  # of YAML: some thousand stores, a fifth of a second
-_OTHER_FILES: Final = (b"import", b"polygon")  # words without which YAML names no other file
+# Words without which YAML names no other file.
+_OTHER_FILES: Final = (b"import", b"polygon", b"building")
 _COMPLAINT_MAX: Final = 2_000  # characters of what a compiler that broke said last
 # The other process imports what this one would, from where this one would.
 _RUN: Final = (

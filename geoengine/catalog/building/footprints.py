@@ -1,0 +1,230 @@
+"""The shops' own outlines, for who walked in: checked, found among buildings, put into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import shapely
+from shapely.geometry import Point
+
+import geoengine.catalog.polygons as polygons
+from geoengine.catalog.building.policies import Policies
+from geoengine.catalog.building.stores import Shops, draw, positions
+from geoengine.catalog.building.zone_rows import Rows
+from geoengine.catalog.buildings.around import in_metres, nearest
+from geoengine.catalog.buildings.kept import load
+from geoengine.catalog.buildings.outlines import Outlines, key_of, name_of
+from geoengine.catalog.reading.report import Items
+from geoengine.core.book import MODES
+from geoengine.core.errors import DataError
+from geoengine.core.model import WHOLE_STORE, Footprint, Store
+from geoengine.core.policy import Policy
+from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
+from geoengine.core.zones import POLYGON
+
+# OpenStreetMap's mappers put shops on the pavement, geocoders at the kerb: half a street's width
+# and the pavement. More, and the store is given the house next door.
+BESIDE_MAX_M: Final = 30.0
+# A location may be that of the car park or of the address, not of another shop. Without a bound, a
+# file mixed up with another's makes people walk into a shop in another town.
+FAR_MAX_M: Final = 200.0
+# An iPhone in a town's streets was 7 to 13 m off on average (Merry and Bettinger 2019,
+# doi:10.1371/journal.pone.0219890). Who needs less than this lets hardly anybody in.
+ACCURACY_ORDINARY_M: Final = 10.0
+LISTED_MAX: Final = 20  # stores named for one kind of doubt; of an import every one may have it
+_ADD: Final = "`geoengine data add buildings FILE.osm.pbf`"
+
+
+class Outline(NamedTuple):
+    """A shop's outline and where it is from."""
+
+    area: polygons.Area
+    why: str
+
+
+Outlined = dict[int, Outline]  # by the store's place in the items
+_Asked = list[tuple[int, Store, Footprint]]
+
+
+def check(items: Items[Store], data: Path) -> Outlined:
+    """The outlines of all stores that say where theirs is; the faults go to their report.
+
+    ``data`` is the folder of what `geoengine data add` was given.
+    """
+    asked = [(ix, store, store.footprint) for ix, store in items if store.footprint is not None]
+    asked = [one for one in asked if _is_sound(items, *one)]
+    found = _drawn(items, [one for one in asked if one[2].polygon is not None])
+    buildings = [one for one in asked if one[2].building is not None]
+    if buildings:
+        found |= _built(items, buildings, data)
+    stores = items.values
+    return {
+        ix: outline for ix, outline in found.items() if _is_near(items, ix, stores[ix], outline)
+    }
+
+
+def add_footprints(
+    rows: Rows, items: Items[Store], outlined: Outlined, shops: Shops, policies: Policies
+) -> None:
+    """One zone, STORE/PLACE, for each outline; it speaks only for campaigns that name it."""
+    small: dict[int, float] = {}
+    for store_ix, ix in enumerate(shops.item_ix if outlined else ()):
+        outline, store, extent = outlined.get(ix), shops.stores[store_ix], shops.extents[store_ix]
+        if outline is None or store.footprint is None:
+            continue
+        policy_ix, mode = policies.ix(store.presence), MODES.index(extent.mode)
+        accuracy_m = accuracy_needed_m(outline.area, policies.values[policy_ix])
+        radius_m = polygons.equal_radius_m(outline.area)
+        if accuracy_m < ACCURACY_ORDINARY_M:
+            small[ix] = accuracy_m
+        if radius_m > extent.radius_m:
+            what = f"the outline of `{store.id}` is larger than its reach"
+            items.doubtful(ix, what, "footprint")
+        zone_id = f"{store.id}/{store.footprint.place}"
+        why = f"{outline.why}; {_size(radius_m)}, entered by GPS {_said(accuracy_m)}"
+        at = polygons.centre_of(outline.area)
+        zone_ix = rows.add(zone_id, at, radius_m, store_ix, policy_ix, mode, why, POLYGON)
+        rows.polygons[zone_ix] = outline.area
+        rows.places[zone_ix] = store.footprint.place
+    _warn_small(items, small)
+    _warn_shared(items, outlined)
+
+
+def accuracy_needed_m(area: polygons.Area, policy: Policy) -> float:
+    """The coarsest accuracy, in metres, with which a fix can let anybody in; 0 where none can.
+
+    An area is entered by fixes whose sigma is at most half the radius of its equal circle
+    (DESIGN, "Presence"), and which even in its very middle, two running, are sure enough.
+    """
+    flat = in_metres(area, *polygons.centre_of(area))
+    middle_m = float(shapely.maximum_inscribed_circle(flat).length)
+    sigma_m = min(
+        polygons.equal_radius_m(area) / COARSE_SIGMAS,
+        middle_m / max(policy.confirm_enter_z, 1e-9),
+    )
+    accuracy_m = sigma_m * ACCURACY_PER_SIGMA
+    return accuracy_m if accuracy_m >= ACCURACY_MIN_M else 0.0
+
+
+def _is_sound(items: Items[Store], ix: int, store: Store, footprint: Footprint) -> bool:
+    """Whether what is written makes one zone; else the fault is reported."""
+    both = (footprint.polygon is not None) + (footprint.building is not None)
+    if both != 1:
+        what = f"footprint of `{store.id}`: expected polygon or building, one of the two"
+        items.wrong(ix, what, "footprint")
+    elif footprint.place in {WHOLE_STORE, *(beacon.place for beacon in store.beacons)}:
+        what = (
+            f"place `{footprint.place}` of `{store.id}` is one of beacons: expected another name "
+            "for the outline"
+        )
+        items.wrong(ix, what, "footprint", "place")
+    return ix not in items.left_out
+
+
+def _drawn(items: Items[Store], asked: _Asked) -> Outlined:
+    areas: dict[int, polygons.Area] = {}
+    for ix, _store, footprint in asked:
+        assert footprint.polygon is not None
+        draw(items, ix, areas, footprint.polygon, "footprint", "polygon")
+    return {ix: Outline(area, "drawn outline") for ix, area in areas.items()}
+
+
+def _built(items: Items[Store], asked: _Asked, data: Path) -> Outlined:
+    try:
+        buildings = load(data, items.report.sources)
+        lack = f"no buildings are in {data}: expected {_ADD}"
+    except DataError as error:
+        buildings, lack = None, str(error)
+    if buildings is None:
+        for ix, store, footprint in asked:
+            what = f"building {footprint.building} of `{store.id}` is not known: {lack}"
+            _lacking(items, ix, footprint, what)
+        return {}
+    by_place = [one for one in asked if one[2].building == "auto"]
+    by_name = [one for one in asked if one[2].building != "auto"]
+    return _named(items, by_name, buildings) | _around(items, by_place, buildings)
+
+
+def _lacking(items: Items[Store], ix: int, footprint: Footprint, what: str) -> None:
+    """Without its building a store stands as it is, unless that very building was asked for."""
+    tell = items.doubtful if footprint.building == "auto" else items.wrong
+    tell(ix, what, "footprint", "building")
+
+
+def _named(items: Items[Store], asked: _Asked, buildings: Outlines) -> Outlined:
+    names = [footprint.building or "" for _ix, _store, footprint in asked]
+    found = buildings.find([key_of(name) or -1 for name in names])
+    areas = iter(buildings.areas(found[found >= 0]))
+    outlined = {}
+    for (ix, store, _footprint), name, row in zip(asked, names, found.tolist(), strict=True):
+        if row >= 0:
+            outlined[ix] = Outline(next(areas), f"building {name}")
+            continue
+        what = f"building {name} of `{store.id}` is not in what was added: expected {_ADD} with it"
+        items.wrong(ix, what, "footprint", "building")
+    return outlined
+
+
+def _around(items: Items[Store], asked: _Asked, buildings: Outlines) -> Outlined:
+    lon_deg, lat_deg = positions(store.location for _ix, store, _footprint in asked)
+    found = nearest(lon_deg, lat_deg, buildings, BESIDE_MAX_M)
+    outlined = {}
+    for (ix, store, _footprint), building in zip(asked, found, strict=True):
+        if building is None:
+            what = f"no building is within {BESIDE_MAX_M:.0f} m of `{store.id}`: it has no outline"
+            items.doubtful(ix, what, "footprint", "building")
+            continue
+        where = f", {building.away_m:.0f} m from the store" if building.away_m > 0 else ""
+        outlined[ix] = Outline(building.area, f"building {name_of(building.key)}{where}")
+    return outlined
+
+
+def _is_near(items: Items[Store], ix: int, store: Store, outline: Outline) -> bool:
+    lon_deg, lat_deg = store.location.lon, store.location.lat
+    away_m = in_metres(outline.area, lon_deg, lat_deg).distance(Point(0, 0))
+    if away_m <= FAR_MAX_M:
+        return True
+    how_far = f"{away_m:,.0f} m" if away_m < 1_000 else f"{away_m / 1_000:,.0f} km"
+    what = (
+        f"the outline of `{store.id}` lies {how_far} from its location: expected within "
+        f"{FAR_MAX_M:.0f} m"
+    )
+    items.wrong(ix, what, "footprint")
+    return False
+
+
+def _size(radius_m: float) -> str:
+    return f"as large as a circle of {radius_m:,.0f} m"
+
+
+def _said(accuracy_m: float) -> str:
+    return f"when accurate to {accuracy_m:,.0f} m" if accuracy_m else "never: beacons see who is in"
+
+
+def _warn_small(items: Items[Store], accuracy_m: Mapping[int, float]) -> None:
+    """Warn of outlines that phones are seldom accurate enough for."""
+    for ix, more in _listed(list(accuracy_m)):
+        what = (
+            f"the outline of `{items.values[ix].id}` is small: GPS lets people in "
+            f"{_said(accuracy_m[ix])}, and in streets it is some {ACCURACY_ORDINARY_M:.0f} m off"
+        )
+        items.doubtful(ix, what + more, "footprint")
+
+
+def _warn_shared(items: Items[Store], outlined: Outlined) -> None:
+    """Warn of stores in one outline: who walks into one of them walks into all."""
+    first: dict[bytes, int] = {}
+    owner = {ix: first.setdefault(polygons.print_of(o.area), ix) for ix, o in outlined.items()}
+    stores = items.values
+    for ix, more in _listed([ix for ix in owner if owner[ix] != ix]):
+        what = f"`{stores[ix].id}` has the same outline as `{stores[owner[ix]].id}`"
+        items.doubtful(ix, f"{what}: who walks into one walks into both{more}", "footprint")
+
+
+def _listed(found: Sequence[int]) -> Iterator[tuple[int, str]]:
+    """The first of them, the last of these with how many there are more."""
+    for row, ix in enumerate(found[:LISTED_MAX], 1):
+        more_count = len(found) - row if row == LISTED_MAX else 0
+        yield ix, f"; and so with {more_count:,} stores more" if more_count else ""
