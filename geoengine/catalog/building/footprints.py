@@ -59,9 +59,10 @@ def check(items: Items[Store], data: Path) -> Outlined:
     buildings = [one for one in asked if one[2].building is not None]
     if buildings:
         found |= _built(items, buildings, data)
-    stores = items.values
     return {
-        ix: outline for ix, outline in found.items() if _is_near(items, ix, stores[ix], outline)
+        ix: outline
+        for ix, outline in sorted(found.items())
+        if _is_near(items, ix, items.values[ix], outline)
     }
 
 

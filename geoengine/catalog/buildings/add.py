@@ -74,7 +74,8 @@ def _all_of(path: Path, tell: Tell) -> tuple[Outlines, int]:
 
 
 def _left_out(count: int) -> str:
-    return f" ({count:,} left out: not closed, or cut by the extract's edge)" if count > 0 else ""
+    """What is cut by an extract's edge has no whole outline; of OpenStreetMap all have an id."""
+    return f" ({count:,} left out: without a whole outline, or an id)" if count > 0 else ""
 
 
 def _check_count(count: int) -> None:
