@@ -156,7 +156,7 @@ def test_a_phone_is_not_told_to_watch_it(book: Book):
 async def test_what_a_phones_own_geofencing_says_of_it_is_as_if_unsaid(book: Book):
     ann = Walk(book)
     await ann.post((0, -900))
-    await ann.post((60, -60, 10), entered="shop/inside")
+    await ann.post((60, -35, 10), entered="shop/inside")
     assert told(ann) == [("zone.entered", "shop", 60)]
 
 
