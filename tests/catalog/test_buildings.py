@@ -221,12 +221,14 @@ def test_the_search_agrees_with_measuring_every_building():
     found = nearest(lon, lat, outlines, 30.0)
     assert {one is None for one in found} == {True, False}
     for one, x, y in zip(found, lon.tolist(), lat.tolist(), strict=True):
-        flat = [in_metres(area, x, y) for area in areas]
+        n = len(areas)
+        flat = in_metres(areas, np.full(n, x), np.full(n, y))
         away_m = shapely.distance(flat, Point(0, 0))
         best = min(zip(away_m, shapely.area(flat), range(len(flat)), strict=True))
         assert (None if best[0] > 30.0 else best[2]) == (None if one is None else one.key)
 
 
 def test_across_the_antimeridian_a_flat_map_is_still_one():
-    flat = in_metres(box(-180.0, -17.0, -179.9999, -16.9999), 179.9999, -17.0)
+    area = np.array([box(-180.0, -17.0, -179.9999, -16.9999)], object)
+    (flat,) = in_metres(area, np.array([179.9999]), np.array([-17.0]))
     assert flat.distance(Point(0, 0)) == pytest.approx(10.65, abs=0.01)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import numpy as np
 import shapely
 from shapely.geometry import Point
 
@@ -34,17 +35,23 @@ FAR_MAX_M: Final = 200.0
 # doi:10.1371/journal.pone.0219890). Who needs less than this lets hardly anybody in.
 ACCURACY_ORDINARY_M: Final = 10.0
 LISTED_MAX: Final = 20  # stores named for one kind of doubt; of an import every one may have it
+_MIDDLE_WITHIN_M: Final = 0.1  # how well the middle is known; a tenth of this takes twice as long
+_Z_LEAST: Final = 1e-9  # who lets in at even odds needs no middle at all
 _ADD: Final = "`geoengine data add buildings FILE.osm.pbf`"
 
 
 class Outline(NamedTuple):
-    """A shop's outline and where it is from."""
+    """A shop's outline, measured, and where it is from."""
 
     area: polygons.Area
     why: str
+    away_m: float  # from the store's location; 0 where it lies inside
+    radius_m: float  # of the circle of the same area
+    middle_m: float  # of the largest circle inside
 
 
 Outlined = dict[int, Outline]  # by the store's place in the items
+_Found = dict[int, tuple[polygons.Area, str]]  # the same before it is measured
 _Asked = list[tuple[int, Store, Footprint]]
 
 
@@ -59,11 +66,8 @@ def check(items: Items[Store], data: Path) -> Outlined:
     buildings = [one for one in asked if one[2].building is not None]
     if buildings:
         found |= _built(items, buildings, data)
-    return {
-        ix: outline
-        for ix, outline in sorted(found.items())
-        if _is_near(items, ix, items.values[ix], outline)
-    }
+    outlined = _measured(items, dict(sorted(found.items())))
+    return {ix: outline for ix, outline in outlined.items() if _is_near(items, ix, outline)}
 
 
 def add_footprints(
@@ -72,41 +76,50 @@ def add_footprints(
     """One zone, STORE/PLACE, for each outline; it speaks only for campaigns that name it."""
     small: dict[int, float] = {}
     for store_ix, ix in enumerate(shops.item_ix if outlined else ()):
-        outline, store, extent = outlined.get(ix), shops.stores[store_ix], shops.extents[store_ix]
-        if outline is None or store.footprint is None:
+        if ix not in outlined:
             continue
-        policy_ix, mode = policies.ix(store.presence), MODES.index(extent.mode)
-        accuracy_m = accuracy_needed_m(outline.area, policies.values[policy_ix])
-        radius_m = polygons.equal_radius_m(outline.area)
+        outline, store, extent = outlined[ix], shops.stores[store_ix], shops.extents[store_ix]
+        policy_ix = policies.ix(store.presence)
+        accuracy_m = accuracy_needed_m(outline, policies.values[policy_ix])
+        _add(rows, store, store_ix, outline, policy_ix, MODES.index(extent.mode), accuracy_m)
         if accuracy_m < ACCURACY_ORDINARY_M:
             small[ix] = accuracy_m
-        if radius_m > extent.radius_m:
+        if outline.radius_m > extent.radius_m:
             what = f"the outline of `{store.id}` is larger than its reach"
             items.doubtful(ix, what, "footprint")
-        zone_id = f"{store.id}/{store.footprint.place}"
-        why = f"{outline.why}; {_size(radius_m)}, entered by GPS {_said(accuracy_m)}"
-        at = polygons.centre_of(outline.area)
-        zone_ix = rows.add(zone_id, at, radius_m, store_ix, policy_ix, mode, why, POLYGON)
-        rows.polygons[zone_ix] = outline.area
-        rows.places[zone_ix] = store.footprint.place
     _warn_small(items, small)
     _warn_shared(items, outlined)
 
 
-def accuracy_needed_m(area: polygons.Area, policy: Policy) -> float:
+def accuracy_needed_m(outline: Outline, policy: Policy) -> float:
     """The coarsest accuracy, in metres, with which a fix can let anybody in; 0 where none can.
 
     An area is entered by fixes whose sigma is at most half the radius of its equal circle
     (DESIGN, "Presence"), and which even in its very middle, two running, are sure enough.
     """
-    flat = in_metres(area, *polygons.centre_of(area))
-    middle_m = float(shapely.maximum_inscribed_circle(flat).length)
-    sigma_m = min(
-        polygons.equal_radius_m(area) / COARSE_SIGMAS,
-        middle_m / max(policy.confirm_enter_z, 1e-9),
-    )
+    sure_m = outline.middle_m / max(policy.confirm_enter_z, _Z_LEAST)
+    sigma_m = min(outline.radius_m / COARSE_SIGMAS, sure_m)
     accuracy_m = sigma_m * ACCURACY_PER_SIGMA
     return accuracy_m if accuracy_m >= ACCURACY_MIN_M else 0.0
+
+
+def _add(
+    rows: Rows,
+    store: Store,
+    store_ix: int,
+    outline: Outline,
+    policy_ix: int,
+    mode: int,
+    accuracy_m: float,
+) -> None:
+    assert store.footprint is not None
+    place, at = store.footprint.place, polygons.centre_of(outline.area)
+    size = f"as large as a circle of {outline.radius_m:,.0f} m"
+    why = f"{outline.why}; {size}, entered by GPS {_said(accuracy_m)}"
+    zone_id = f"{store.id}/{place}"
+    zone_ix = rows.add(zone_id, at, outline.radius_m, store_ix, policy_ix, mode, why, POLYGON)
+    rows.polygons[zone_ix] = outline.area
+    rows.places[zone_ix] = place
 
 
 def _is_sound(items: Items[Store], ix: int, store: Store, footprint: Footprint) -> bool:
@@ -124,15 +137,15 @@ def _is_sound(items: Items[Store], ix: int, store: Store, footprint: Footprint) 
     return ix not in items.left_out
 
 
-def _drawn(items: Items[Store], asked: _Asked) -> Outlined:
+def _drawn(items: Items[Store], asked: _Asked) -> _Found:
     areas: dict[int, polygons.Area] = {}
     for ix, _store, footprint in asked:
         assert footprint.polygon is not None
         draw(items, ix, areas, footprint.polygon, "footprint", "polygon")
-    return {ix: Outline(area, "drawn outline") for ix, area in areas.items()}
+    return {ix: (area, "drawn outline") for ix, area in areas.items()}
 
 
-def _built(items: Items[Store], asked: _Asked, data: Path) -> Outlined:
+def _built(items: Items[Store], asked: _Asked, data: Path) -> _Found:
     try:
         buildings = load(data, items.report.sources)
         lack = f"no buildings are in {data}: expected {_ADD}"
@@ -154,50 +167,64 @@ def _lacking(items: Items[Store], ix: int, footprint: Footprint, what: str) -> N
     tell(ix, what, "footprint", "building")
 
 
-def _named(items: Items[Store], asked: _Asked, buildings: Outlines) -> Outlined:
+def _named(items: Items[Store], asked: _Asked, buildings: Outlines) -> _Found:
     names = [footprint.building or "" for _ix, _store, footprint in asked]
     found = buildings.find([key_of(name) or -1 for name in names])
     areas = iter(buildings.areas(found[found >= 0]))
-    outlined = {}
+    named: _Found = {}
     for (ix, store, _footprint), name, row in zip(asked, names, found.tolist(), strict=True):
         if row >= 0:
-            outlined[ix] = Outline(next(areas), f"building {name}")
+            named[ix] = (next(areas), f"building {name}")
             continue
         what = f"building {name} of `{store.id}` is not in what was added: expected {_ADD} with it"
         items.wrong(ix, what, "footprint", "building")
-    return outlined
+    return named
 
 
-def _around(items: Items[Store], asked: _Asked, buildings: Outlines) -> Outlined:
+def _around(items: Items[Store], asked: _Asked, buildings: Outlines) -> _Found:
     lon_deg, lat_deg = positions(store.location for _ix, store, _footprint in asked)
     found = nearest(lon_deg, lat_deg, buildings, BESIDE_MAX_M)
-    outlined = {}
+    around: _Found = {}
     for (ix, store, _footprint), building in zip(asked, found, strict=True):
         if building is None:
             what = f"no building is within {BESIDE_MAX_M:.0f} m of `{store.id}`: it has no outline"
             items.doubtful(ix, what, "footprint", "building")
             continue
         where = f", {building.away_m:.0f} m from the store" if building.away_m > 0 else ""
-        outlined[ix] = Outline(building.area, f"building {name_of(building.key)}{where}")
-    return outlined
+        around[ix] = (building.area, f"building {name_of(building.key)}{where}")
+    return around
 
 
-def _is_near(items: Items[Store], ix: int, store: Store, outline: Outline) -> bool:
-    lon_deg, lat_deg = store.location.lon, store.location.lat
-    away_m = in_metres(outline.area, lon_deg, lat_deg).distance(Point(0, 0))
+def _measured(items: Items[Store], found: _Found) -> Outlined:
+    """All outlines, each on the flat map around its store."""
+    if not found:
+        return {}
+    lon_deg, lat_deg = positions(items.values[ix].location for ix in found)
+    areas = np.empty(len(found), object)
+    areas[:] = [area for area, _why in found.values()]
+    flat = in_metres(areas, lon_deg, lat_deg)
+    measures = zip(
+        shapely.distance(flat, Point(0, 0)).tolist(),
+        np.sqrt(shapely.area(flat) / np.pi).tolist(),
+        shapely.length(shapely.maximum_inscribed_circle(flat, _MIDDLE_WITHIN_M)).tolist(),
+        strict=True,
+    )
+    return {
+        ix: Outline(*found[ix], *measured) for ix, measured in zip(found, measures, strict=True)
+    }
+
+
+def _is_near(items: Items[Store], ix: int, outline: Outline) -> bool:
+    away_m = outline.away_m
     if away_m <= FAR_MAX_M:
         return True
     how_far = f"{away_m:,.0f} m" if away_m < 1_000 else f"{away_m / 1_000:,.0f} km"
     what = (
-        f"the outline of `{store.id}` lies {how_far} from its location: expected within "
+        f"the outline of `{items.values[ix].id}` lies {how_far} from its location: expected within "
         f"{FAR_MAX_M:.0f} m"
     )
     items.wrong(ix, what, "footprint")
     return False
-
-
-def _size(radius_m: float) -> str:
-    return f"as large as a circle of {radius_m:,.0f} m"
 
 
 def _said(accuracy_m: float) -> str:

@@ -52,7 +52,7 @@ def nearest(
     found: list[Nearest | None] = [None] * len(lon_deg)
     place_ix, building_ix = _pairs(lon_deg, lat_deg, outlines, within_m)
     areas = outlines.areas(building_ix)
-    flat = _flat(areas, lon_deg[place_ix], lat_deg[place_ix])
+    flat = in_metres(areas, lon_deg[place_ix], lat_deg[place_ix])
     away_m = shapely.distance(flat, _HERE)
     best_first = np.lexsort((building_ix, shapely.area(flat), away_m, place_ix))
     for row in best_first[away_m[best_first] <= within_m].tolist():
@@ -62,14 +62,11 @@ def nearest(
     return found
 
 
-def in_metres(area: Area, lon_deg: float, lat_deg: float) -> Area:
-    """An area on a flat map around a place, in metres; right to a tenth of a per cent at 1 km."""
-    flat: Area = _flat(np.array([area], object), np.array([lon_deg]), np.array([lat_deg]))[0]
-    return flat
+def in_metres(areas: NDArray[Any], lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
+    """Areas in degrees, each on a flat map around its own place, in metres; all of shape (N,).
 
-
-def _flat(areas: NDArray[Any], lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
-    """Each area on a flat map around its place, in metres."""
+    Right to a tenth of a per cent within a kilometre, below 80 degrees of latitude.
+    """
     corners, ix = shapely.get_coordinates(areas, return_index=True)
     corners -= np.stack([lon_deg, lat_deg], axis=1)[ix]
     corners[:, 0] -= 360.0 * np.rint(corners[:, 0] / 360.0)
