@@ -12,7 +12,7 @@ from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from geoengine.catalog.buildings.add import add
 from geoengine.catalog.buildings.around import Nearest, in_metres, nearest
-from geoengine.catalog.buildings.kept import FILE, load
+from geoengine.catalog.buildings.kept import FILE, described, load
 from geoengine.catalog.buildings.outlines import Outlines, key_of, merged, name_of, outlines_of
 from geoengine.catalog.polygons import equal_radius_m
 from geoengine.catalog.reading.sources import UNREAD, Sources, digest_of
@@ -62,6 +62,7 @@ def test_what_is_open_or_cut_by_the_edge_is_left_out_and_counted(tmp_path: Path)
     first, last = add([path], tmp_path, quiet)
     assert first == f"{path}: 1 buildings (2 left out: without a whole outline, or an id)"
     assert last.startswith(f"{tmp_path / FILE}: 1 buildings, ")
+    assert described(tmp_path / FILE) == "outlines of 1 buildings, 0.0 MB; for `footprint`"
 
 
 def test_a_building_given_again_replaces_the_one_before_and_the_others_stay(tmp_path: Path):
@@ -148,8 +149,11 @@ def test_a_damaged_file_is_told_of_and_not_used(tmp_path: Path):
     added(tmp_path, Extract().way(1, HOUSE).save(tmp_path / "a.osm"))
     path = tmp_path / FILE
     path.write_bytes(path.read_bytes()[:-1] + b"x")
-    with pytest.raises(DataError, match=r"is damaged: delete it and add the buildings again"):
+    why = "is damaged: expected it to be removed and the buildings added again"
+    with pytest.raises(DataError, match=why):
         load(tmp_path, Sources())
+    with pytest.raises(DataError, match=why):
+        described(path)
 
 
 HOLED = Polygon(box(0, 0, 3, 3).exterior, [box(1, 1, 2, 2).exterior])

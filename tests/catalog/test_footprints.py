@@ -169,7 +169,7 @@ def test_damaged_buildings_are_told_of_at_every_store_that_asks(tmp_path: Path):
     (path,) = Path(data).rglob("*.bin")
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     (fault,) = faults(tmp_path, store("{building: way/7}", data))
-    assert "is damaged: delete it and add the buildings again" in fault
+    assert "is damaged: expected it to be removed and the buildings added again" in fault
 
 
 def test_rows_of_an_import_whose_building_is_not_there_are_left_out_and_the_others_load(

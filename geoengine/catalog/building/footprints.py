@@ -19,6 +19,7 @@ from geoengine.catalog.buildings.kept import load
 from geoengine.catalog.buildings.outlines import Outlines, key_of, name_of
 from geoengine.catalog.reading.report import Items
 from geoengine.core.book import MODES
+from geoengine.core.columns import Floats
 from geoengine.core.errors import DataError
 from geoengine.core.model import WHOLE_STORE, Footprint, Store
 from geoengine.core.policy import Policy
@@ -66,7 +67,10 @@ def check(items: Items[Store], data: Path) -> Outlined:
     buildings = [one for one in asked if one[2].building is not None]
     if buildings:
         found |= _built(items, buildings, data)
-    outlined = _measured(items, dict(sorted(found.items())))
+    found = dict(sorted(found.items()))
+    places = positions(items.values[ix].location for ix in found)
+    measures = measured([area for area, _why in found.values()], *places)
+    outlined = {ix: Outline(*found[ix], *sizes) for ix, sizes in zip(found, measures, strict=True)}
     return {ix: outline for ix, outline in outlined.items() if _is_near(items, ix, outline)}
 
 
@@ -79,9 +83,14 @@ def add_footprints(
         if ix not in outlined:
             continue
         outline, store, extent = outlined[ix], shops.stores[store_ix], shops.extents[store_ix]
-        policy_ix = policies.ix(store.presence)
+        assert store.footprint is not None
+        policy_ix, mode = policies.ix(store.presence), MODES.index(extent.mode)
         accuracy_m = accuracy_needed_m(outline, policies.values[policy_ix])
-        _add(rows, store, store_ix, outline, policy_ix, MODES.index(extent.mode), accuracy_m)
+        zone_id, why = f"{store.id}/{store.footprint.place}", _why(outline, accuracy_m)
+        at = polygons.centre_of(outline.area)
+        zone_ix = rows.add(zone_id, at, outline.radius_m, store_ix, policy_ix, mode, why, POLYGON)
+        rows.polygons[zone_ix] = outline.area
+        rows.places[zone_ix] = store.footprint.place
         if accuracy_m < ACCURACY_ORDINARY_M:
             small[ix] = accuracy_m
         if outline.radius_m > extent.radius_m:
@@ -89,6 +98,21 @@ def add_footprints(
             items.doubtful(ix, what, "footprint")
     _warn_small(items, small)
     _warn_shared(items, outlined)
+
+
+def measured(
+    areas: Sequence[polygons.Area], lon_deg: Floats, lat_deg: Floats
+) -> Iterator[tuple[float, float, float]]:
+    """``away_m``, ``radius_m`` and ``middle_m`` of areas, each on a flat map around its store."""
+    column = np.empty(len(areas), object)
+    column[:] = areas
+    flat = in_metres(column, lon_deg, lat_deg)
+    return zip(
+        shapely.distance(flat, Point(0, 0)).tolist(),
+        np.sqrt(shapely.area(flat) / np.pi).tolist(),
+        shapely.length(shapely.maximum_inscribed_circle(flat, _MIDDLE_WITHIN_M)).tolist(),
+        strict=True,
+    )
 
 
 def accuracy_needed_m(outline: Outline, policy: Policy) -> float:
@@ -101,25 +125,6 @@ def accuracy_needed_m(outline: Outline, policy: Policy) -> float:
     sigma_m = min(outline.radius_m / COARSE_SIGMAS, sure_m)
     accuracy_m = sigma_m * ACCURACY_PER_SIGMA
     return accuracy_m if accuracy_m >= ACCURACY_MIN_M else 0.0
-
-
-def _add(
-    rows: Rows,
-    store: Store,
-    store_ix: int,
-    outline: Outline,
-    policy_ix: int,
-    mode: int,
-    accuracy_m: float,
-) -> None:
-    assert store.footprint is not None
-    place, at = store.footprint.place, polygons.centre_of(outline.area)
-    size = f"as large as a circle of {outline.radius_m:,.0f} m"
-    why = f"{outline.why}; {size}, entered by GPS {_said(accuracy_m)}"
-    zone_id = f"{store.id}/{place}"
-    zone_ix = rows.add(zone_id, at, outline.radius_m, store_ix, policy_ix, mode, why, POLYGON)
-    rows.polygons[zone_ix] = outline.area
-    rows.places[zone_ix] = place
 
 
 def _is_sound(items: Items[Store], ix: int, store: Store, footprint: Footprint) -> bool:
@@ -195,25 +200,6 @@ def _around(items: Items[Store], asked: _Asked, buildings: Outlines) -> _Found:
     return around
 
 
-def _measured(items: Items[Store], found: _Found) -> Outlined:
-    """All outlines, each on the flat map around its store."""
-    if not found:
-        return {}
-    lon_deg, lat_deg = positions(items.values[ix].location for ix in found)
-    areas = np.empty(len(found), object)
-    areas[:] = [area for area, _why in found.values()]
-    flat = in_metres(areas, lon_deg, lat_deg)
-    measures = zip(
-        shapely.distance(flat, Point(0, 0)).tolist(),
-        np.sqrt(shapely.area(flat) / np.pi).tolist(),
-        shapely.length(shapely.maximum_inscribed_circle(flat, _MIDDLE_WITHIN_M)).tolist(),
-        strict=True,
-    )
-    return {
-        ix: Outline(*found[ix], *measured) for ix, measured in zip(found, measures, strict=True)
-    }
-
-
 def _is_near(items: Items[Store], ix: int, outline: Outline) -> bool:
     away_m = outline.away_m
     if away_m <= FAR_MAX_M:
@@ -225,6 +211,11 @@ def _is_near(items: Items[Store], ix: int, outline: Outline) -> bool:
     )
     items.wrong(ix, what, "footprint")
     return False
+
+
+def _why(outline: Outline, accuracy_m: float) -> str:
+    size = f"as large as a circle of {outline.radius_m:,.0f} m"
+    return f"{outline.why}; {size}, entered by GPS {_said(accuracy_m)}"
 
 
 def _said(accuracy_m: float) -> str:

@@ -10,26 +10,20 @@ from geoengine.catalog.keeping import container
 from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import DataError
 
-FILE: Final = Path("buildings") / "outlines.bin"  # below the data folder
+FOLDER: Final = "buildings"  # below the data folder
+FILE: Final = Path(FOLDER) / "buildings.bin"
 
 
 def load(data: Path, sources: Sources) -> Outlines | None:
     """What was added; None where nothing was. Raises `DataError` for a file that is damaged."""
-    path = data / FILE
-    try:
-        parts = container.unpacked(path, sources.read_bytes(path))
-        return Outlines(
-            parts["keys"],
-            parts["ring_kind"],
-            parts["ring_ends"],
-            parts["corners"].reshape(-1, 2),
-        )
-    except OSError:
-        sources.lack(path)
-        return None
-    except (container.Damaged, KeyError, ValueError) as error:
-        sources.lack(path)
-        raise DataError(f"{path} is damaged: delete it and add the buildings again") from error
+    return _read(data / FILE, sources)
+
+
+def described(path: Path) -> str:
+    """The file in one line. Raises `DataError`."""
+    found = _read(path, Sources())
+    count = 0 if found is None else len(found)
+    return f"outlines of {count:,} buildings, {path.stat().st_size / 1e6:,.1f} MB; for `footprint`"
 
 
 def save(data: Path, outlines: Outlines) -> Path:
@@ -46,3 +40,21 @@ def save(data: Path, outlines: Outlines) -> Path:
         },
     )
     return path
+
+
+def _read(path: Path, sources: Sources) -> Outlines | None:
+    try:
+        parts = container.unpacked(path, sources.read_bytes(path))
+        return Outlines(
+            parts["keys"],
+            parts["ring_kind"],
+            parts["ring_ends"],
+            parts["corners"].reshape(-1, 2),
+        )
+    except OSError:
+        sources.lack(path)
+        return None
+    except (container.Damaged, KeyError, ValueError) as error:
+        sources.lack(path)
+        what = f"{path} is damaged: expected it to be removed and the buildings added again"
+        raise DataError(what) from error
