@@ -38,11 +38,11 @@ def command(directory: Path, shows_all: bool) -> None:
         click.echo(line)
 
 
-def read_or_exit(directory: Path) -> Reading:
-    """The catalogue of a directory; prints all its faults and exits with 1 where it has any."""
+def read_or_exit(directory: Path, *, by_roads: bool = True) -> Reading:
+    """The catalogue of a directory, as `read`; prints all its faults, and then exits with 1."""
     try:
         with progress() as tell:
-            return read(directory, tell)
+            return read(directory, tell, by_roads=by_roads)
     except ConfigurationError as error:
         for fault in error.faults:
             click.echo(str(fault))

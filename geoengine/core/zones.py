@@ -23,7 +23,7 @@ class Zones(Columns):
 
     ids: list[str]
     kind: NDArray[np.int8]  # CIRCLE, POLYGON or PLACE
-    lon_deg: Floats  # the centre; of a polygon its representative point
+    lon_deg: Floats  # the centre; of a polygon a point inside, of a reach on the roads the store
     lat_deg: Floats
     radius_m: Floats
     store_ix: Ints  # -1 for a zone of no store

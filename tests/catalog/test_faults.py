@@ -34,7 +34,11 @@ FAULTS = {
     "a misspelt key deep inside": (store("reach: {radus_m: 5}"), "11:13", "`radius_m`?"),
     "a wrong type": (store("tags: 5"), "11:11", "tags is 5", "expected a list"),
     "a missing key": ("stores:\n  - id: a\n", "2:5", "lacks `name`", "expected text"),
-    "a word that is not among the choices": (store("setting: town"), "11:14", "city, suburb, countryside"),
+    "a word that is not among the choices": (
+        store("setting: town"),
+        "11:14",
+        "city, suburb, countryside",
+    ),
     "a number out of range": (store("reach: {minutes: 90}"), "11:22", "minutes is 90", "to 60"),
     "a boolean for a number": (store("reach: {minutes: true}"), "11:22", "true", "a number"),
     "a number for an id": ("stores:\n  - {id: 5, name: x}", "2:10", "id is 5", "expected text"),

@@ -23,6 +23,7 @@ from geoengine.catalog.building import (
     zones,
 )
 from geoengine.catalog.building.campaigns import plans
+from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.imports import Progress
@@ -51,14 +52,15 @@ def load(directory: Path) -> Book:
     return read(directory).book
 
 
-def read(directory: Path, tell: Progress | None = None) -> Reading:
+def read(directory: Path, tell: Progress | None = None, *, by_roads: bool = True) -> Reading:
     """The Book of a directory, with warnings. Raises `ConfigurationError` with all its faults.
 
-    ``tell(file, read_bytes, all_bytes)`` hears of the progress through imported files.
+    ``tell(file, read_bytes, all_bytes)`` hears of the progress through imported files. Not
+    ``by_roads``, every reach in minutes is its circle, whatever a road network has answered.
     """
     with _collector_paused():
         found = gather(Path(directory), tell or _silent)
-        book, zone_counts = _compile(found)
+        book, zone_counts = _compile(found, by_roads)
     report = found.report
     if report.errors:
         raise ConfigurationError(list(dict.fromkeys(report.errors)))
@@ -73,9 +75,14 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
     )
 
 
-def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
-    outlined = footprints.check(found.stores, Path(found.engine.data))
-    shops = complete(found.stores, Path(found.engine.data))
+def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
+    data, sources = Path(found.engine.data), found.report.sources
+    sources.read_folders(data)
+    outlined = footprints.check(found.stores, data)
+    shops = complete(found.stores, data)
+    sources.read_folders(data)  # what came meanwhile belongs to another catalogue
+    if by_roads:
+        take_roads(found, shops)
     areas = zones.check_zones(found.zones, found.stores)
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)

@@ -1,0 +1,182 @@
+"""A router's answer made into a zone: mended, sifted, simplified, and checked against sense.
+
+What routers answer is a raster's outline: cells of some 30 metres, with corners at every cell, with
+rings that touch themselves, with specks where a road passes under another. A zone needs the area,
+whole and small, that a person can be in.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import LineString, MultiPolygon, Point, Polygon
+from shapely.geometry.base import BaseGeometry
+
+from geoengine.core.errors import NoWay
+from geoengine.core.model import Mode
+from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.roads.base import Isochrone, Question
+
+# Metres between a store and the nearest road it is reckoned from: openrouteservice's own limit.
+# Larger, and a shop on an island gets the streets of the mainland.
+SNAP_M = 350.0
+
+# The share of the area below which a part or a hole is left out, as a number. In five minutes by
+# car it is a hole of some 700 m: who stands in its middle is half a minute from a road that is in
+# time. A larger share hides hills and rivers, a smaller one makes zones of a thousand corners.
+SLIVER_SHARE = 0.05
+
+# How far the edge may move, metres: the side of the triangle that a corner may cut off (Visvalingam
+# 1993). The raster under Valhalla's answers has cells of about 30 m (measured), the phone's own
+# error is of that size. Larger, and streets at the edge get lost.
+TOLERANCE_M: dict[Mode, float] = {"walk": 5.0, "transit": 5.0, "bike": 10.0, "drive": 20.0}
+CORNERS = 256  # more than these and the tolerance is widened, in steps, to the last one
+COARSER = (1.0, 1.25, 1.6)
+
+# Nobody is faster, metres per second: Valhalla takes roads for at most 140 km/h (39 m/s), downhill
+# cyclists for 60 km/h; runners do 4 m/s, trains in town 30. Farther away than this in the minutes
+# is no isochrone but an error, of units most likely.
+FASTEST_MPS: dict[Mode, float] = {"walk": 4.0, "bike": 17.0, "transit": 40.0, "drive": 40.0}
+
+# An area that comes this near to the edge of the road data may have been cut off there, metres: a
+# side street on foot, a country road's loop by car. Smaller, and cut areas pass for whole ones.
+EDGE_M: dict[Mode, float] = {"walk": 100.0, "bike": 250.0, "transit": 250.0, "drive": 500.0}
+CUT_OFF = "cut off at the edge of the road data"
+
+_DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
+Area: TypeAlias = Polygon | MultiPolygon
+
+
+class Plane(NamedTuple):
+    """Metres around a place, east and north: good to 2 % where 5 minutes lead, by any mode."""
+
+    lon_deg: float
+    lat_deg: float
+    across_m: float  # a degree of longitude
+    along_m: float  # a degree of latitude
+
+    def flat(self, geometry: BaseGeometry) -> Any:
+        """Out of degrees; across the antimeridian the short way."""
+
+        def metres(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            east_deg = (xy[:, 0] - self.lon_deg + 180.0) % 360.0 - 180.0
+            north_deg = xy[:, 1] - self.lat_deg
+            return np.column_stack([east_deg * self.across_m, north_deg * self.along_m])
+
+        return shapely.transform(geometry, metres)
+
+    def round(self, geometry: BaseGeometry) -> Any:
+        """Back into degrees."""
+
+        def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+            return xy / (self.across_m, self.along_m) + (self.lon_deg, self.lat_deg)
+
+        return shapely.transform(geometry, degrees)
+
+
+def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = None) -> Isochrone:
+    """The area of an answer, fit to be a zone. Raises `NoWay` with the reason when it is not.
+
+    Parameters
+    ----------
+    answer : any geometry, degrees
+        As the router drew it; what is not an area in it is ignored.
+    edge : polygon, degrees
+        The outline of the road data, where it is known.
+
+    Notes
+    -----
+    The area holds the store: where it ends before the store's door, a lane as wide as the tolerance
+    joins them. Its parts are many only where they matter (`SLIVER_SHARE`).
+    """
+    plane = _plane(question)
+    tolerance_m = TOLERANCE_M[question.mode]
+    sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")
+    parts = parts_of(plane.flat(sound))
+    if not parts:
+        raise NoWay("the router's answer holds no area")
+    area = joined(simplified(sifted(parts), tolerance_m), tolerance_m)
+    doubts = (CUT_OFF,) if is_cut_off(area, plane, edge, question.mode) else ()
+    found = _area(parts_of(shapely.set_precision(plane.round(area), _DEGREE_GRID)))
+    check_place(question, found)
+    return Isochrone(found, doubts)
+
+
+def sifted(parts: list[Polygon]) -> Area:
+    """The part at the store, in the origin, and what else is no sliver; their holes likewise."""
+    total_m2 = sum(part.area for part in parts)
+    mine = min(parts, key=lambda part: (part.distance(_STORE), -part.area))
+    away_m = mine.distance(_STORE)
+    if away_m > SNAP_M:
+        raise NoWay(f"it begins {away_m:,.0f} m from the store: expected at most {SNAP_M:.0f} m")
+    least_m2 = SLIVER_SHARE * total_m2
+    kept = [part for part in parts if part is mine or part.area >= least_m2]
+    return _area([_without_slivers(part, least_m2) for part in kept])
+
+
+def simplified(area: Area, tolerance_m: float) -> Area:
+    """With fewer corners, holes and validity kept; coarser in steps while it has too many."""
+    for factor in COARSER:
+        area = shapely.coverage_simplify([area], tolerance_m * factor)[0]
+        if shapely.get_num_coordinates(area) <= CORNERS:
+            break
+    return area
+
+
+def joined(area: Area, tolerance_m: float) -> Area:
+    """With a lane from its edge to the store in the origin, if the store is not inside."""
+    if area.contains(_STORE):
+        return area
+    start = shapely.shortest_line(_STORE, area)
+    lane = LineString(start).buffer(tolerance_m) if start.length else _STORE.buffer(tolerance_m)
+    return _area(parts_of(area.union(lane)))
+
+
+def is_cut_off(area: Area, plane: Plane, edge: BaseGeometry | None, mode: Mode) -> bool:
+    """Whether an area, flat, comes so near to the edge of the data that there may be more of it."""
+    if edge is None or edge.is_empty:
+        return False
+    inside = plane.flat(edge)
+    return not inside.covers(area) or bool(inside.boundary.distance(area) < EDGE_M[mode])
+
+
+def check_place(question: Question, area: Area) -> None:
+    """Raise `NoWay` where somebody would have to be faster than anybody is, or two days at once."""
+    if area.bounds[0] < -180.0 or area.bounds[2] > 180.0:
+        raise NoWay("it crosses the antimeridian, which a drawn zone cannot")
+    corners = shapely.get_coordinates(area)
+    lon_deg, lat_deg = (np.full(len(corners), at) for at in (question.lon_deg, question.lat_deg))
+    far_m = geodesic_m(lon_deg, lat_deg, corners[:, 0], corners[:, 1]).max()
+    most_m = FASTEST_MPS[question.mode] * question.minutes * 60 + SNAP_M
+    if far_m > most_m:
+        raise NoWay(
+            f"it reaches {far_m / 1000:,.1f} km in {question.minutes:g} min: "
+            f"expected at most {most_m / 1000:,.1f} km"
+        )
+
+
+def parts_of(geometry: BaseGeometry) -> list[Polygon]:
+    """All polygons in a geometry of any kind."""
+    if isinstance(geometry, Polygon):
+        return [] if geometry.is_empty else [geometry]
+    return [part for inner in getattr(geometry, "geoms", ()) for part in parts_of(inner)]
+
+
+_STORE = Point(0.0, 0.0)  # the plane's origin
+
+
+def _without_slivers(part: Polygon, least_m2: float) -> Polygon:
+    holes = [hole for hole in part.interiors if Polygon(hole).area >= least_m2]
+    return Polygon(part.exterior, holes)
+
+
+def _area(parts: list[Polygon]) -> Area:
+    return parts[0] if len(parts) == 1 else MultiPolygon(parts)
+
+
+def _plane(question: Question) -> Plane:
+    across_m, along_m = degree_m(np.array([question.lat_deg]))
+    return Plane(question.lon_deg, question.lat_deg, float(across_m[0]), float(along_m[0]))

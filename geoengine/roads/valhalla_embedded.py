@@ -1,0 +1,135 @@
+"""Valhalla in processes beside ours: one for each core, each answering one question at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from geoengine.core.errors import NoWay, RoadsError, RouterDown
+from geoengine.roads.valhalla_python import environment, interpreter
+
+ANSWER_MAX_BYTES = 32 * 1024 * 1024  # a line longer than this is no isochrone
+ANSWER_S = 60.0  # the longest that one is waited for: an hour's drive takes some seconds
+OPENING_S = 60.0  # to read a continent's index of tiles from a slow disk
+DEATHS_MAX = 20  # of workers in one build: a place or two may kill Valhalla, not every tenth
+
+_WORKER = Path(__file__).with_name("valhalla_worker.py")
+
+
+class Line(msgspec.Struct, frozen=True):
+    """What a worker says: the answer, or why there is none."""
+
+    answer: msgspec.Raw = msgspec.Raw()
+    code: int = 0
+    error: str = ""
+
+
+class Death(Exception):
+    """A worker is gone, or as good as gone; the text says how."""
+
+
+class Worker:
+    """One process, started when it is first asked, and again when it has died."""
+
+    def __init__(self, command: list[str], environ: Mapping[str, str], tiles: Path) -> None:
+        self._command, self._environ, self._tiles = command, environ, tiles
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def ask(self, question: dict[str, Any]) -> Line:
+        """Its answer. Raises `Death` when it gives none, and `RoadsError` when it cannot start."""
+        if self._process is None:
+            await self._start()
+        return await self._exchange(question, ANSWER_S)
+
+    async def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=self._environ,
+            limit=ANSWER_MAX_BYTES,
+        )
+        try:
+            line = await self._exchange({"tiles": str(self._tiles)}, OPENING_S)
+        except Death as death:
+            raise RoadsError(f"Valhalla does not start: {self._command[0]}: {death}") from death
+        if line.error:
+            await self.stop()
+            raise RoadsError(f"Valhalla cannot open {self._tiles}: {line.error}")
+
+    async def _exchange(self, message: dict[str, Any], within_s: float) -> Line:
+        process = self._process
+        assert process is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(within_s):
+                process.stdin.write(msgspec.json.encode(message) + b"\n")
+                await process.stdin.drain()
+                said = await process.stdout.readline()
+            if said.endswith(b"\n"):
+                return msgspec.json.decode(said, type=Line)
+            how = f"it ended with status {await process.wait()}"
+        except TimeoutError:
+            how = f"no answer within {within_s:.0f} s"
+        except (OSError, ValueError) as error:
+            how = str(error)
+        except asyncio.CancelledError:
+            await self.stop()  # its answer, when it comes, would be taken for the next one's
+            raise
+        await self.stop()
+        raise Death(how)
+
+
+class EmbeddedLine:
+    """Carries questions to whichever worker is free. Raises `RoadsError` where none can be had."""
+
+    def __init__(self, tiles: Path, environ: Mapping[str, str], workers: int | None = None) -> None:
+        if not tiles.exists():
+            raise RoadsError(
+                f"no tiles at {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
+            )
+        python = interpreter(environ)
+        self.at_once = workers or len(os.sched_getaffinity(0))
+        self._deaths = 0
+        self._workers = [
+            Worker([python, "-P", str(_WORKER)], environment(environ, python), tiles)
+            for _ in range(self.at_once)
+        ]
+        self._free: asyncio.Queue[Worker] = asyncio.Queue()
+        for worker in self._workers:
+            self._free.put_nowait(worker)
+
+    async def call(self, action: str, body: dict[str, Any]) -> bytes:
+        """The answer's JSON. Raises `NoWay` for a refusal, also that of a question that kills."""
+        if self._deaths >= DEATHS_MAX:
+            raise RouterDown(f"Valhalla died {self._deaths} times: something is wrong with it")
+        worker = await self._free.get()
+        try:
+            line = await worker.ask({"action": action, "body": body})
+        except Death as death:
+            self._deaths += 1
+            raise NoWay(f"Valhalla dies of it: {death}") from death
+        finally:
+            self._free.put_nowait(worker)
+        if line.error:
+            raise NoWay(line.error)
+        return bytes(line.answer)
+
+    async def close(self) -> None:
+        for worker in self._workers:
+            await worker.stop()
