@@ -61,8 +61,8 @@ def test_what_is_open_or_cut_by_the_edge_is_left_out_and_counted(tmp_path: Path)
     path = extract.save(tmp_path / "a.osm")
     first, last = add([path], tmp_path, quiet)
     assert first == f"{path}: 1 buildings (2 left out: without a whole outline, or an id)"
-    assert last.startswith(f"{tmp_path / FILE}: 1 buildings, ")
     assert described(tmp_path / FILE) == "outlines of 1 buildings, 0.0 MB; for `footprint`"
+    assert last == f"buildings: {described(tmp_path / FILE)}"
 
 
 def test_a_building_given_again_replaces_the_one_before_and_the_others_stay(tmp_path: Path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from geoengine.catalog.buildings import geojson, osm
-from geoengine.catalog.buildings.kept import load, save
+from geoengine.catalog.buildings.kept import described, load, save
 from geoengine.catalog.buildings.outlines import Outlines, merged
 from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import DataError
@@ -42,8 +42,7 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
         _check_count(len(kept))
     if kept is not None:
         path = save(data, kept)
-        size_mb = path.stat().st_size / 1e6
-        lines.append(f"{path}: {len(kept):,} buildings, {size_mb:,.1f} MB")
+        lines.append(f"{path.stem}: {described(path)}")
     return lines
 
 
