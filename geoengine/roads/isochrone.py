@@ -7,18 +7,19 @@ whole and small, that a person can be in.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon
 from shapely.geometry.base import BaseGeometry
 
 from geoengine.core.errors import NoWay
 from geoengine.core.model import Mode
-from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.geodesy import geodesic_m
 from geoengine.roads.base import Isochrone, Question
+from geoengine.roads.plane import Plane, plane_at
 
 # Metres between a store and the nearest road it is reckoned from: openrouteservice's own limit.
 # Larger, and a shop on an island gets the streets of the mainland.
@@ -48,36 +49,15 @@ CUT_OFF = "cut off at the edge of the road data"
 
 _DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
+Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
 
 
-class Plane(NamedTuple):
-    """Metres around a place, east and north: good to 2 % where 5 minutes lead, by any mode."""
-
-    lon_deg: float
-    lat_deg: float
-    across_m: float  # a degree of longitude
-    along_m: float  # a degree of latitude
-
-    def flat(self, geometry: BaseGeometry) -> Any:
-        """Out of degrees; across the antimeridian the short way."""
-
-        def metres(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            east_deg = (xy[:, 0] - self.lon_deg + 180.0) % 360.0 - 180.0
-            north_deg = xy[:, 1] - self.lat_deg
-            return np.column_stack([east_deg * self.across_m, north_deg * self.along_m])
-
-        return shapely.transform(geometry, metres)
-
-    def round(self, geometry: BaseGeometry) -> Any:
-        """Back into degrees."""
-
-        def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return xy / (self.across_m, self.along_m) + (self.lon_deg, self.lat_deg)
-
-        return shapely.transform(geometry, degrees)
-
-
-def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = None) -> Isochrone:
+def judge(
+    question: Question,
+    answer: BaseGeometry,
+    edge: BaseGeometry | None = None,
+    mend: Mend = lambda area, plane: area,
+) -> Isochrone:
     """The area of an answer, fit to be a zone. Raises `NoWay` with the reason when it is not.
 
     Parameters
@@ -86,16 +66,18 @@ def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = 
         As the router drew it; what is not an area in it is ignored.
     edge : polygon, degrees
         The outline of the road data, where it is known.
+    mend : function of an area in metres and its plane
+        What a router needs that draws something wrong.
 
     Notes
     -----
     The area holds the store: where it ends before the store's door, a lane as wide as the tolerance
     joins them. Its parts are many only where they matter (`SLIVER_SHARE`).
     """
-    plane = _plane(question)
+    plane = plane_at(question.lon_deg, question.lat_deg)
     tolerance_m = TOLERANCE_M[question.mode]
     sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")
-    parts = parts_of(plane.flat(sound))
+    parts = parts_of(mend(plane.flat(sound), plane))
     if not parts:
         raise NoWay("the router's answer holds no area")
     area = joined(simplified(sifted(parts), tolerance_m), tolerance_m)
@@ -175,8 +157,3 @@ def _without_slivers(part: Polygon, least_m2: float) -> Polygon:
 
 def _area(parts: list[Polygon]) -> Area:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
-
-
-def _plane(question: Question) -> Plane:
-    across_m, along_m = degree_m(np.array([question.lat_deg]))
-    return Plane(question.lon_deg, question.lat_deg, float(across_m[0]), float(along_m[0]))
