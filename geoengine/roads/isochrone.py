@@ -48,6 +48,10 @@ FASTEST_MPS: dict[Mode, float] = {"walk": 4.0, "bike": 17.0, "transit": 40.0, "d
 EDGE_M: dict[Mode, float] = {"walk": 100.0, "bike": 250.0, "transit": 250.0, "drive": 500.0}
 CUT_OFF = "cut off at the edge of the road data"
 
+# Nearer to a pole than this a plane of degrees is none: 4 km off, its scale is off by a hundredth.
+# The northernmost road is Alert's, at 82.5.
+LAT_MAX_DEG = 85.0
+
 _DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
 Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
@@ -75,6 +79,8 @@ def judge(
     The area holds the store: where it ends before the store's door, a lane as wide as the tolerance
     joins them. Its parts are many only where they matter (`SLIVER_SHARE`).
     """
+    if abs(question.lat_deg) > LAT_MAX_DEG:
+        raise NoWay(f"it is beyond {LAT_MAX_DEG:.0f} degrees of latitude, where no area is drawn")
     plane = plane_at(question.lon_deg, question.lat_deg)
     tolerance_m = TOLERANCE_M[question.mode]
     sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")

@@ -53,6 +53,7 @@ SPOTS = {
     "on the zero meridian": Spot(0.0, 51.4779, "GB", "Europe/London"),
     "on the equator": Spot(-78.4558, 0.0, "EC", "America/Guayaquil"),
     "far north": Spot(15.6356, 78.2200, "SJ", "Arctic/Longyearbyen"),
+    "as far north as roads go": Spot(-62.3380, 82.5010, "CA", "America/Iqaluit"),
     "far south": Spot(-68.3030, -54.8019, "AR", "America/Argentina/Ushuaia"),
     "a few steps from Switzerland": Spot(7.5880, 47.5900, "FR", "Europe/Paris"),
     "a few steps from France": Spot(7.5895, 47.5750, "CH", "Europe/Zurich"),
@@ -222,6 +223,16 @@ def test_an_island_without_a_road_keeps_its_circle_and_says_why(tmp_path: Path):
     assert kind == CIRCLE
     assert "it begins 2,000 m from the store" in why
     assert any("its reach is a circle" in warning.what for warning in found.warnings)
+
+
+def test_at_a_pole_nothing_is_drawn_and_the_circle_goes_around_it(tmp_path: Path):
+    station = Spot(24.8, -89.99, "AQ", "Antarctica/McMurdo")
+    with pytest.raises(NoWay, match="beyond 85 degrees"):
+        judge(question(station), drawn(station, Point(0, 0).buffer(REACH_M)))
+    book = book_of(tmp_path, station, f"{{radius_m: {REACH_M:g}}}").book
+    assert inside(book, [station.off(side, REACH_M * 0.97) for side in AZIMUTHS]) == [True] * 8
+    assert inside(book, [station.off(side, REACH_M * 1.03) for side in AZIMUTHS]) == [False] * 8
+    assert [region.zone_id for region in advise(book, -89.9, -155.0).regions] == ["shop"]
 
 
 def test_where_the_road_data_end_at_the_border_the_zone_ends_there_and_is_doubted(tmp_path: Path):
