@@ -62,7 +62,7 @@ def test_a_drawn_outline_is_a_zone_of_the_store_beside_its_reach(tmp_path: Path)
     assert zones.radius_m[1] == pytest.approx((1200 / pi) ** 0.5, rel=0.01)
     assert zones.places == {1: "inside"}
     assert inside(found)[1] == (
-        "drawn outline; as large as a circle of 20 m, entered by GPS when accurate to 15 m"
+        "drawn outline; as large as a circle of 20 m, entered by GPS accurate to 15 m"
     )
     properties = zones_geojson(found.book)["features"][1]["properties"]
     assert (properties["place"], properties["store_id"]) == ("inside", "rivoli")
@@ -97,15 +97,16 @@ def test_auto_with_no_building_near_is_a_warning_and_no_zone(tmp_path: Path):
     found = reading(tmp_path, store("{building: auto}", data))
     assert found.book.zones.ids == ["rivoli"]
     (warning,) = found.warnings
-    assert (warning.line, warning.column) == (6, 27)
-    assert warning.what == "no building is within 30 m of `rivoli`: it has no outline"
+    assert (warning.line, warning.column) == (6, 16)
+    assert warning.what == "`rivoli` has no outline: no building is within 30 m"
 
 
 def test_auto_where_nothing_was_added_is_a_warning_and_no_zone(tmp_path: Path):
     found = reading(tmp_path, store("{building: auto}", str(tmp_path / "data")))
     assert found.book.zones.ids == ["rivoli"]
     (warning,) = found.warnings
-    assert "expected `geoengine data add buildings FILE.osm.pbf`" in warning.what
+    assert warning.what.startswith("`rivoli` has no outline: no buildings are in ")
+    assert warning.what.endswith("expected `geoengine data add buildings FILE.osm.pbf`")
 
 
 FAULTS = {
@@ -207,7 +208,10 @@ def test_an_outline_that_ordinary_accuracy_lets_nobody_into_is_doubtful(tmp_path
     )
     tiny = drawn(rectangle(-2, -2, 4, 4))
     found = reading(tmp_path, store("{polygon: shop.geojson}"), shop__geojson=tiny)
-    assert "lets people in never: beacons see who is in" in found.warnings[0].what
+    assert found.warnings[0].what == (
+        "the outline of `rivoli` is too small for GPS to let anybody in: hang beacons"
+    )
+    assert inside(found)[1] == "drawn outline; as large as a circle of 2 m, not for GPS"
 
 
 @pytest.mark.parametrize(("width_m", "height_m"), [(40, 30), (9, 9), (80, 6)])
@@ -229,7 +233,7 @@ def test_the_accuracy_told_is_the_coarsest_that_lets_anybody_in(width_m: float, 
 def test_a_long_narrow_shop_needs_a_better_fix_than_its_area_says(tmp_path: Path):
     arcade = drawn(rectangle(-60, -2, 120, 4))
     found = reading(tmp_path, store("{polygon: shop.geojson}"), shop__geojson=arcade)
-    assert "as large as a circle of 12 m, entered by GPS when accurate to 4 m" in inside(found)[1]
+    assert "as large as a circle of 12 m, entered by GPS accurate to 4 m" in inside(found)[1]
 
 
 def test_stores_in_one_building_are_told_of(tmp_path: Path):

@@ -78,7 +78,7 @@ def add_footprints(
     rows: Rows, items: Items[Store], outlined: Outlined, shops: Shops, policies: Policies
 ) -> None:
     """One zone, STORE/PLACE, for each outline; it speaks only for campaigns that name it."""
-    small: dict[int, float] = {}
+    small: dict[int, str] = {}
     for store_ix, ix in enumerate(shops.item_ix if outlined else ()):
         if ix not in outlined:
             continue
@@ -92,11 +92,11 @@ def add_footprints(
         rows.polygons[zone_ix] = outline.area
         rows.places[zone_ix] = store.footprint.place
         if accuracy_m < ACCURACY_ORDINARY_M:
-            small[ix] = accuracy_m
+            small[ix] = _small(store, accuracy_m)
         if outline.radius_m > extent.radius_m:
             what = f"the outline of `{store.id}` is larger than its reach"
             items.doubtful(ix, what, "footprint")
-    _warn_small(items, small)
+    _doubt(items, small)
     _warn_shared(items, outlined)
 
 
@@ -151,25 +151,20 @@ def _drawn(items: Items[Store], asked: _Asked) -> _Found:
 
 
 def _built(items: Items[Store], asked: _Asked, data: Path) -> _Found:
+    by_place = [one for one in asked if one[2].building == "auto"]
+    by_name = [one for one in asked if one[2].building != "auto"]
     try:
         buildings = load(data, items.report.sources)
         lack = f"no buildings are in {data}: expected {_ADD}"
     except DataError as error:
         buildings, lack = None, str(error)
-    if buildings is None:
-        for ix, store, footprint in asked:
-            what = f"building {footprint.building} of `{store.id}` is not known: {lack}"
-            _lacking(items, ix, footprint, what)
-        return {}
-    by_place = [one for one in asked if one[2].building == "auto"]
-    by_name = [one for one in asked if one[2].building != "auto"]
-    return _named(items, by_name, buildings) | _around(items, by_place, buildings)
-
-
-def _lacking(items: Items[Store], ix: int, footprint: Footprint, what: str) -> None:
-    """Without its building a store stands as it is, unless that very building was asked for."""
-    tell = items.doubtful if footprint.building == "auto" else items.wrong
-    tell(ix, what, "footprint", "building")
+    if buildings is not None:
+        return _named(items, by_name, buildings) | _around(items, by_place, buildings)
+    for ix, store, footprint in by_name:
+        what = f"building {footprint.building} of `{store.id}` is not known: {lack}"
+        items.wrong(ix, what, "footprint", "building")
+    _doubt(items, {ix: f"`{store.id}` has no outline: {lack}" for ix, store, _spec in by_place})
+    return {}
 
 
 def _named(items: Items[Store], asked: _Asked, buildings: Outlines) -> _Found:
@@ -190,13 +185,15 @@ def _around(items: Items[Store], asked: _Asked, buildings: Outlines) -> _Found:
     lon_deg, lat_deg = positions(store.location for _ix, store, _footprint in asked)
     found = nearest(lon_deg, lat_deg, buildings, BESIDE_MAX_M)
     around: _Found = {}
+    without: dict[int, str] = {}
     for (ix, store, _footprint), building in zip(asked, found, strict=True):
         if building is None:
-            what = f"no building is within {BESIDE_MAX_M:.0f} m of `{store.id}`: it has no outline"
-            items.doubtful(ix, what, "footprint", "building")
+            lack = f"no building is within {BESIDE_MAX_M:.0f} m"
+            without[ix] = f"`{store.id}` has no outline: {lack}"
             continue
         where = f", {building.away_m:.0f} m from the store" if building.away_m > 0 else ""
         around[ix] = (building.area, f"building {name_of(building.key)}{where}")
+    _doubt(items, without)
     return around
 
 
@@ -215,21 +212,18 @@ def _is_near(items: Items[Store], ix: int, outline: Outline) -> bool:
 
 def _why(outline: Outline, accuracy_m: float) -> str:
     size = f"as large as a circle of {outline.radius_m:,.0f} m"
-    return f"{outline.why}; {size}, entered by GPS {_said(accuracy_m)}"
+    entered = f"entered by GPS accurate to {accuracy_m:,.0f} m" if accuracy_m else "not for GPS"
+    return f"{outline.why}; {size}, {entered}"
 
 
-def _said(accuracy_m: float) -> str:
-    return f"when accurate to {accuracy_m:,.0f} m" if accuracy_m else "never: beacons see who is in"
-
-
-def _warn_small(items: Items[Store], accuracy_m: Mapping[int, float]) -> None:
-    """Warn of outlines that phones are seldom accurate enough for."""
-    for ix, more in _listed(list(accuracy_m)):
-        what = (
-            f"the outline of `{items.values[ix].id}` is small: GPS lets people in "
-            f"{_said(accuracy_m[ix])}, and in streets it is some {ACCURACY_ORDINARY_M:.0f} m off"
-        )
-        items.doubtful(ix, what + more, "footprint")
+def _small(store: Store, accuracy_m: float) -> str:
+    """What to say of an outline that phones are seldom accurate enough for."""
+    if not accuracy_m:
+        return f"the outline of `{store.id}` is too small for GPS to let anybody in: hang beacons"
+    return (
+        f"the outline of `{store.id}` is small: GPS lets people in when accurate to "
+        f"{accuracy_m:,.0f} m, and in streets it is some {ACCURACY_ORDINARY_M:.0f} m off"
+    )
 
 
 def _warn_shared(items: Items[Store], outlined: Outlined) -> None:
@@ -237,13 +231,20 @@ def _warn_shared(items: Items[Store], outlined: Outlined) -> None:
     first: dict[bytes, int] = {}
     owner = {ix: first.setdefault(polygons.print_of(o.area), ix) for ix, o in outlined.items()}
     stores = items.values
-    for ix, more in _listed([ix for ix in owner if owner[ix] != ix]):
-        what = f"`{stores[ix].id}` has the same outline as `{stores[owner[ix]].id}`"
-        items.doubtful(ix, f"{what}: who walks into one walks into both{more}", "footprint")
+    shared = {
+        ix: f"`{stores[ix].id}` has the same outline as `{stores[one].id}`: who walks into one "
+        "walks into both"
+        for ix, one in owner.items()
+        if one != ix
+    }
+    _doubt(items, shared)
 
 
-def _listed(found: Sequence[int]) -> Iterator[tuple[int, str]]:
-    """The first of them, the last of these with how many there are more."""
-    for row, ix in enumerate(found[:LISTED_MAX], 1):
-        more_count = len(found) - row if row == LISTED_MAX else 0
-        yield ix, f"; and so with {more_count:,} stores more" if more_count else ""
+def _doubt(items: Items[Store], whats: Mapping[int, str]) -> None:
+    """Warn of the first of them, with the last of these saying how many there are more."""
+    for row, (ix, what) in enumerate(whats.items(), 1):
+        more_count = len(whats) - row
+        if row == LISTED_MAX and more_count:
+            items.doubtful(ix, f"{what}; and so with {more_count:,} stores more", "footprint")
+            return
+        items.doubtful(ix, what, "footprint")
