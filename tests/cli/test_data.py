@@ -105,11 +105,6 @@ def test_help_tells_every_kind_and_its_files():
         assert kind.formats in said
 
 
-def test_on_a_terminal_a_bar_shows_how_far_it_is(tmp_path: Path, cells: Path, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    assert run(tmp_path, "add", "eurostat", cells).exit_code == 0
-
-
 def test_every_kind_is_documented():
     docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
     for name in KINDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from geoengine.catalog.density.lattice import Lattice
-from geoengine.core.columns import Floats, Longs
+from geoengine.core.columns import Bools, Floats, Longs
 
 
 def clusters(lattice: Lattice, keys: Longs, is_across_edges: bool) -> Longs:
@@ -40,7 +40,7 @@ def clusters(lattice: Lattice, keys: Longs, is_across_edges: bool) -> Longs:
         root = _flat(root)
 
 
-def sums(cluster: Longs, amounts: Floats) -> Floats:
+def sums(cluster: Longs, amounts: Floats | Bools) -> Floats:
     """What all cells of its cluster amount to, for each cell; shape (N,)."""
     total = np.bincount(cluster, amounts, len(cluster)).astype(np.float64)
     return total[cluster]

@@ -67,16 +67,14 @@ def degrees(lattice: Lattice, keys: Longs, people: Floats) -> tuple[Longs, Float
     keys, people = _joined(keys, people, centre)
     per_km2 = people / lattice.areas_km2(keys)
     is_centre = np.isin(keys, centre, assume_unique=True)
-    is_dense_town = _is_cluster(
-        lattice, keys, people, (per_km2 >= DENSE_PER_KM2) & ~is_centre, TOWN_PEOPLE, True
-    )
+    is_dense = (per_km2 >= DENSE_PER_KM2) & ~is_centre
+    is_dense_town = _together(lattice, keys, is_dense, True, people)[0] >= TOWN_PEOPLE
+    is_near = np.isin(keys, _rings(lattice, keys[is_centre | is_dense_town]))
     is_close = (per_km2 >= URBAN_PER_KM2) | is_centre
-    is_urban = _is_cluster(lattice, keys, people, is_close, TOWN_PEOPLE, False)
-    is_village = _is_cluster(lattice, keys, people, is_close, VILLAGE_PEOPLE, False)
-    is_apart = _is_apart(lattice, keys, is_urban, keys[is_centre | is_dense_town])
+    crowd, near_count = _together(lattice, keys, is_close, False, people, is_near)
     degree = np.select(
-        [is_centre, is_dense_town, is_urban & is_apart, is_urban, is_village,
-         per_km2 >= DISPERSED_PER_KM2],
+        [is_centre, is_dense_town, (crowd >= TOWN_PEOPLE) & (near_count == 0),
+         crowd >= TOWN_PEOPLE, crowd >= VILLAGE_PEOPLE, per_km2 >= DISPERSED_PER_KM2],
         [URBAN_CENTRE, DENSE_TOWN, SEMI_DENSE_TOWN, SUBURBAN, VILLAGE, DISPERSED],
         UNINHABITED,
     )  # fmt: skip
@@ -85,36 +83,29 @@ def degrees(lattice: Lattice, keys: Longs, people: Floats) -> tuple[Longs, Float
 
 def _centres(lattice: Lattice, keys: Longs, people: Floats) -> Longs:
     is_dense = people / lattice.areas_km2(keys) >= DENSE_PER_KM2
-    return keys[_is_cluster(lattice, keys, people, is_dense, CENTRE_PEOPLE, True)]
+    return keys[_together(lattice, keys, is_dense, True, people)[0] >= CENTRE_PEOPLE]
 
 
-def _is_cluster(
-    lattice: Lattice,
-    keys: Longs,
-    people: Floats,
-    is_member: Bools,
-    people_min: float,
-    is_across_edges: bool,
-) -> Bools:
-    """Which cells belong to a cluster of the members that holds so many people."""
+def _together(
+    lattice: Lattice, keys: Longs, is_member: Bools, is_across_edges: bool, *amounts: Floats | Bools
+) -> list[Floats]:
+    """What the members of each cell's cluster amount to, each shape (N,); 0 for no member."""
     members = np.flatnonzero(is_member)
     cluster = clusters(lattice, keys[members], is_across_edges)
-    is_in = np.zeros(len(keys), bool)
-    is_in[members] = sums(cluster, people[members]) >= people_min
-    return is_in
+    totals = []
+    for amount in amounts:
+        total = np.zeros(len(keys))
+        total[members] = sums(cluster, amount[members])
+        totals.append(total)
+    return totals
 
 
-def _is_apart(lattice: Lattice, keys: Longs, is_urban: Bools, dense: Longs) -> Bools:
-    """Which urban cells belong to a cluster none of whose cells lies near a dense one."""
-    near = dense
+def _rings(lattice: Lattice, keys: Longs) -> Longs:
+    """The cells, and those less than 2 km from them."""
     for _ in range(APART_RINGS):
-        near = np.union1d(near, _around(lattice, near))
-    members = np.flatnonzero(is_urban)
-    cluster = clusters(lattice, keys[members], False)
-    is_near = np.isin(keys[members], near).astype(np.float64)
-    is_apart = np.zeros(len(keys), bool)
-    is_apart[members] = sums(cluster, is_near) == 0
-    return is_apart
+        around = lattice.neighbours(keys)
+        keys = np.union1d(keys, around[around != NO_CELL])
+    return keys
 
 
 def _filled(lattice: Lattice, centre: Longs) -> Longs:
@@ -136,11 +127,6 @@ def _counted(beside: Longs, count: Longs, more: Longs) -> tuple[Longs, Longs]:
     both, back = np.unique(np.concatenate([beside, named]), return_inverse=True)
     total = np.bincount(back, np.concatenate([count, often]), len(both)).astype(np.int64)
     return both, total
-
-
-def _around(lattice: Lattice, keys: Longs) -> Longs:
-    around = lattice.neighbours(keys)
-    return np.unique(around[around != NO_CELL])
 
 
 def _joined(keys: Longs, people: Floats, more: Longs) -> tuple[Longs, Floats]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
@@ -38,10 +38,9 @@ class About(Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     kind: str
     form: str  # how its columns are read: outlines, cells, runs
-    label: str
+    label: str  # whose data, and of which year where the file says
     origin: list[str]  # names of the files it was made of
     digest: str  # of their bytes, BLAKE2b
-    year: int | None = None  # of the data, where the file says
     box: tuple[float, float, float, float]  # west, south, east, north, degrees
     row_count: int
     lattice: Lattice | None = None
@@ -102,7 +101,7 @@ def _described(path: Path, described: NDArray[Any]) -> About:
     return msgspec.json.decode(text, type=About)
 
 
-def digest_of(paths: list[Path]) -> str:
+def digest_of(paths: Sequence[Path]) -> str:
     """One digest of the bytes of all files, in order."""
     digest = blake2b(digest_size=16)
     for path in paths:

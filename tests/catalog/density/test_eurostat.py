@@ -91,6 +91,23 @@ def test_csv_geopackage_geojson_and_packed_files_give_the_same(tmp_path: Path):
     assert list(tmp_path.rglob(".unpack*")) == []
 
 
+def test_who_watches_is_told_how_far_it_is_to_the_end(tmp_path: Path):
+    rows = [{"GRD_ID": long_id(1000 + n // 5000, 2000 + n % 5000), "T": 1} for n in range(40_000)]
+    plain = csv_file(tmp_path / "a.csv", rows)
+    packed = tmp_path / "b.csv.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    for file in (plain, packed, gpkg_file(tmp_path / "c.gpkg", rows)):
+        told_so: dict[str, list[tuple[int, int]]] = {}
+        eurostat.add(
+            [file], tmp_path, lambda name, *at, to=told_so: to.setdefault(name, []).append(at)
+        )
+        for steps in told_so.values():
+            assert steps == sorted(steps)
+            assert steps[-1][0] == steps[-1][1] > 0
+        assert max(map(len, told_so.values())) >= 3
+    assert list(told_so) == ["c.gpkg"]
+
+
 def test_on_a_border_the_people_of_two_countries_add_up(tmp_path: Path):
     half = [{**row, "T": 1_000} for row in census()]
     add(tmp_path, csv_file(tmp_path / "de.csv", half), csv_file(tmp_path / "fr.csv", half))

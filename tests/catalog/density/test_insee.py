@@ -59,48 +59,35 @@ def test_columns_are_known_by_the_names_that_publishers_use(tmp_path: Path, code
 def test_levels_may_stand_in_a_sheet_beside_the_outlines(tmp_path: Path):
     outlines = geojson_file(
         tmp_path / "communes.geojson",
-        [({"insee": "2A004"}, square(8.7, 41.9)), ({"insee": "75101"}, square(2.3, 48.8))],
+        [
+            ({"insee": "2A004"}, square(8.7, 41.9)),
+            ({"insee": "75101"}, square(2.3, 48.8)),
+            ({"insee": "01001"}, square(5.0, 46.0)),
+        ],
     )
     levels = csv_file(
         tmp_path / "grille.csv",
         [
             {"CODGEO": "2A004", "LIBGEO": "Ajaccio", "DENS": "2", "DENS7": "2"},
             {"CODGEO": "75056", "LIBGEO": "Paris", "DENS": "1", "DENS7": "1"},
+            {"CODGEO": "1001", "LIBGEO": "a zero less", "DENS": "3", "DENS7": "6"},
         ],
         delimiter=";",
         title="Grille de densité\nMise en ligne le 01/05/2024\n",
     )
     add(tmp_path, outlines, levels)
     assert told(only(tmp_path), 8.75, 41.95)[0] == 2
+    assert told(only(tmp_path), 5.05, 46.05)[0] == 6
     assert told(only(tmp_path), 2.35, 48.85)[0] == 1  # by arrondissement, the level of Paris
 
 
 def test_a_pier_belongs_to_the_commune_beside_it_and_the_open_sea_to_none(tmp_path: Path):
     file = geojson_file(tmp_path / "c.geojson", [({"code": "1", "dens7": 1}, square(7, 43))])
     add(tmp_path, file)
-    deg_of_m = 1 / 111_320
-    for is_east, d_lat in ((0, -1), (1, 0)):
-        lon_shift = is_east / np.cos(np.radians(43.05))
-        assert (
-            told(
-                only(tmp_path),
-                7.05
-                + (0.05 + 200 * deg_of_m) * lon_shift * is_east
-                + 0.05 * is_east * (1 - lon_shift),
-                43.05 + (0.05 + 200 * deg_of_m) * d_lat,
-            )[0]
-            == 1
-        )
-        assert (
-            told(
-                only(tmp_path),
-                7.05
-                + (0.05 + 300 * deg_of_m) * lon_shift * is_east
-                + 0.05 * is_east * (1 - lon_shift),
-                43.05 + (0.05 + 300 * deg_of_m) * d_lat,
-            )[0]
-            == 0
-        )
+    grid, deg_of_m = only(tmp_path), 1 / 111_320
+    for far_m, degree in ((200, 1), (300, 0)):
+        assert told(grid, 7.05, 43.0 - far_m * deg_of_m)[0] == degree
+        assert told(grid, 7.1 + far_m * deg_of_m / np.cos(np.radians(43.05)), 43.05)[0] == degree
 
 
 def test_on_a_common_border_the_denser_commune_holds(tmp_path: Path):
@@ -116,7 +103,7 @@ def test_communes_without_a_level_are_left_out_and_counted(tmp_path: Path):
     features = [({"code": str(n), "dens7": 6}, square(n / 10, 46)) for n in range(30)]
     features[7][0]["dens7"] = None
     lines = add(tmp_path, geojson_file(tmp_path / "c.geojson", features))
-    assert lines[1] == "1 rows left out; feature 8: 7: expected a level of 1 to 7, found None"
+    assert lines[1] == "1 rows left out; feature 8: 00007: expected a level of 1 to 7, found None"
     assert told(only(tmp_path), 0.75, 46.05)[0] == 0
 
 

@@ -30,6 +30,7 @@ from geoengine.catalog.density.grid import (
 from geoengine.catalog.density.lattice import Squares
 from geoengine.catalog.density.reading.plain import Tell, plain
 from geoengine.catalog.density.reading.population import (
+    Origin,
     added_up,
     keep_cells,
     keep_population,
@@ -83,32 +84,31 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
         np.concatenate(columns)
         for columns in zip(*((one.keys, one.people, one.degree) for one in read), strict=True)
     )
+    origin = Origin(files, KIND, read[0].label)
     if degree.any():
-        line = _keep_degrees(data, files, read[0].label, keys, people, degree)
+        line = _keep_degrees(data, origin, keys, people, degree)
     else:
-        inhabited = added_up(keys, people)
-        line = keep_population(data, files, KIND, read[0].label, LATTICE, *inhabited)
+        line = keep_population(data, origin, LATTICE, *added_up(keys, people))
     return [line, *(note for one in read for note in one.notes)]
 
 
-def _keep_degrees(
-    data: Path, files: Sequence[Path], label: str, keys: Longs, people: Floats, degree: Degrees
-) -> str:
+def _keep_degrees(data: Path, origin: Origin, keys: Longs, people: Floats, degree: Degrees) -> str:
     """Keep the degree as published; of a cell named twice, the first."""
     once, first, back = np.unique(keys, return_index=True, return_inverse=True)
     total = None
     if not np.isnan(people).all():
         total = np.bincount(back, np.nan_to_num(people), len(once)).astype(np.float64)
-    return keep_cells(data, files, KIND, label, LATTICE, once, total, degree[first])
+    return keep_cells(data, origin, LATTICE, once, total, degree[first])
 
 
 def _read(path: Path, data: Path, tell: Tell) -> _Read:
     with plain(path, ENDINGS, data, tell) as file:
         table, names = pick(file, tables(file), (CELL, PEOPLE, DEGREE, STATISTIC))
         if names[1] is None and names[2] is None:
-            found = ", ".join(table.columns[:20])
-            raise DataError(f"{path}: expected a column of {PEOPLE.what}, or of {DEGREE.what}; "
-                            f"found {found}")  # fmt: skip
+            raise DataError(
+                f"{path}: expected a column of {PEOPLE.what}, or of {DEGREE.what}; found "
+                f"{', '.join(table.columns[:20])}"
+            )
         tally = Tally(path, table.unit)
         picked = [name for name in names if name]
         places = [picked.index(name) if name else None for name in names]

@@ -45,6 +45,7 @@ class Layer:
                 if not at % TOLD_EVERY:
                     tell(self._path.name, size * at // max(count, 1), size)
                 yield at, row
+        tell(self._path.name, size, size)
 
 
 def layers(path: Path) -> Iterator[Layer]:

@@ -20,12 +20,20 @@ from geoengine.catalog.density.grid import DEGREE_OF_CODE, NOT_COVERED, Degrees
 from geoengine.catalog.density.packed import About, digest_of
 from geoengine.catalog.density.reading.geotiff import ENDINGS, Raster, opened
 from geoengine.catalog.density.reading.plain import Tell, plain
-from geoengine.catalog.density.reading.population import PEOPLE_MIN, keep_population, labelled
+from geoengine.catalog.density.reading.population import (
+    PEOPLE_MIN,
+    Origin,
+    keep_population,
+    labelled,
+)
 from geoengine.catalog.density.reading.tables import year_in
 from geoengine.core.errors import DataError
 
-KIND = "ghsl"
+DEGREE_KIND, PEOPLE_KIND = "ghsl-smod", "ghsl-pop"
 NO_DATA = -200  # what both products write, also where the file does not say so
+
+_UNKNOWN = -1
+_DEGREE_BY_CODE = np.array([DEGREE_OF_CODE.get(code, _UNKNOWN) for code in range(31)], np.int8)
 
 
 def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
@@ -51,7 +59,7 @@ def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
     if not degree.any():
         raise DataError(f"{path}: holds no data")
     about = About(
-        kind="ghsl-smod",
+        kind=DEGREE_KIND,
         form="runs",
         label=labelled("GHSL", year_in(path.name)),
         origin=[path.name],
@@ -64,16 +72,16 @@ def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
 
 
 def _degrees(path: Path, raster: Raster, row: int, band: NDArray[Any]) -> Degrees:
-    codes = np.where(band == (NO_DATA if raster.nodata is None else raster.nodata), NO_DATA, band)
-    found, back = np.unique(codes.astype(np.int64), return_inverse=True)
-    unknown = [code for code in found.tolist() if code not in DEGREE_OF_CODE and code != NO_DATA]
-    if unknown:
+    is_mute = band == (NO_DATA if raster.nodata is None else raster.nodata)
+    is_code = (band >= 0) & (band < len(_DEGREE_BY_CODE))
+    degree = _DEGREE_BY_CODE[np.where(is_code, band, 0).astype(np.intp)]
+    degree[is_mute | (band == NO_DATA)] = NOT_COVERED
+    if (degree == _UNKNOWN).any():
         raise DataError(
             f"{path}: expected the codes 30, 23, 22, 21, 13, 12, 11, 10 of GHS-SMOD, found "
-            f"{unknown[0]} within rows {row} to {row + len(band) - 1}"
+            f"{band[degree == _UNKNOWN][0]} within rows {row} to {row + len(band) - 1}"
         )
-    degree_of = [DEGREE_OF_CODE.get(code, NOT_COVERED) for code in found.tolist()]
-    return np.array(degree_of, np.int8)[back.reshape(band.shape)]
+    return degree
 
 
 def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
@@ -82,8 +90,8 @@ def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
     people = np.concatenate([people for _, people in pieces])
     if not len(keys):
         raise DataError(f"{path}: nobody lives in it")
-    label = labelled("GHS-POP", year_in(path.name))
-    return keep_population(data, [path], "ghsl-pop", label, raster.lattice, keys, people)
+    origin = Origin([path], PEOPLE_KIND, labelled("GHS-POP", year_in(path.name)))
+    return keep_population(data, origin, raster.lattice, keys, people)
 
 
 def _inhabited(path: Path, raster: Raster, tell: Tell) -> Iterator[tuple[Any, Any]]:
@@ -102,6 +110,6 @@ def _inhabited(path: Path, raster: Raster, tell: Tell) -> Iterator[tuple[Any, An
 def _box(raster: Raster) -> tuple[float, float, float, float]:
     """What the corners and sides of a raster lie within; beyond the map's edge nothing counts."""
     lattice = raster.lattice
-    rows, columns = (np.linspace(0, n - 1, 65).astype(np.int64) for n in
-                     (lattice.height, lattice.width))  # fmt: skip
+    sizes = (lattice.height, lattice.width)
+    rows, columns = (np.linspace(0, size - 1, 65).astype(np.int64) for size in sizes)
     return lattice.box((rows[:, None] * lattice.width + columns).ravel())

@@ -16,7 +16,12 @@ import numpy as np
 
 from geoengine.catalog.density.lattice import Hexagons
 from geoengine.catalog.density.reading.plain import Tell, plain
-from geoengine.catalog.density.reading.population import added_up, keep_population, labelled
+from geoengine.catalog.density.reading.population import (
+    Origin,
+    added_up,
+    keep_population,
+    labelled,
+)
 from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, tables, year_in
 from geoengine.core.columns import Floats, Longs
 from geoengine.core.errors import DataError
@@ -43,9 +48,8 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     keys, people = added_up(cell_parents(keys, resolution), people)
     name = files[0].name
     whose = "Kontur" if "kontur" in name.lower() else "H3 population"
-    label = labelled(whose, year_in(name))
-    lattice = Hexagons(resolution)
-    return [keep_population(data, files, KIND, label, lattice, keys, people), *notes]
+    origin = Origin(files, KIND, labelled(whose, year_in(name)))
+    return [keep_population(data, origin, Hexagons(resolution), keys, people), *notes]
 
 
 def _read(path: Path, data: Path, tell: Tell, notes: list[str]) -> tuple[Longs, Floats]:

@@ -43,7 +43,7 @@ CODE = Role(
     "the commune's code (code, CODGEO, INSEE_COM, code_insee)",
     r"code(_?(insee|commune|com|geo))?|insee(_?(com|code))?|com(mune)?(_?insee)?|codgeo|depcom",
 )
-SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7|dens_aav7"
+SEVEN = r"(niveau_?|degre_?)?dens(ite)?_?7(_niveaux)?|d7"
 LEVEL = Role(
     "the level (dens7, DENS)",
     rf"{SEVEN}|dens|densite|niveau_?densite|degre_?densite|typo_degre_(de_)?densite",
@@ -69,6 +69,11 @@ class _Outline(NamedTuple):
     shape: Any
 
 
+class _Commune(NamedTuple):
+    level: int
+    shape: Any
+
+
 def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     """Convert outlines of communes, and levels where these are apart; returns lines to print."""
     apart = [path for path in files if _bare(path).endswith(LEVEL_ENDINGS)]
@@ -79,12 +84,16 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
             "their GeoJSON as well: geoengine data add insee COMMUNES.geojson LEVELS.csv"
         )
     level_of = {code: level for path in apart for code, level in _levels(path, data, tell)}
-    shapes: list[Any] = []
-    levels: list[int] = []
+    communes: list[_Commune] = []
     notes: list[str] = []
     for path in drawn:
-        notes += _gather(path, data, level_of, shapes, levels, tell)
-    return [_kept(data, files, np.array(shapes, object), np.array(levels, np.int8)), *notes]
+        found, tally = _communes(path, data, level_of, tell)
+        tally.check(len(found))
+        communes += found
+        notes += tally.lines()
+    shapes = np.array([commune.shape for commune in communes], object)
+    levels = np.array([commune.level for commune in communes], np.int8)
+    return [_kept(data, files, shapes, levels), *notes]
 
 
 def _kept(data: Path, files: Sequence[Path], shapes: NDArray[np.object_], degree: Degrees) -> str:
@@ -95,7 +104,7 @@ def _kept(data: Path, files: Sequence[Path], shapes: NDArray[np.object_], degree
         form="outlines",
         label=labelled("INSEE", year_in(*(path.name for path in files))),
         origin=[path.name for path in files],
-        digest=digest_of(list(files)),
+        digest=digest_of(files),
         box=(west, south, east, north),
         row_count=len(shapes),
     )
@@ -110,23 +119,19 @@ def _check_grid(files: Sequence[Path], degree: Degrees) -> None:
         )
 
 
-def _gather(
-    path: Path, data: Path, level_of: dict[str, str], shapes: list[Any], levels: list[int],
-    tell: Tell,
-) -> list[str]:  # fmt: skip
+def _communes(
+    path: Path, data: Path, level_of: dict[str, str], tell: Tell
+) -> tuple[list[_Commune], Tally]:
     tally = Tally(path, "feature")
-    count = 0
+    communes = []
     for outline in _outlines(path, data, tell, is_level_apart=bool(level_of)):
         level = level_of.get(COMMUNE_OF.get(outline.code, outline.code), outline.level)
         what = _wrong(outline, level)
         if what:
             tally.add(outline.at, what)
         else:
-            shapes.append(outline.shape)
-            levels.append(int(float(level or 0)))
-            count += 1
-    tally.check(count)
-    return tally.lines()
+            communes.append(_Commune(int(float(level or 0)), outline.shape))
+    return communes, tally
 
 
 def _wrong(outline: _Outline, level: str | None) -> str:
@@ -156,7 +161,7 @@ def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Itera
         _check_degrees(path, shapes)
         for at, (feature, shape) in enumerate(zip(table.features, shapes, strict=True), 1):
             cells = feature.properties or {}
-            code = str(cells.get(code_name or "", "")).strip()
+            code = _code(cells.get(code_name or ""))
             level_found = cells.get(level_name or "")
             yield _Outline(at, code, None if level_found is None else str(level_found), shape)
         size = file.stat().st_size
@@ -183,7 +188,12 @@ def _levels(path: Path, data: Path, tell: Tell) -> Iterator[tuple[str, str]]:
         table, (code, seven_name, any_name) = pick(file, tables(file), (CODE, seven, LEVEL))
         level = seven_name or any_name
         for _at, cells in table.rows([code or "", level or ""], tell):
-            yield str(cells[0]).strip(), str(cells[1]).strip()
+            yield _code(cells[0]), str(cells[1]).strip()
+
+
+def _code(text: Any) -> str:
+    """A commune's code; spreadsheets take the zero off those of the first nine departments."""
+    return str(text).strip().zfill(5)
 
 
 def _bare(path: Path) -> str:

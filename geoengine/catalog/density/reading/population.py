@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,25 +26,36 @@ def added_up(keys: Longs, people: Floats) -> tuple[Longs, Floats]:
     return once[is_inhabited], total[is_inhabited]
 
 
+class Origin(NamedTuple):
+    """What cells come from."""
+
+    files: Sequence[Path]
+    kind: str
+    label: str
+
+
 def keep_population(
-    data: Path, origin: Sequence[Path], kind: str, label: str, lattice: Lattice,
-    keys: Longs, people: Floats,
-) -> str:  # fmt: skip
+    data: Path, origin: Origin, lattice: Lattice, keys: Longs, people: Floats
+) -> str:
     """Keep people by cell, with the degree that follows from them. Returns a line to print."""
-    return keep_cells(data, origin, kind, label, lattice, *degrees(lattice, keys, people))
+    return keep_cells(data, origin, lattice, *degrees(lattice, keys, people))
 
 
 def keep_cells(
-    data: Path, origin: Sequence[Path], kind: str, label: str, lattice: Lattice,
-    keys: Longs, people: Floats | None, degree: Degrees,
-) -> str:  # fmt: skip
+    data: Path,
+    origin: Origin,
+    lattice: Lattice,
+    keys: Longs,
+    people: Floats | None,
+    degree: Degrees,
+) -> str:
     """Keep degree, and people where known, by cell; keys ascending. Returns a line to print."""
     about = About(
-        kind=kind,
+        kind=origin.kind,
         form="cells",
-        label=label,
-        origin=[path.name for path in origin],
-        digest=digest_of(list(origin)),
+        label=origin.label,
+        origin=[path.name for path in origin.files],
+        digest=digest_of(origin.files),
         box=lattice.box(keys),
         row_count=len(keys),
         lattice=lattice,
