@@ -31,6 +31,7 @@ ONLY_IN = {
     "aiomqtt": {"service/brokers/line.py"},
     "paho": {"service/brokers/line.py"},
     "nacl": {"ingest/clients/sealing.py"},
+    "valhalla": {"roads/valhalla_worker.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
     "osmium": {"catalog/buildings/osm.py"},

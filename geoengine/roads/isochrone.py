@@ -35,8 +35,8 @@ SLIVER_SHARE = 0.05
 # 1993). The raster under Valhalla's answers has cells of about 30 m (measured), the phone's own
 # error is of that size. Larger, and streets at the edge get lost.
 TOLERANCE_M: dict[Mode, float] = {"walk": 5.0, "transit": 5.0, "bike": 10.0, "drive": 20.0}
-CORNERS = 256  # more than these and the tolerance is widened, in steps, to the last one
-COARSER = (1.0, 1.25, 1.6)
+CORNERS = 256  # more than these and the tolerance is widened
+COARSER = (1.0, 1.6)
 
 # Nobody is faster, metres per second: Valhalla takes roads for at most 140 km/h (39 m/s), downhill
 # cyclists for 60 km/h; runners do 4 m/s, trains in town 30. Farther away than this in the minutes
@@ -107,7 +107,7 @@ def sifted(parts: list[Polygon]) -> Area:
 
 
 def simplified(area: Area, tolerance_m: float) -> Area:
-    """With fewer corners, holes and validity kept; coarser in steps while it has too many."""
+    """With fewer corners, holes and validity kept; coarser if they are still too many."""
     for factor in COARSER:
         area = shapely.coverage_simplify([area], tolerance_m * factor)[0]
         if shapely.get_num_coordinates(area) <= CORNERS:

@@ -102,7 +102,7 @@ def decoded(line: str) -> list[tuple[float, float]]:
     """Longitudes and latitudes of an encoded line: differences, zigzag, five bits a letter.
 
     >>> decoded("{rqkaBpw{uDtTkP")
-    [(-2.996105, 51.586046), (-2.995827, 51.585703)]
+    [(-2.996617, 51.586366), (-2.996339, 51.586019)]
     """
     numbers, value, shift = [], 0, 0
     for letter in line:

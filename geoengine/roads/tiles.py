@@ -126,6 +126,7 @@ def _build(
             "tile_dir": str((folder / "tiles").resolve()),
             "transit_dir": str((work / "transit").resolve()) if feeds else "",
             "transit_feeds_dir": str((work / "feeds").resolve()),
+            "transit_pbf_limit": 20_000,  # Valhalla's own default, which it does not assume
         }
     }
     (work / "valhalla.json").write_bytes(msgspec.json.encode(config))
