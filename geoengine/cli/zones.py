@@ -13,7 +13,7 @@ from geoengine.catalog import zones_geojson
 from geoengine.cli.check import read_or_exit
 
 DEFAULT = "write"  # `geoengine zones DIR` is short for `geoengine zones write DIR`
-VIEWS = ("build",)  # each in a file of its own, loaded when it is asked for
+VIEWS = ("build", "preview")  # each in a file of its own, loaded when it is asked for
 
 
 class Views(click.Group):
@@ -37,7 +37,9 @@ class Views(click.Group):
         return found
 
 
-@click.group(cls=Views, options_metavar="", subcommand_metavar="[write | build] DIRECTORY")
+@click.group(
+    cls=Views, options_metavar="", subcommand_metavar="[write | build | preview] DIRECTORY"
+)
 def command() -> None:
     """The zones of a catalogue: as GeoJSON, on real streets, on a page.
 

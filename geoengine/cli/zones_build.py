@@ -81,7 +81,7 @@ def run(directory: Path, options: Options, router: str | None = None) -> int:
     """Build, and print what became of it; the exit code."""
     book = read_or_exit(directory, by_roads=False).book
     try:
-        opened = open_router(_roads(book.engine.spec, router), os.environ)
+        opened = open_router(roads_of(book.engine.spec, router), os.environ)
         with Journal(Path(book.engine.spec.data)) as journal:
             return build_all(book.stores, opened, journal, options)
     except RouterDown as error:
@@ -94,10 +94,10 @@ def run(directory: Path, options: Options, router: str | None = None) -> int:
         return UNFINISHED_EXIT
 
 
-def _roads(engine: EngineSpec, router: str | None) -> RoadsSpec:
+def roads_of(engine: EngineSpec, router: str | None) -> RoadsSpec:
     """Which network to ask. Raises `NoRoads`.
 
-    >>> _roads(EngineSpec(), "valhalla:http://127.0.0.1:8002").url
+    >>> roads_of(EngineSpec(), "valhalla:http://127.0.0.1:8002").url
     'http://127.0.0.1:8002'
     """
     if router is None:
