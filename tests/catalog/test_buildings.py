@@ -17,6 +17,7 @@ from geoengine.catalog.buildings.outlines import Outlines, key_of, merged, name_
 from geoengine.catalog.polygons import equal_radius_m
 from geoengine.catalog.reading.sources import UNREAD, Sources, digest_of
 from geoengine.core.errors import DataError
+from geoengine.core.space.geodesy import degree_m
 from tests.catalog.osm import Extract, Ring, degrees, feature, rectangle
 from tests.core.world import LAT, LON, spot
 
@@ -215,13 +216,19 @@ def test_where_nothing_stands_nothing_is_found():
     assert nearest(np.array([LON + 1]), np.array([LAT]), town(HOUSE), 30.0) == [None]
 
 
-def test_the_search_agrees_with_measuring_every_building():
+@pytest.mark.parametrize("latitude", [LAT, -33.9, 82.0])
+def test_the_search_agrees_with_measuring_every_building(latitude: float):
     rng = np.random.default_rng(5)
+    scale_m = np.concatenate(degree_m(np.array([latitude])))
     corners = [(*rng.uniform(-1500, 1500, 2), *rng.uniform(4, 60, 2)) for _ in range(1200)]
     corners += [(*rng.uniform(-4000, 4000, 2), *rng.uniform(900, 2500, 2)) for _ in range(3)]
-    outlines = town(*(rectangle(*corner) for corner in corners))
+    column = np.empty(len(corners), object)
+    column[:] = [
+        Polygon(np.array(rectangle(*corner)) / scale_m + (LON, latitude)) for corner in corners
+    ]
+    outlines = outlines_of(range(len(corners)), column)
     areas = outlines.areas(np.arange(len(outlines)))
-    lon, lat = np.transpose([spot(*at) for at in rng.uniform(-1700, 1700, (60, 2))])
+    lon, lat = (rng.uniform(-1700, 1700, (60, 2)) / scale_m + (LON, latitude)).T
     found = nearest(lon, lat, outlines, 30.0)
     assert {one is None for one in found} == {True, False}
     for one, x, y in zip(found, lon.tolist(), lat.tolist(), strict=True):

@@ -153,14 +153,14 @@ def _in_order(outlines: Outlines) -> Outlines:
 def _taken(outlines: Outlines, ix: Longs) -> Outlines:
     """These rows, in this order."""
     starts, ends = outlines._starts_and_ends
-    ring_ix = _ranges(starts[ix], ends[ix])
+    ring_ix = ranges(starts[ix], ends[ix])
     starts = outlines._ring_starts[ring_ix]
     ends = outlines.ring_ends[ring_ix].astype(np.int64)
     return Outlines(
         outlines.keys[ix],
         outlines.ring_kind[ring_ix],
         np.cumsum(ends - starts).astype(np.int32),
-        outlines.corners[_ranges(starts, ends)],
+        outlines.corners[ranges(starts, ends)],
     )
 
 
@@ -170,7 +170,7 @@ def _begins(groups: NDArray[Any]) -> NDArray[np.bool_]:
     return begins
 
 
-def _ranges(starts: Longs, ends: Longs) -> Longs:
+def ranges(starts: Longs, ends: Longs) -> Longs:
     """All the integers from each start to each end, one after the other."""
     sizes = ends - starts
     before = np.cumsum(sizes) - sizes
