@@ -35,6 +35,7 @@ ONLY_IN = {
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
     "osmium": {"catalog/buildings/osm.py"},
+    "matplotlib": {"catalog/preview/picture.py"},
 }
 
 
