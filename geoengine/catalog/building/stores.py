@@ -15,9 +15,10 @@ from msgspec.structs import replace
 import geoengine.catalog.hours as hours
 import geoengine.catalog.places as places
 import geoengine.catalog.polygons as polygons
+from geoengine.catalog.building.settings import settings
 from geoengine.catalog.reach.circle import Extent, reach
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.catalog.setting.decide import Verdict, decide
+from geoengine.catalog.setting.decide import Verdict
 from geoengine.core.columns import Floats
 from geoengine.core.model import Campaign, Decided, Location, Reach, Store, Zone
 
@@ -58,7 +59,7 @@ def complete(items: Items[Store], data: Path) -> Shops:
             _check_reach(items, ix, store, areas)
         if store.hours is not None:
             _check_hours(items, ix, store.hours, zone_names[ix])
-    return _whole(items, found, zone_names, areas, decide(lon_deg, lat_deg, data))
+    return _whole(items, found, zone_names, areas, settings(items, found, lon_deg, lat_deg, data))
 
 
 def check_ids(items: Items[N], taken: dict[str, str], noun: str) -> None:
@@ -171,7 +172,7 @@ def _whole(
     for row, (ix, store) in enumerate(found):
         if ix in items.left_out:
             continue
-        decided, because = _decided(store, verdicts[row])
+        decided, because = verdicts[row].setting, verdicts[row].why
         extent = _extent(store, decided, because, areas.get(ix))
         if ix in areas:
             shops.areas[len(shops.stores)] = areas[ix]
@@ -184,12 +185,6 @@ def _whole(
         shops.extents.append(extent)
         shops.because.append(because)
     return shops
-
-
-def _decided(store: Store, verdict: Verdict) -> tuple[Decided, str]:
-    if store.setting != "auto":
-        return store.setting, f"{store.setting}, as written"
-    return verdict.setting, verdict.why
 
 
 def _extent(store: Store, decided: Decided, because: str, area: polygons.Area | None) -> Extent:
