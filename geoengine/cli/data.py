@@ -20,6 +20,7 @@ from geoengine.catalog.density.reading import eurostat, ghsl, h3_cells, insee
 from geoengine.cli.check import Tell, progress
 from geoengine.core.errors import DataError
 from geoengine.core.model import EngineSpec
+from geoengine.roads import tiles
 
 DEFAULT = EngineSpec().data  # where the service looks, too
 
@@ -77,6 +78,13 @@ KINDS: Mapping[str, Kind] = {
         add_buildings,
         buildings.FOLDER,
         buildings.described,
+    ),
+    "roads": Kind(
+        "streets for an embedded Valhalla (docs/roads.md)",
+        ".osm.pbf extracts, their .poly outlines, timetables as GTFS in a .zip",
+        tiles.add,
+        tiles.FOLDER,
+        tiles.described,
     ),
 }
 

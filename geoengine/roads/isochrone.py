@@ -7,6 +7,7 @@ whole and small, that a person can be in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -35,8 +36,9 @@ SLIVER_SHARE = 0.05
 # 1993). The raster under Valhalla's answers has cells of about 30 m (measured), the phone's own
 # error is of that size. Larger, and streets at the edge get lost.
 TOLERANCE_M: dict[Mode, float] = {"walk": 5.0, "transit": 5.0, "bike": 10.0, "drive": 20.0}
-CORNERS = 256  # more than these and the tolerance is widened
-COARSER = (1.0, 1.6)
+CORNERS = 256  # more than these and the tolerance is widened, by this factor, once or more:
+COARSER = 1.6
+COARSEST_SHARE = 0.01  # of an area's side: 30 m of five minutes by car, half a kilometre of an hour
 
 # Nobody is faster, metres per second: Valhalla takes roads for at most 140 km/h (39 m/s), downhill
 # cyclists for 60 km/h; runners do 4 m/s, trains in town 30. Farther away than this in the minutes
@@ -107,11 +109,12 @@ def sifted(parts: list[Polygon]) -> Area:
 
 
 def simplified(area: Area, tolerance_m: float) -> Area:
-    """With fewer corners, holes and validity kept; coarser if they are still too many."""
-    for factor in COARSER:
-        area = shapely.coverage_simplify([area], tolerance_m * factor)[0]
-        if shapely.get_num_coordinates(area) <= CORNERS:
-            break
+    """With fewer corners, holes and validity kept; coarser in steps while they are too many."""
+    coarsest_m = max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
+    area = shapely.coverage_simplify([area], tolerance_m)[0]
+    while shapely.get_num_coordinates(area) > CORNERS and tolerance_m < coarsest_m:
+        tolerance_m = min(COARSER * tolerance_m, coarsest_m)
+        area = shapely.coverage_simplify([area], tolerance_m)[0]
     return area
 
 
