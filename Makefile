@@ -76,6 +76,7 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_mqtt.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_regions.py
+	$(BIN)/python benchmarks/bench_reaches.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

@@ -1,12 +1,13 @@
 """Reaches by the thousand: circles compiled, isochrones built, and the catalogue loaded again.
 
     python benchmarks/bench_reaches.py [--stores 10000] [--rounds 3] [--router valhalla:WHERE]
+                                       [--questions 1000] [--out FILE]
 
 Half of the stores are in the countryside, all lie near Newport and in Liechtenstein, where the
-shared extracts have roads. With a router a tenth of them is asked about, in alternation: the
-router's own answers (its JSON, thrown away), those made into zones, and a whole build with its
-journal. So the machine's moods are in all three. Without one, the reaches of the second half are
-stars of as many corners as isochrones have. Results: benchmarks/results/reaches.md.
+shared extracts have roads. With a router some of them are asked about, in alternation: the router
+alone (its answers thrown away), its answers made into zones, and a whole build with its journal. So
+the machine's moods are in all three. What is compiled and loaded are stars of about as many corners
+as isochrones have. Results: benchmarks/results/reaches.md.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from revision import commit
@@ -39,11 +40,12 @@ from geoengine.core.model import EngineSpec
 from geoengine.roads.base import Router
 from geoengine.roads.build import build
 from geoengine.roads.opening import open_router
-from geoengine.roads.valhalla_router import COSTING, SOME_DAY, ValhallaRouter, body_of
+from geoengine.roads.valhalla_router import Line, ValhallaRouter
 
 RESULTS = Path(__file__).parent / "results" / "reaches.md"
 BOXES = ((-3.08, 51.54, -2.94, 51.60), (9.49, 47.06, 9.57, 47.25))  # west, south, east, north
 CORNERS = 200  # of a star: what Valhalla's isochrones have once they are simplified
+T = TypeVar("T")
 RADIUS_M = {"walk": 300.0, "drive": 2_000.0}
 
 
@@ -110,41 +112,49 @@ class Took(NamedTuple):
         return f"{self.wall_s:.1f} s, {self.ours_s:.2f} s, {self.workers_s:.2f} s"
 
 
-async def in_lines(router: Router, questions: Sequence[Question], ask: Callable) -> None:
-    """Ask them all, as many at a time as a build does."""
-    left = iter(questions)
+class Overheard:
+    """A line to a Valhalla, and what went over it."""
+
+    def __init__(self, line: Line) -> None:
+        self._line, self.at_once = line, line.at_once
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    async def call(self, action: str, body: dict[str, Any]) -> bytes:
+        """Pass it on."""
+        self.calls.append((action, body))
+        return await self._line.call(action, body)
+
+    async def close(self) -> None:
+        await self._line.close()
+
+
+async def in_lines(each: Iterable[T], ask: Callable[[T], Awaitable[object]], at_once: int) -> None:
+    """Ask them all, so many at a time."""
+    left = iter(each)
 
     async def line() -> None:
         for question in left:
             with suppress(NoWay):
-                await ask(router, question)
+                await ask(question)
 
-    await asyncio.gather(*(line() for _ in range(router.at_once)))
-
-
-async def raw(router: Router, question: Question) -> None:
-    """The router's answer as it comes, read by nobody."""
-    assert isinstance(router, ValhallaRouter)
-    body = body_of(question, COSTING[question.mode], SOME_DAY, is_reverse=True)
-    await router._line.call("isochrone", body)
-
-
-async def judged(router: Router, question: Question) -> None:
-    """The router's answer made into a zone."""
-    await router.ask(question)
+    await asyncio.gather(*(line() for _ in range(at_once)))
 
 
 async def asked(router_text: str, questions: list[Question], rounds: int) -> list[list[Took]]:
     """What each round took: the router alone, with its answers judged, a whole build."""
     router = open_router(roads_of(EngineSpec(), router_text), os.environ)
+    assert isinstance(router, ValhallaRouter), "only a Valhalla can be overheard"
+    line = router._line = Overheard(router._line)
+    at_once = router.at_once
     found: list[list[Took]] = []
     try:
-        await in_lines(router, questions[:50], judged)  # opens its tiles
+        await in_lines(questions, router.ask, at_once)  # opens its tiles, and is overheard
+        calls = [call for call in line.calls if call[0] != "status"]
         for _ in range(rounds):
             found.append(
                 [
-                    await Took.of(in_lines(router, questions, raw)),
-                    await Took.of(in_lines(router, questions, judged)),
+                    await Took.of(in_lines(calls, lambda call: line.call(*call), at_once)),
+                    await Took.of(in_lines(questions, router.ask, at_once)),
                     await Took.of(built(router, questions)),
                 ]
             )
@@ -182,6 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--questions", type=int, default=1_000, help="To the router, a round.")
     parser.add_argument("--router", help="As of `geoengine zones build`; a Valhalla.")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -199,20 +210,22 @@ def report(options: argparse.Namespace, folder: Path) -> str:
     as_circles = loaded(config, folder / "cache", rounds)
     stores = read(config).book.stores
     questions = [found for store in stores if (found := question_of(store)) is not None]
+    asking = f" --router {options.router} --questions {options.questions}" * bool(options.router)
     lines = [
         "# Reaches",
         "",
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, commit {commit()}, {os.cpu_count()} cores, "
         f"{platform.machine()}, CPython {platform.python_version()}, load "
         f"{os.getloadavg()[0]:.1f}. `python benchmarks/bench_reaches.py --stores {count} --rounds "
-        f"{rounds}{' --router ' + options.router if options.router else ''}`",
+        f"{rounds}{asking}`",
         "",
     ]
     if options.router:
-        chosen = questions[:: max(1, len(questions) // 1_000)]
+        chosen = questions[:: max(1, len(questions) // options.questions)]
         lines += told(asyncio.run(asked(options.router, chosen, rounds)), len(chosen))
     with Journal(data) as journal:
-        published = timed(lambda: publish(journal, questions))
+        stars = {question: star(question) for question in questions}
+        published = timed(lambda: publish(journal, stars))
     as_stars = loaded(config, folder / "cache", rounds)
     size_mb = path_in(data).stat().st_size / 1e6
     lines += [
@@ -229,10 +242,10 @@ def report(options: argparse.Namespace, folder: Path) -> str:
     return "\n".join(lines)
 
 
-def publish(journal: Journal, questions: list[Question]) -> None:
+def publish(journal: Journal, areas: dict[Question, Polygon]) -> None:
     """An answer to each, kept."""
-    for question in questions:
-        journal.put(answered(question, "stars", star(question), ()))
+    for question, area in areas.items():
+        journal.put(answered(question, "stars", area, ()))
     journal.publish()
 
 
@@ -249,13 +262,16 @@ def told(found: list[list[Took]], count: int) -> list[str]:
         *rows,
         "",
     ]
+    walls_s = np.median([[took.wall_s for took in row] for row in found], axis=0)
+    more = 100 * (walls_s[2] / walls_s[0] - 1)
+    lines += [f"By medians of the wall a build takes {more:+.0f} % beside the router alone."]
     if router_s > ours_s[0]:
         zones, keeping = 100 * np.diff(ours_s) / router_s
         per_s = count / (router_s + ours_s[2] - ours_s[0])
         lines += [
             f"By medians of processor time, making zones of answers takes {zones:.0f} % of what "
-            f"the router takes, keeping them {keeping:.0f} %: {per_s:,.0f} answers a second of one "
-            "core, all in.",
+            "the router takes, beside it on another core where there is one, and keeping them "
+            f"{keeping:.0f} %: {per_s:,.0f} answers a second of one core, all in.",
             "",
         ]
     return lines

@@ -48,7 +48,7 @@ def command() -> None:
     """
 
 
-@command.command(DEFAULT)
+@command.command(DEFAULT, short_help="Write the zones as GeoJSON.")
 @click.argument("directory", type=click.Path(exists=True, path_type=Path))
 @click.option("--out", type=click.File("wb"), default="-", help="A file instead of the terminal.")
 def write(directory: Path, out: BinaryIO) -> None:

@@ -53,7 +53,7 @@ class Options:
     keeps_all: bool = False
 
 
-@click.command()
+@click.command(short_help="Ask a road network how far the minutes go.")
 @click.argument("directory", type=click.Path(exists=True, path_type=Path))
 @click.option(
     "--router",

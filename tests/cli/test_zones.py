@@ -73,6 +73,7 @@ def test_help_shows_every_command(words: list[str]):
     told = run(*words).output
     assert "  write " in told
     assert "  build " in told
+    assert "  preview " in told
 
 
 def test_a_build_gives_every_store_its_reach(
