@@ -52,8 +52,9 @@ class ZoneIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the circles and the grids; shapely's own polygons are not counted."""
-        return self.circles.nbytes + self.polygons.grid.nbytes
+        """Bytes held by circles, edges and grids; shapely's own polygons are not counted."""
+        polygons = self.polygons
+        return self.circles.nbytes + polygons.grid.nbytes + polygons.edges.nbytes
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> Evidence:
         """All pairs of a fix and a zone it lies in, the edge included.

@@ -51,9 +51,10 @@ _ONE: Final = np.array(1)
 class Grid:
     """Items by cell, on as many levels as their sizes ask for.
 
-    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys`` and
-    ``is_inner`` go with them, or are empty. All levels share the tables, so that one call looks
-    through all of them. Cells of buckets have ``coarser`` bits less than those of marks.
+    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys``,
+    ``is_inner`` and ``cell_ix`` go with them, or are empty. All levels share the tables, so that
+    one call looks through all of them. Cells of buckets have ``coarser`` bits less than those of
+    marks.
     """
 
     def __init__(self, parts: list[Part], coarser: int) -> None:
@@ -63,8 +64,10 @@ class Grid:
         self.coarser = coarser
         self.marks = marks_of(parts)
         self.levels = levels_of(parts, self.bits)
-        self.start, self.items, self.keys, self.is_inner = buckets_of(parts, self.levels)
+        buckets = buckets_of(parts, self.levels)
+        self.start, self.items, self.keys, self.is_inner, self.cell_ix = buckets
         self._start, self._items = self.start.data, self.items.data
+        self._marks, self._keys_of = self.marks.data, self.keys.data
         # One row a level, to be broadcast against positions; a lone level stays flat.
         shape = (-1, 1) if len(parts) > 1 else (-1,)
         self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
@@ -80,7 +83,7 @@ class Grid:
     def nbytes(self) -> int:
         """Bytes held."""
         tables = self.marks.nbytes + self.start.nbytes
-        entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes
+        entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes + self.cell_ix.nbytes
         return tables + entries + sum(level.items.nbytes for level in self.levels)
 
     def renumber(self, item_of: Longs) -> None:
@@ -142,18 +145,23 @@ class Grid:
         return asked, entry
 
     def entries_at(self, lon_deg: float, lat_deg: float) -> list[int]:
-        """The entries of one position: what `candidates` finds, marks not asked."""
+        """The entries of one position: what `candidates` finds."""
         found: list[int] = []
         finest_column = int((lon_deg + 180.0) * self.per_deg)
         finest_row = int((lat_deg + 90.0) * self.per_deg)
+        marks, start, keys = self._marks, self._start, self._keys_of
         for level in self.levels:
-            by = level.shift + self.coarser
-            column, row = finest_column >> by, finest_row >> by
+            column, row = finest_column >> level.shift, finest_row >> level.shift
+            print_ = row * level.row_factor + column
+            mark = marks[print_ & len(marks) - 1]
+            if not mark or (mark != SEVERAL and mark != print_ >> PRINT_SHIFT & 0xFF):
+                continue
+            column, row = column >> self.coarser, row >> self.coarser
             place = level.place(column, row)
-            run = range(self.start[place], self.start[place + 1])
+            run = range(start[place], start[place + 1])
             if self._has_keys:
                 key = cell_key(column, row, level.bits)
-                found += [entry for entry in run if self.keys[entry] == key]
+                found += [entry for entry in run if keys[entry] == key]
             else:
                 found += run
         return found

@@ -1,0 +1,668 @@
+/* geoengine.core.space._edges: how far positions are from the edges of polygons.
+
+   A polygon's edges lie in the order of its rings, eight to a leaf, eight leaves to a branch, each
+   with its box. The nearest edge is looked for in the nearest branch first; boxes farther away than
+   what was found are not opened. Inside or outside is told by the edges that a ray to the east
+   crosses. What rounding could turn over is not decided here: the answer is then not a number, and
+   whoever asks looks closer.
+
+   Tables belong to the caller. The sizes of all arrays are checked once; what they hold is the
+   caller's word. */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <math.h>
+#include <stdint.h>
+
+#define FAN 8                   /* edges a leaf, leaves a branch: edges.py builds them so */
+#define DEGREE (3.14159265358979323846 / 180)
+#define WGS84_A_M 6378137.0     /* the same numbers as in units.py */
+#define WGS84_E2 6.69437999014131705e-3
+#define TOO_NEAR_DEG2 1e-22     /* within a micrometre of an edge rounding may take sides */
+#define TOO_FAR_M 15000.0       /* beyond it, and beyond this latitude, the geodesic is asked: */
+#define TOO_FAR_NORTH_DEG 80.0  /* the mid-latitude formula is off by less than 3 cm until there */
+/* Shewchuk's bound on the rounding of an orientation, (3 + 16 eps) eps, rounded up. */
+#define TURN_ERROR 3.4e-16
+
+typedef struct { double lon, lat; } Point;
+typedef struct { double west, south, east, north; } Box;
+/* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree. */
+typedef struct { double squeeze, middle_deg, per_deg; } Plane;
+typedef struct { int32_t first, leaves; } Run;
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer held[11];
+    int held_count;
+    const Point *points;
+    const int32_t *leaf_first, *leaf_count; /* first point, number of edges */
+    const Box *leaf_boxes, *branch_boxes;
+    const int32_t *first_leaf, *first_branch; /* of each polygon, and one past the end */
+    const Plane *planes;
+    Py_ssize_t polygon_count;
+    /* What is nearest somewhere in a cell of the grid, once that is known. */
+    const int32_t *cell_runs; /* where each cell's runs begin, and one past the end */
+    const Run *runs;
+    const uint8_t *cell_kinds;
+    Py_ssize_t cell_count;
+} Edges;
+
+/* Kinds of cells: no edge runs through one that is INNER; of others it is known whether their
+   middle is inside, unless an edge comes too near it. */
+enum { MIDDLE_OUT, MIDDLE_IN, INNER, MIDDLE_UNSURE, OUTER };
+#define RUNS_MAX 12       /* a cell that needs more, or so many leaves, looks through branches */
+#define LEAVES_MAX 64
+#define PAD_DEG 1e-9      /* a tenth of a millimetre: as in raster.py */
+#define MIDDLE_CLEAR_DEG2 1e-18
+
+typedef struct { double x, y, squeeze, best2, near_x, near_y; } Search;
+
+static inline double larger(double a, double b) /* fmax asks about NaN, in a call */
+{
+    return a > b ? a : b;
+}
+
+static inline double apart2(const Search *at, const Box *box)
+{
+    double x = larger(larger(box->west - at->x, at->x - box->east), 0.0) * at->squeeze;
+    double y = larger(larger(box->south - at->y, at->y - box->north), 0.0);
+    return x * x + y * y;
+}
+
+static void look_along(Search *at, const Point *point, int32_t edges)
+{
+    double ax = (point->lon - at->x) * at->squeeze, ay = point->lat - at->y;
+    for (int32_t nth = 1; nth <= edges; nth++) {
+        double bx = (point[nth].lon - at->x) * at->squeeze, by = point[nth].lat - at->y;
+        double dx = bx - ax, dy = by - ay, length2 = dx * dx + dy * dy;
+        double share = length2 > 0 ? -(ax * dx + ay * dy) / length2 : 0.0;
+        share = share > 0 ? share : 0.0;
+        share = share < 1 ? share : 1.0;
+        double x = ax + share * dx, y = ay + share * dy, far2 = x * x + y * y;
+        if (far2 < at->best2) {
+            at->best2 = far2;
+            at->near_x = x;
+            at->near_y = y;
+        }
+        ax = bx;
+        ay = by;
+    }
+}
+
+/* The nearest of up to FAN boxes, and how far all of them are. */
+static int32_t nearest_box(const Search *at, const Box *boxes, int32_t count, double far2[FAN])
+{
+    int32_t nearest = 0;
+    for (int32_t nth = 0; nth < count; nth++) {
+        far2[nth] = apart2(at, &boxes[nth]);
+        if (far2[nth] < far2[nearest])
+            nearest = nth;
+    }
+    return nearest;
+}
+
+static void look_in_branch(const Edges *own, Search *at, int32_t leaf, int32_t count)
+{
+    double far2[FAN] = {0};
+    int32_t first = nearest_box(at, &own->leaf_boxes[leaf], count, far2);
+    for (int32_t turn = -1; turn < count; turn++) {
+        int32_t nth = turn < 0 ? first : turn;
+        if (turn != first && far2[nth] < at->best2)
+            look_along(at, &own->points[own->leaf_first[leaf + nth]], own->leaf_count[leaf + nth]);
+    }
+}
+
+static void find_nearest(const Edges *own, int32_t ix, Search *at)
+{
+    int32_t branches = own->first_branch[ix + 1] - own->first_branch[ix], first = 0;
+    int32_t leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
+    const Box *boxes = &own->branch_boxes[own->first_branch[ix]];
+    double least2 = INFINITY;
+    for (int32_t nth = 0; nth < branches; nth++) {
+        double far2 = apart2(at, &boxes[nth]);
+        if (far2 < least2) {
+            least2 = far2;
+            first = nth;
+        }
+    }
+    for (int32_t turn = -1; turn < branches; turn++) {
+        int32_t nth = turn < 0 ? first : turn, from = leaf + FAN * nth;
+        if (turn != first && apart2(at, &boxes[nth]) < at->best2)
+            look_in_branch(own, at, from, end - from < FAN ? end - from : FAN);
+    }
+}
+
+/* Whether a position is an end of an edge, or on one that lies along the ray. */
+static int is_on(double x, double y, const Point *a, const Point *b)
+{
+    if (a->lat == y && b->lat == y)
+        return (a->lon <= x) != (b->lon <= x) || a->lon == x || b->lon == x;
+    return (a->lat == y ? a->lon : b->lon) == x;
+}
+
+/* Edges of a leaf that a ray to the east crosses, odd or even; -1 if rounding could turn one. */
+static int crossings(double x, double y, const Point *point, int32_t edges)
+{
+    int odd = 0;
+    for (const Point *end = point + edges; point < end; point++) {
+        const Point *a = point, *b = point + 1;
+        if ((a->lat == y || b->lat == y) && is_on(x, y, a, b))
+            return -1;
+        if ((a->lat <= y) == (b->lat <= y))
+            continue;
+        double left = (a->lon - x) * (b->lat - y), right = (a->lat - y) * (b->lon - x);
+        double turn = left - right;
+        if (fabs(turn) <= TURN_ERROR * (fabs(left) + fabs(right)))
+            return -1;
+        odd ^= (turn > 0) == (b->lat > a->lat);
+    }
+    return odd;
+}
+
+static int is_beside(const Box *box, double x, double y)
+{
+    return box->south <= y && y <= box->north && box->east >= x;
+}
+
+/* Whether a polygon holds a position: 1, 0, or -1 if rounding could turn the answer. */
+static int holds(const Edges *own, int32_t ix, double x, double y)
+{
+    int32_t leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1], odd = 0;
+    const Box *branch = &own->branch_boxes[own->first_branch[ix]];
+    for (; leaf < end; leaf += FAN, branch++) {
+        if (!is_beside(branch, x, y))
+            continue;
+        for (int32_t at = leaf; at < end && at < leaf + FAN; at++) {
+            const Box *box = &own->leaf_boxes[at];
+            const Point *point = &own->points[own->leaf_first[at]];
+            int32_t edges = own->leaf_count[at];
+            if (!is_beside(box, x, y))
+                continue;
+            if (box->west > x) {
+                odd ^= (point->lat <= y) != (point[edges].lat <= y);
+                continue;
+            }
+            int crossed = crossings(x, y, point, edges);
+            if (crossed < 0)
+                return -1;
+            odd ^= crossed;
+        }
+    }
+    return odd;
+}
+
+/* Metres between a position and one so many degrees away: Gauss's mid-latitude formula. */
+static double metres(double lat, double east_deg, double north_deg)
+{
+    double phi = (lat + north_deg / 2) * DEGREE, sine = sin(phi);
+    double w2 = 1 - WGS84_E2 * sine * sine, w = sqrt(w2);
+    double along = WGS84_A_M * (1 - WGS84_E2) / (w2 * w) * north_deg * DEGREE;
+    double across = WGS84_A_M * cos(phi) / w * east_deg * DEGREE;
+    return sqrt(along * along + across * across);
+}
+
+/* Twice the area of a triangle, 0 if rounding could turn its sign. */
+static double turn_of(double ax, double ay, double bx, double by, double x, double y)
+{
+    double left = (bx - ax) * (y - ay), right = (by - ay) * (x - ax), turn = left - right;
+    return fabs(turn) <= TURN_ERROR * (fabs(left) + fabs(right)) ? 0.0 : turn;
+}
+
+/* Crossings of a leaf's edges with the way between a position and the middle of its cell, odd or
+   even; -1 if rounding could turn one. */
+static int crossings_to(const Point *a, int32_t edges, double x, double y, double mid_x,
+                        double mid_y)
+{
+    int odd = 0;
+    double before = turn_of(x, y, mid_x, mid_y, a->lon, a->lat);
+    for (const Point *end = a + edges; a < end; a++) {
+        const Point *b = a + 1;
+        double after = turn_of(x, y, mid_x, mid_y, b->lon, b->lat);
+        if (before == 0.0 || after == 0.0)
+            return -1;
+        if ((before > 0) != (after > 0)) {
+            double here = turn_of(a->lon, a->lat, b->lon, b->lat, x, y);
+            double there = turn_of(a->lon, a->lat, b->lon, b->lat, mid_x, mid_y);
+            if (here == 0.0 || there == 0.0)
+                return -1;
+            odd ^= (here > 0) != (there > 0);
+        }
+        before = after;
+    }
+    return odd;
+}
+
+/* Whether a position is inside, by the edges between it and the middle of its cell; -1 if unsure.
+   All of these are in the cell's own runs. */
+static int holds_by_cell(const Edges *own, int32_t cell, double x, double y, double mid_x,
+                         double mid_y)
+{
+    int odd = own->cell_kinds[cell] == MIDDLE_IN;
+    double west = x < mid_x ? x : mid_x, east = larger(x, mid_x);
+    double south = y < mid_y ? y : mid_y, north = larger(y, mid_y);
+    for (int32_t run = own->cell_runs[cell]; run < own->cell_runs[cell + 1]; run++) {
+        int32_t leaf = own->runs[run].first, end = leaf + own->runs[run].leaves;
+        for (; leaf < end; leaf++) {
+            const Box *box = &own->leaf_boxes[leaf];
+            if (box->west > east || box->east < west || box->south > north || box->north < south)
+                continue;
+            const Point *first = &own->points[own->leaf_first[leaf]];
+            int crossed = crossings_to(first, own->leaf_count[leaf], x, y, mid_x, mid_y);
+            if (crossed < 0)
+                return -1;
+            odd ^= crossed;
+        }
+    }
+    return odd;
+}
+
+static void look_in_cell(const Edges *own, Search *at, int32_t cell)
+{
+    double far2[LEAVES_MAX];
+    int32_t leaves[LEAVES_MAX], count = 0, nearest = 0;
+    for (int32_t run = own->cell_runs[cell]; run < own->cell_runs[cell + 1]; run++) {
+        int32_t leaf = own->runs[run].first, end = leaf + own->runs[run].leaves;
+        for (; leaf < end && count < LEAVES_MAX; leaf++) {
+            leaves[count] = leaf;
+            far2[count] = apart2(at, &own->leaf_boxes[leaf]);
+            nearest = far2[count] < far2[nearest] ? count : nearest;
+            count++;
+        }
+    }
+    for (int32_t turn = -1; turn < count; turn++) {
+        int32_t nth = turn < 0 ? nearest : turn;
+        if (count && turn != nearest && far2[nth] < at->best2)
+            look_along(at, &own->points[own->leaf_first[leaves[nth]]], own->leaf_count[leaves[nth]]);
+    }
+}
+
+static int holds_in(const Edges *own, int32_t ix, int32_t cell, double lon, double x, double y)
+{
+    int is_in = -1;
+    if (cell >= 0 && own->cell_kinds[cell] == INNER)
+        return 1;
+    if (cell >= 0 && own->cell_kinds[cell] != MIDDLE_UNSURE &&
+        own->cell_runs[cell] < own->cell_runs[cell + 1]) {
+        /* The same cell, by the same arithmetic, that the grid found for this position. */
+        double per_deg = own->planes[ix].per_deg;
+        double mid_x = ((int64_t)((lon + 180.0) * per_deg) + 0.5) / per_deg - 180.0 + (x - lon);
+        double mid_y = ((int64_t)((y + 90.0) * per_deg) + 0.5) / per_deg - 90.0;
+        is_in = holds_by_cell(own, cell, x, y, mid_x, mid_y);
+    }
+    return is_in < 0 ? holds(own, ix, x, y) : is_in;
+}
+
+/* Signed distance to the edge, NaN if unsure; not inlined, so that all who ask get the same bits.
+   ``cell`` is that of the grid, -1 where it is not known: by it or not, the same edge is nearest.
+   Infinite, and not looked for, outside, if only the inside matters. */
+__attribute__((noinline)) static double
+edge_m(const Edges *own, int32_t ix, double lon, double lat, int32_t cell, int is_inside_only)
+{
+    const Plane *plane = &own->planes[ix];
+    double x = lon - 360.0 * rint((lon - plane->middle_deg) / 360.0);
+    int is_in = holds_in(own, ix, cell, lon, x, lat);
+    if (is_in < 0 || fabs(lat) > TOO_FAR_NORTH_DEG)
+        return NAN;
+    if (!is_in && is_inside_only)
+        return INFINITY;
+    Search at = {x, lat, plane->squeeze, INFINITY, 0.0, 0.0};
+    if (cell >= 0)
+        look_in_cell(own, &at, cell);
+    if (at.best2 == INFINITY)
+        find_nearest(own, ix, &at);
+    double far_m = metres(lat, at.near_x / plane->squeeze, at.near_y);
+    if (!(at.best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
+        return NAN;
+    return is_in ? -far_m : far_m;
+}
+
+/* A polygon in cells. */
+typedef struct {
+    int64_t column, row; /* of the cell in the south-west */
+    int32_t width, height;
+    double per_deg;
+    uint8_t *kinds; /* rows from the south */
+} Raster;
+
+static void mark_piece(const Raster *to, double x0, double y0, double x1, double y1)
+{
+    double west = x0 < x1 ? x0 : x1, south = y0 < y1 ? y0 : y1;
+    double east = larger(x0, x1), north = larger(y0, y1);
+    int64_t left = (int64_t)floor((west - PAD_DEG + 180.0) * to->per_deg) - to->column;
+    int64_t right = (int64_t)floor((east + PAD_DEG + 180.0) * to->per_deg) - to->column;
+    int64_t down = (int64_t)floor((south - PAD_DEG + 90.0) * to->per_deg) - to->row;
+    int64_t up = (int64_t)floor((north + PAD_DEG + 90.0) * to->per_deg) - to->row;
+    for (int64_t row = down; row <= up; row++)
+        for (int64_t column = left; column <= right; column++)
+            if (row >= 0 && row < to->height && column >= 0 && column < to->width)
+                to->kinds[row * to->width + column] = MIDDLE_UNSURE;
+}
+
+/* Mark every cell of the box of every piece, shorter than half a cell, of an edge. */
+static void mark_edge(const Raster *to, const Point *a, const Point *b)
+{
+    double dx = b->lon - a->lon, dy = b->lat - a->lat;
+    int64_t pieces = (int64_t)ceil(larger(fabs(dx), fabs(dy)) * to->per_deg * 2);
+    pieces = pieces < 1 ? 1 : pieces;
+    dx /= pieces;
+    dy /= pieces;
+    for (int64_t nth = 0; nth < pieces; nth++)
+        mark_piece(to, a->lon + dx * nth, a->lat + dy * nth, a->lon + dx * (nth + 1),
+                   a->lat + dy * (nth + 1));
+}
+
+static void mark(const Edges *own, int32_t ix, const Raster *to)
+{
+    for (int32_t leaf = own->first_leaf[ix]; leaf < own->first_leaf[ix + 1]; leaf++) {
+        const Point *a = &own->points[own->leaf_first[leaf]], *end = a + own->leaf_count[leaf];
+        for (; a < end; a++)
+            mark_edge(to, a, a + 1);
+    }
+    for (int32_t at = 0; at < to->width * to->height; at++) {
+        if (to->kinds[at] == MIDDLE_UNSURE)
+            continue;
+        /* No edge between neighbours that have none: what the one is, the other is. */
+        if (at % to->width && to->kinds[at - 1] != MIDDLE_UNSURE)
+            to->kinds[at] = to->kinds[at - 1];
+        else if (at >= to->width && to->kinds[at - to->width] != MIDDLE_UNSURE)
+            to->kinds[at] = to->kinds[at - to->width];
+        else {
+            double x = (to->column + at % to->width + 0.5) / to->per_deg - 180.0;
+            double y = (to->row + at / to->width + 0.5) / to->per_deg - 90.0;
+            to->kinds[at] = holds(own, ix, x, y) == 1 ? INNER : OUTER;
+        }
+    }
+}
+
+static double between2(const Box *one, const Box *other, double squeeze)
+{
+    double x = larger(larger(one->west - other->east, other->west - one->east), 0.0) * squeeze;
+    double y = larger(larger(one->south - other->north, other->south - one->north), 0.0);
+    return x * x + y * y;
+}
+
+/* The runs of all leaves with edges that are nearest somewhere in a cell; 0 if there are too many, or none
+   could be told. Sets the kind of a cell with edges by its middle. */
+static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t at, Run *runs)
+{
+    double squeeze = own->planes[ix].squeeze, half = 0.5 / in->per_deg;
+    double x = (in->column + at % in->width + 0.5) / in->per_deg - 180.0;
+    double y = (in->row + at / in->width + 0.5) / in->per_deg - 90.0;
+    Box cell = {x - half - PAD_DEG, y - half - PAD_DEG, x + half + PAD_DEG, y + half + PAD_DEG};
+    Search middle = {x, y, squeeze, INFINITY, 0.0, 0.0};
+    find_nearest(own, ix, &middle);
+    /* From anywhere in the cell the nearest edge is at most as far as from the middle, and back. */
+    double reach = sqrt(middle.best2) + 1.000001 * hypot(half * squeeze, half) + 2 * PAD_DEG;
+    if (in->kinds[at] == MIDDLE_UNSURE && middle.best2 > MIDDLE_CLEAR_DEG2) {
+        int is_in = holds(own, ix, x, y);
+        in->kinds[at] = is_in < 0 ? MIDDLE_UNSURE : is_in ? MIDDLE_IN : MIDDLE_OUT;
+    }
+    int32_t count = 0, leaves = 0, leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
+    const Box *branch = &own->branch_boxes[own->first_branch[ix]];
+    for (; leaf < end; leaf += FAN, branch++) {
+        if (between2(&cell, branch, squeeze) > reach * reach)
+            continue;
+        for (int32_t one = leaf; one < end && one < leaf + FAN; one++) {
+            if (between2(&cell, &own->leaf_boxes[one], squeeze) > reach * reach)
+                continue;
+            int is_next = count && runs[count - 1].first + runs[count - 1].leaves == one;
+            if (++leaves > LEAVES_MAX || (!is_next && count == RUNS_MAX))
+                return 0;
+            if (is_next)
+                runs[count - 1].leaves++;
+            else
+                runs[count++] = (Run){one, 1};
+        }
+    }
+    return count;
+}
+
+static int view(Edges *own, PyObject *array, Py_ssize_t item_bytes, const void *into,
+                Py_ssize_t *items)
+{
+    Py_buffer *buffer = &own->held[own->held_count];
+    if (PyObject_GetBuffer(array, buffer, PyBUF_C_CONTIGUOUS) < 0)
+        return -1;
+    own->held_count++;
+    if (buffer->len % item_bytes) {
+        PyErr_Format(PyExc_ValueError, "table %d: not of %zd bytes a row", own->held_count,
+                     item_bytes);
+        return -1;
+    }
+    *(const void **)into = buffer->buf;
+    *items = buffer->len / item_bytes;
+    return 0;
+}
+
+static int edges_init(Edges *own, PyObject *args, PyObject *kwargs)
+{
+    PyObject *of[8];
+    Py_ssize_t points, firsts, counts, leaves, branches, leaf_ends, branch_ends, planes;
+    if (kwargs || own->held_count) {
+        PyErr_SetString(PyExc_TypeError, "Edges are made once, of positional arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "OOOOOOOO:Edges", &of[0], &of[1], &of[2], &of[3], &of[4], &of[5],
+                          &of[6], &of[7]))
+        return -1;
+    if (view(own, of[0], sizeof(Point), &own->points, &points) < 0 ||
+        view(own, of[1], 4, &own->leaf_first, &firsts) < 0 ||
+        view(own, of[2], 4, &own->leaf_count, &counts) < 0 ||
+        view(own, of[3], sizeof(Box), &own->leaf_boxes, &leaves) < 0 ||
+        view(own, of[4], sizeof(Box), &own->branch_boxes, &branches) < 0 ||
+        view(own, of[5], 4, &own->first_leaf, &leaf_ends) < 0 ||
+        view(own, of[6], 4, &own->first_branch, &branch_ends) < 0 ||
+        view(own, of[7], sizeof(Plane), &own->planes, &planes) < 0)
+        return -1;
+    if (firsts != leaves || counts != leaves || leaf_ends != planes + 1 ||
+        branch_ends != planes + 1 || own->first_leaf[planes] != leaves ||
+        own->first_branch[planes] != branches ||
+        (leaves && own->leaf_first[leaves - 1] + own->leaf_count[leaves - 1] >= points)) {
+        PyErr_SetString(PyExc_ValueError, "tables of different sizes");
+        return -1;
+    }
+    own->polygon_count = planes;
+    return 0;
+}
+
+static void edges_dealloc(Edges *own)
+{
+    while (own->held_count)
+        PyBuffer_Release(&own->held[--own->held_count]);
+    Py_TYPE(own)->tp_free((PyObject *)own);
+}
+
+static int is_known(const Edges *own, int32_t ix, int32_t cell)
+{
+    if (ix >= 0 && ix < own->polygon_count && cell >= -1 && cell < own->cell_count)
+        return 1;
+    PyErr_Format(PyExc_IndexError, "no polygon %d, or no cell %d", ix, cell);
+    return 0;
+}
+
+/* Ask the memory for what the rows to come will read: their waits overlap. */
+static void fetch(const Edges *own, const int32_t *cell, Py_ssize_t row, Py_ssize_t count)
+{
+    if (row + 12 < count && cell[row + 12] >= 0) {
+        __builtin_prefetch(&own->cell_runs[cell[row + 12]]);
+        __builtin_prefetch(&own->cell_kinds[cell[row + 12]]);
+    }
+    if (row + 8 < count && cell[row + 8] >= 0)
+        __builtin_prefetch(&own->runs[own->cell_runs[cell[row + 8]]]);
+    if (row + 4 < count && cell[row + 4] >= 0)
+        for (int32_t at = own->cell_runs[cell[row + 4]]; at < own->cell_runs[cell[row + 4] + 1];
+             at++) {
+            const Run *run = &own->runs[at];
+            for (int32_t leaf = 0; leaf < run->leaves; leaf += 2)
+                __builtin_prefetch(&own->leaf_boxes[run->first + leaf]);
+        }
+}
+
+/* Numbers, positions, their cells, and where the answers go: columns of one length. */
+static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only)
+{
+    const int32_t *ix = columns[0].buf, *cell = columns[3].buf;
+    const double *lon = columns[1].buf, *lat = columns[2].buf;
+    double *out = columns[4].buf;
+    Py_ssize_t count = columns[0].len / 4;
+    if (columns[1].len != 8 * count || columns[2].len != 8 * count || columns[3].len != 4 * count ||
+        columns[4].len != 8 * count) {
+        PyErr_SetString(PyExc_ValueError, "columns of different lengths");
+        return -1;
+    }
+    for (Py_ssize_t row = 0; row < count; row++)
+        if (!is_known(own, ix[row], cell[row]))
+            return -1;
+    Py_BEGIN_ALLOW_THREADS
+    for (Py_ssize_t row = 0; row < count; row++) {
+        fetch(own, cell, row, count);
+        out[row] = edge_m(own, ix[row], lon[row], lat[row], cell[row], is_inside_only);
+    }
+    Py_END_ALLOW_THREADS
+    return 0;
+}
+
+static PyObject *edges_measure(Edges *own, PyObject *args)
+{
+    PyObject *of[5];
+    Py_buffer columns[5];
+    int is_inside_only, held = 0, done = -1;
+    if (!PyArg_ParseTuple(args, "OOOOOp:measure", &of[0], &of[1], &of[2], &of[3], &of[4],
+                          &is_inside_only))
+        return NULL;
+    for (; held < 5; held++) {
+        int flags = PyBUF_C_CONTIGUOUS | (held == 4 ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(of[held], &columns[held], flags) < 0)
+            break;
+    }
+    if (held == 5)
+        done = fill(own, columns, is_inside_only);
+    while (held)
+        PyBuffer_Release(&columns[--held]);
+    if (done < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *edges_measure_one(Edges *own, PyObject *args)
+{
+    int ix, cell, is_inside_only;
+    double lon, lat;
+    if (!PyArg_ParseTuple(args, "iddip:measure_one", &ix, &lon, &lat, &cell, &is_inside_only) ||
+        !is_known(own, ix, cell))
+        return NULL;
+    return PyFloat_FromDouble(edge_m(own, ix, lon, lat, cell, is_inside_only));
+}
+
+/* What `cells` gives back: columns and rows, kinds, how many runs, and these; as bytes. */
+static PyObject *told(const Edges *own, int32_t ix, const Raster *in)
+{
+    int32_t most = in->width * in->height, cells = 0, found = 0;
+    int32_t *places = PyMem_Malloc(12 * (size_t)most);
+    uint8_t *kinds = PyMem_Malloc(most);
+    Run *runs = PyMem_Malloc(sizeof(Run) * RUNS_MAX * (size_t)most);
+    PyObject *made = NULL;
+    if (!places || !kinds || !runs) {
+        PyErr_NoMemory();
+    } else {
+        int32_t *column = places, *row = places + most, *counts = row + most;
+        for (int32_t at = 0; at < most; at++) {
+            if (in->kinds[at] == OUTER)
+                continue;
+            int32_t count = list_runs(own, ix, in, at, runs + found);
+            column[cells] = (int32_t)(in->column + at % in->width);
+            row[cells] = (int32_t)(in->row + at / in->width);
+            counts[cells] = count;
+            kinds[cells++] = in->kinds[at];
+            found += count;
+        }
+        Py_ssize_t bytes = 4 * (Py_ssize_t)cells;
+        made = Py_BuildValue("y#y#y#y#y#", (char *)column, bytes, (char *)row, bytes,
+                             (char *)kinds, (Py_ssize_t)cells, (char *)counts, bytes,
+                             (char *)runs, (Py_ssize_t)(found * sizeof(Run)));
+    }
+    PyMem_Free(places);
+    PyMem_Free(kinds);
+    PyMem_Free(runs);
+    return made;
+}
+
+static PyObject *edges_cells(Edges *own, PyObject *args)
+{
+    int ix;
+    long long column, row;
+    Raster raster;
+    if (!PyArg_ParseTuple(args, "iLLii:cells", &ix, &column, &row, &raster.width,
+                          &raster.height) ||
+        !is_known(own, ix, -1))
+        return NULL;
+    raster.column = column;
+    raster.row = row;
+    raster.per_deg = own->planes[ix].per_deg;
+    if (raster.width < 1 || raster.height < 1 || (double)raster.width * raster.height > 1e6) {
+        PyErr_SetString(PyExc_ValueError, "a polygon in no cells, or in over a million");
+        return NULL;
+    }
+    raster.kinds = PyMem_Calloc((size_t)raster.width * raster.height, 1);
+    if (!raster.kinds)
+        return PyErr_NoMemory();
+    mark(own, ix, &raster);
+    PyObject *made = told(own, ix, &raster);
+    PyMem_Free(raster.kinds);
+    return made;
+}
+
+/* Take up the cells of all polygons: where their runs begin, these, and the kinds. */
+static PyObject *edges_keep(Edges *own, PyObject *args)
+{
+    PyObject *of[3];
+    Py_ssize_t starts, runs, kinds;
+    if (own->cell_count) {
+        PyErr_SetString(PyExc_TypeError, "cells are kept once");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OOO:keep", &of[0], &of[1], &of[2]) ||
+        view(own, of[0], 4, &own->cell_runs, &starts) < 0 ||
+        view(own, of[1], sizeof(Run), &own->runs, &runs) < 0 ||
+        view(own, of[2], 1, &own->cell_kinds, &kinds) < 0)
+        return NULL;
+    if (starts != kinds + 1 || own->cell_runs[kinds] != runs) {
+        PyErr_SetString(PyExc_ValueError, "tables of different sizes");
+        return NULL;
+    }
+    own->cell_count = kinds;
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef edges_methods[] = {
+    {"measure", (PyCFunction)edges_measure, METH_VARARGS, PyDoc_STR("Signed distances, metres.")},
+    {"cells", (PyCFunction)edges_cells, METH_VARARGS, PyDoc_STR("A polygon's, of a box.")},
+    {"keep", (PyCFunction)edges_keep, METH_VARARGS, PyDoc_STR("The cells of all polygons.")},
+    {"measure_one", (PyCFunction)edges_measure_one, METH_VARARGS, PyDoc_STR("Of one position.")},
+    {NULL},
+};
+
+static PyTypeObject EdgesType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "geoengine.core.space._edges.Edges",
+    .tp_doc = PyDoc_STR("The edges of polygons, by place."),
+    .tp_basicsize = sizeof(Edges),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_new = PyType_GenericNew, /* all zero: nothing is held yet */
+    .tp_init = (initproc)edges_init,
+    .tp_dealloc = (destructor)edges_dealloc,
+    .tp_methods = edges_methods,
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_edges", "Distances to the edges of polygons.", -1, NULL,
+};
+
+PyMODINIT_FUNC PyInit__edges(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    if (made && PyModule_AddType(made, &EdgesType) < 0)
+        Py_CLEAR(made);
+    return made;
+}
