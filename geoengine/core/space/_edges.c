@@ -1,10 +1,14 @@
 /* geoengine.core.space._edges: how far positions are from the edges of polygons.
 
-   A polygon's edges lie in the order of its rings, eight to a leaf, eight leaves to a branch, each
-   with its box. The nearest edge is looked for in the nearest branch first; boxes farther away than
-   what was found are not opened. Inside or outside is told by the edges that a ray to the east
-   crosses. What rounding could turn over is not decided here: the answer is then not a number, and
-   whoever asks looks closer.
+   A polygon's edges lie in the order of its rings, seven to a leaf, eight leaves to a branch, each
+   with its box. A cell of the grid lists the leaves with edges that are nearest somewhere in it; of
+   these, and without a cell of all, the nearest box is opened first, and none that is farther away
+   than what was found. Inside or outside is told by the edges between a position and the middle of
+   its cell, or those that a ray to the east crosses. What rounding could turn over is not decided
+   here: the answer is then not a number, and whoever asks looks closer.
+
+   With thousands of polygons a table is in no cache: time goes in waiting for memory, so what is
+   read together lies together, and a batch asks for it some rows ahead.
 
    Tables belong to the caller. The sizes of all arrays are checked once; what they hold is the
    caller's word. */
@@ -15,7 +19,8 @@
 #include <math.h>
 #include <stdint.h>
 
-#define FAN 8                   /* edges a leaf, leaves a branch: edges.py builds them so */
+#define LEAF 7                  /* edges: with their eight points two lines of cache */
+#define FAN 8                   /* leaves a branch; edges.py builds them so */
 #define DEGREE (3.14159265358979323846 / 180)
 #define WGS84_A_M 6378137.0     /* the same numbers as in units.py */
 #define WGS84_E2 6.69437999014131705e-3
@@ -26,26 +31,25 @@
 #define TURN_ERROR 3.4e-16
 
 typedef struct { double lon, lat; } Point;
-typedef struct { double west, south, east, north; } Box;
+typedef struct { Point points[LEAF + 1]; } Leaf; /* short ones repeat their last point */
+typedef struct { float west, south, east, north; } Box; /* rounded outwards */
 /* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree. */
 typedef struct { double squeeze, middle_deg, per_deg; } Plane;
-typedef struct { int32_t first, leaves; } Run;
+typedef struct { int32_t first, leaves; } Run; /* of leaves */
 
 typedef struct {
     PyObject_HEAD
-    Py_buffer held[11];
+    Py_buffer held[7];
     int held_count;
-    const Point *points;
-    const int32_t *leaf_first, *leaf_count; /* first point, number of edges */
+    const Leaf *leaves;
     const Box *leaf_boxes, *branch_boxes;
     const int32_t *first_leaf, *first_branch; /* of each polygon, and one past the end */
     const Plane *planes;
     Py_ssize_t polygon_count;
-    /* What is nearest somewhere in a cell of the grid, once that is known. */
-    const int32_t *cell_runs; /* where each cell's runs begin, and one past the end */
-    const Run *runs;
-    const uint8_t *cell_kinds;
-    Py_ssize_t cell_count;
+    /* Of each cell of the grid, once known: its kind, how many runs of leaves, and these. A cell's
+       number is where it begins. */
+    const int32_t *cells;
+    Py_ssize_t cells_end;
 } Edges;
 
 /* Kinds of cells: no edge runs through one that is INNER; of others it is known whether their
@@ -70,10 +74,11 @@ static inline double apart2(const Search *at, const Box *box)
     return x * x + y * y;
 }
 
-static void look_along(Search *at, const Point *point, int32_t edges)
+static void look_along(Search *at, const Leaf *leaf)
 {
+    const Point *point = leaf->points;
     double ax = (point->lon - at->x) * at->squeeze, ay = point->lat - at->y;
-    for (int32_t nth = 1; nth <= edges; nth++) {
+    for (int32_t nth = 1; nth <= LEAF; nth++) {
         double bx = (point[nth].lon - at->x) * at->squeeze, by = point[nth].lat - at->y;
         double dx = bx - ax, dy = by - ay, length2 = dx * dx + dy * dy;
         double share = length2 > 0 ? -(ax * dx + ay * dy) / length2 : 0.0;
@@ -109,7 +114,7 @@ static void look_in_branch(const Edges *own, Search *at, int32_t leaf, int32_t c
     for (int32_t turn = -1; turn < count; turn++) {
         int32_t nth = turn < 0 ? first : turn;
         if (turn != first && far2[nth] < at->best2)
-            look_along(at, &own->points[own->leaf_first[leaf + nth]], own->leaf_count[leaf + nth]);
+            look_along(at, &own->leaves[leaf + nth]);
     }
 }
 
@@ -142,10 +147,10 @@ static int is_on(double x, double y, const Point *a, const Point *b)
 }
 
 /* Edges of a leaf that a ray to the east crosses, odd or even; -1 if rounding could turn one. */
-static int crossings(double x, double y, const Point *point, int32_t edges)
+static int crossings(double x, double y, const Leaf *leaf)
 {
     int odd = 0;
-    for (const Point *end = point + edges; point < end; point++) {
+    for (const Point *point = leaf->points; point < leaf->points + LEAF; point++) {
         const Point *a = point, *b = point + 1;
         if ((a->lat == y || b->lat == y) && is_on(x, y, a, b))
             return -1;
@@ -175,15 +180,14 @@ static int holds(const Edges *own, int32_t ix, double x, double y)
             continue;
         for (int32_t at = leaf; at < end && at < leaf + FAN; at++) {
             const Box *box = &own->leaf_boxes[at];
-            const Point *point = &own->points[own->leaf_first[at]];
-            int32_t edges = own->leaf_count[at];
+            const Point *point = own->leaves[at].points;
             if (!is_beside(box, x, y))
                 continue;
             if (box->west > x) {
-                odd ^= (point->lat <= y) != (point[edges].lat <= y);
+                odd ^= (point->lat <= y) != (point[LEAF].lat <= y);
                 continue;
             }
-            int crossed = crossings(x, y, point, edges);
+            int crossed = crossings(x, y, &own->leaves[at]);
             if (crossed < 0)
                 return -1;
             odd ^= crossed;
@@ -211,12 +215,12 @@ static double turn_of(double ax, double ay, double bx, double by, double x, doub
 
 /* Crossings of a leaf's edges with the way between a position and the middle of its cell, odd or
    even; -1 if rounding could turn one. */
-static int crossings_to(const Point *a, int32_t edges, double x, double y, double mid_x,
-                        double mid_y)
+static int crossings_to(const Leaf *leaf, double x, double y, double mid_x, double mid_y)
 {
     int odd = 0;
+    const Point *a = leaf->points;
     double before = turn_of(x, y, mid_x, mid_y, a->lon, a->lat);
-    for (const Point *end = a + edges; a < end; a++) {
+    for (; a < leaf->points + LEAF; a++) {
         const Point *b = a + 1;
         double after = turn_of(x, y, mid_x, mid_y, b->lon, b->lat);
         if (before == 0.0 || after == 0.0)
@@ -235,20 +239,19 @@ static int crossings_to(const Point *a, int32_t edges, double x, double y, doubl
 
 /* Whether a position is inside, by the edges between it and the middle of its cell; -1 if unsure.
    All of these are in the cell's own runs. */
-static int holds_by_cell(const Edges *own, int32_t cell, double x, double y, double mid_x,
+static int holds_by_cell(const Edges *own, const int32_t *cell, double x, double y, double mid_x,
                          double mid_y)
 {
-    int odd = own->cell_kinds[cell] == MIDDLE_IN;
+    int odd = cell[0] == MIDDLE_IN;
     double west = x < mid_x ? x : mid_x, east = larger(x, mid_x);
     double south = y < mid_y ? y : mid_y, north = larger(y, mid_y);
-    for (int32_t run = own->cell_runs[cell]; run < own->cell_runs[cell + 1]; run++) {
-        int32_t leaf = own->runs[run].first, end = leaf + own->runs[run].leaves;
-        for (; leaf < end; leaf++) {
+    const int32_t *end = cell + 2 + 2 * cell[1];
+    for (const int32_t *run = cell + 2; run < end; run += 2) {
+        for (int32_t leaf = run[0]; leaf < run[0] + run[1]; leaf++) {
             const Box *box = &own->leaf_boxes[leaf];
             if (box->west > east || box->east < west || box->south > north || box->north < south)
                 continue;
-            const Point *first = &own->points[own->leaf_first[leaf]];
-            int crossed = crossings_to(first, own->leaf_count[leaf], x, y, mid_x, mid_y);
+            int crossed = crossings_to(&own->leaves[leaf], x, y, mid_x, mid_y);
             if (crossed < 0)
                 return -1;
             odd ^= crossed;
@@ -257,33 +260,13 @@ static int holds_by_cell(const Edges *own, int32_t cell, double x, double y, dou
     return odd;
 }
 
-static void look_in_cell(const Edges *own, Search *at, int32_t cell)
-{
-    double far2[LEAVES_MAX];
-    int32_t leaves[LEAVES_MAX], count = 0, nearest = 0;
-    for (int32_t run = own->cell_runs[cell]; run < own->cell_runs[cell + 1]; run++) {
-        int32_t leaf = own->runs[run].first, end = leaf + own->runs[run].leaves;
-        for (; leaf < end && count < LEAVES_MAX; leaf++) {
-            leaves[count] = leaf;
-            far2[count] = apart2(at, &own->leaf_boxes[leaf]);
-            nearest = far2[count] < far2[nearest] ? count : nearest;
-            count++;
-        }
-    }
-    for (int32_t turn = -1; turn < count; turn++) {
-        int32_t nth = turn < 0 ? nearest : turn;
-        if (count && turn != nearest && far2[nth] < at->best2)
-            look_along(at, &own->points[own->leaf_first[leaves[nth]]], own->leaf_count[leaves[nth]]);
-    }
-}
-
-static int holds_in(const Edges *own, int32_t ix, int32_t cell, double lon, double x, double y)
+static int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lon, double x,
+                    double y)
 {
     int is_in = -1;
-    if (cell >= 0 && own->cell_kinds[cell] == INNER)
+    if (cell && cell[0] == INNER)
         return 1;
-    if (cell >= 0 && own->cell_kinds[cell] != MIDDLE_UNSURE &&
-        own->cell_runs[cell] < own->cell_runs[cell + 1]) {
+    if (cell && cell[0] != MIDDLE_UNSURE && cell[1]) {
         /* The same cell, by the same arithmetic, that the grid found for this position. */
         double per_deg = own->planes[ix].per_deg;
         double mid_x = ((int64_t)((lon + 180.0) * per_deg) + 0.5) / per_deg - 180.0 + (x - lon);
@@ -293,28 +276,67 @@ static int holds_in(const Edges *own, int32_t ix, int32_t cell, double lon, doub
     return is_in < 0 ? holds(own, ix, x, y) : is_in;
 }
 
-/* Signed distance to the edge, NaN if unsure; not inlined, so that all who ask get the same bits.
-   ``cell`` is that of the grid, -1 where it is not known: by it or not, the same edge is nearest.
-   Infinite, and not looked for, outside, if only the inside matters. */
-__attribute__((noinline)) static double
-edge_m(const Edges *own, int32_t ix, double lon, double lat, int32_t cell, int is_inside_only)
+/* A measure taken in two steps, between which the nearest leaf is on its way from memory. */
+typedef struct {
+    Search at;
+    int is_in, count, nearest; /* leaves of the cell, and which of them */
+    double far2[LEAVES_MAX];
+    int32_t leaves[LEAVES_MAX];
+} Measure;
+
+static void look_at_boxes(const Edges *own, const int32_t *cell, Measure *own_way)
+{
+    int count = 0, nearest = 0;
+    for (const int32_t *run = cell + 2; run < cell + 2 + 2 * cell[1]; run += 2)
+        for (int32_t leaf = run[0]; leaf < run[0] + run[1] && count < LEAVES_MAX; leaf++) {
+            own_way->leaves[count] = leaf;
+            own_way->far2[count] = apart2(&own_way->at, &own->leaf_boxes[leaf]);
+            nearest = own_way->far2[count] < own_way->far2[nearest] ? count : nearest;
+            count++;
+        }
+    own_way->count = count;
+    own_way->nearest = nearest;
+}
+
+__attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double lon, double lat,
+                                            int32_t cell_ix, int is_inside_only, Measure *measure)
 {
     const Plane *plane = &own->planes[ix];
+    const int32_t *cell = cell_ix < 0 ? NULL : own->cells + cell_ix;
     double x = lon - 360.0 * rint((lon - plane->middle_deg) / 360.0);
-    int is_in = holds_in(own, ix, cell, lon, x, lat);
-    if (is_in < 0 || fabs(lat) > TOO_FAR_NORTH_DEG)
+    measure->at = (Search){x, lat, plane->squeeze, INFINITY, 0.0, 0.0};
+    measure->count = 0;
+    measure->is_in = fabs(lat) > TOO_FAR_NORTH_DEG ? -1 : holds_in(own, ix, cell, lon, x, lat);
+    if (cell && (measure->is_in > 0 || !is_inside_only))
+        look_at_boxes(own, cell, measure);
+    if (measure->count) {
+        const char *leaf = (const char *)&own->leaves[measure->leaves[measure->nearest]];
+        __builtin_prefetch(leaf);
+        __builtin_prefetch(leaf + 64);
+    }
+}
+
+/* Signed distance to the edge, NaN if unsure. By a cell or not, the same edge is nearest. Infinite,
+   and not looked for, outside, if only the inside matters. */
+__attribute__((noinline)) static double finish(const Edges *own, int32_t ix, int is_inside_only,
+                                               Measure *measure)
+{
+    Search *at = &measure->at;
+    if (measure->is_in < 0)
         return NAN;
-    if (!is_in && is_inside_only)
+    if (!measure->is_in && is_inside_only)
         return INFINITY;
-    Search at = {x, lat, plane->squeeze, INFINITY, 0.0, 0.0};
-    if (cell >= 0)
-        look_in_cell(own, &at, cell);
-    if (at.best2 == INFINITY)
-        find_nearest(own, ix, &at);
-    double far_m = metres(lat, at.near_x / plane->squeeze, at.near_y);
-    if (!(at.best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
+    if (measure->count)
+        look_along(at, &own->leaves[measure->leaves[measure->nearest]]);
+    else
+        find_nearest(own, ix, at);
+    for (int nth = 0; nth < measure->count; nth++)
+        if (nth != measure->nearest && measure->far2[nth] < at->best2)
+            look_along(at, &own->leaves[measure->leaves[nth]]);
+    double far_m = metres(at->y, at->near_x / at->squeeze, at->near_y);
+    if (!(at->best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
         return NAN;
-    return is_in ? -far_m : far_m;
+    return measure->is_in ? -far_m : far_m;
 }
 
 /* A polygon in cells. */
@@ -355,9 +377,9 @@ static void mark_edge(const Raster *to, const Point *a, const Point *b)
 static void mark(const Edges *own, int32_t ix, const Raster *to)
 {
     for (int32_t leaf = own->first_leaf[ix]; leaf < own->first_leaf[ix + 1]; leaf++) {
-        const Point *a = &own->points[own->leaf_first[leaf]], *end = a + own->leaf_count[leaf];
-        for (; a < end; a++)
-            mark_edge(to, a, a + 1);
+        const Point *a = own->leaves[leaf].points;
+        for (int nth = 0; nth < LEAF; nth++)
+            mark_edge(to, a + nth, a + nth + 1);
     }
     for (int32_t at = 0; at < to->width * to->height; at++) {
         if (to->kinds[at] == MIDDLE_UNSURE)
@@ -375,10 +397,10 @@ static void mark(const Edges *own, int32_t ix, const Raster *to)
     }
 }
 
-static double between2(const Box *one, const Box *other, double squeeze)
+static double between2(const double cell[4], const Box *box, double squeeze)
 {
-    double x = larger(larger(one->west - other->east, other->west - one->east), 0.0) * squeeze;
-    double y = larger(larger(one->south - other->north, other->south - one->north), 0.0);
+    double x = larger(larger(cell[0] - box->east, box->west - cell[2]), 0.0) * squeeze;
+    double y = larger(larger(cell[1] - box->north, box->south - cell[3]), 0.0);
     return x * x + y * y;
 }
 
@@ -389,7 +411,7 @@ static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t
     double squeeze = own->planes[ix].squeeze, half = 0.5 / in->per_deg;
     double x = (in->column + at % in->width + 0.5) / in->per_deg - 180.0;
     double y = (in->row + at / in->width + 0.5) / in->per_deg - 90.0;
-    Box cell = {x - half - PAD_DEG, y - half - PAD_DEG, x + half + PAD_DEG, y + half + PAD_DEG};
+    double side = half + PAD_DEG, cell[4] = {x - side, y - side, x + side, y + side};
     Search middle = {x, y, squeeze, INFINITY, 0.0, 0.0};
     find_nearest(own, ix, &middle);
     /* From anywhere in the cell the nearest edge is at most as far as from the middle, and back. */
@@ -401,10 +423,10 @@ static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t
     int32_t count = 0, leaves = 0, leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
     const Box *branch = &own->branch_boxes[own->first_branch[ix]];
     for (; leaf < end; leaf += FAN, branch++) {
-        if (between2(&cell, branch, squeeze) > reach * reach)
+        if (between2(cell, branch, squeeze) > reach * reach)
             continue;
         for (int32_t one = leaf; one < end && one < leaf + FAN; one++) {
-            if (between2(&cell, &own->leaf_boxes[one], squeeze) > reach * reach)
+            if (between2(cell, &own->leaf_boxes[one], squeeze) > reach * reach)
                 continue;
             int is_next = count && runs[count - 1].first + runs[count - 1].leaves == one;
             if (++leaves > LEAVES_MAX || (!is_next && count == RUNS_MAX))
@@ -437,28 +459,23 @@ static int view(Edges *own, PyObject *array, Py_ssize_t item_bytes, const void *
 
 static int edges_init(Edges *own, PyObject *args, PyObject *kwargs)
 {
-    PyObject *of[8];
-    Py_ssize_t points, firsts, counts, leaves, branches, leaf_ends, branch_ends, planes;
+    PyObject *of[6];
+    Py_ssize_t leaves, boxes, branches, leaf_ends, branch_ends, planes;
     if (kwargs || own->held_count) {
         PyErr_SetString(PyExc_TypeError, "Edges are made once, of positional arguments");
         return -1;
     }
-    if (!PyArg_ParseTuple(args, "OOOOOOOO:Edges", &of[0], &of[1], &of[2], &of[3], &of[4], &of[5],
-                          &of[6], &of[7]))
+    if (!PyArg_ParseTuple(args, "OOOOOO:Edges", &of[0], &of[1], &of[2], &of[3], &of[4], &of[5]))
         return -1;
-    if (view(own, of[0], sizeof(Point), &own->points, &points) < 0 ||
-        view(own, of[1], 4, &own->leaf_first, &firsts) < 0 ||
-        view(own, of[2], 4, &own->leaf_count, &counts) < 0 ||
-        view(own, of[3], sizeof(Box), &own->leaf_boxes, &leaves) < 0 ||
-        view(own, of[4], sizeof(Box), &own->branch_boxes, &branches) < 0 ||
-        view(own, of[5], 4, &own->first_leaf, &leaf_ends) < 0 ||
-        view(own, of[6], 4, &own->first_branch, &branch_ends) < 0 ||
-        view(own, of[7], sizeof(Plane), &own->planes, &planes) < 0)
+    if (view(own, of[0], sizeof(Leaf), &own->leaves, &leaves) < 0 ||
+        view(own, of[1], sizeof(Box), &own->leaf_boxes, &boxes) < 0 ||
+        view(own, of[2], sizeof(Box), &own->branch_boxes, &branches) < 0 ||
+        view(own, of[3], 4, &own->first_leaf, &leaf_ends) < 0 ||
+        view(own, of[4], 4, &own->first_branch, &branch_ends) < 0 ||
+        view(own, of[5], sizeof(Plane), &own->planes, &planes) < 0)
         return -1;
-    if (firsts != leaves || counts != leaves || leaf_ends != planes + 1 ||
-        branch_ends != planes + 1 || own->first_leaf[planes] != leaves ||
-        own->first_branch[planes] != branches ||
-        (leaves && own->leaf_first[leaves - 1] + own->leaf_count[leaves - 1] >= points)) {
+    if (leaves != boxes || leaf_ends != planes + 1 || branch_ends != planes + 1 ||
+        own->first_leaf[planes] != leaves || own->first_branch[planes] != branches) {
         PyErr_SetString(PyExc_ValueError, "tables of different sizes");
         return -1;
     }
@@ -475,28 +492,27 @@ static void edges_dealloc(Edges *own)
 
 static int is_known(const Edges *own, int32_t ix, int32_t cell)
 {
-    if (ix >= 0 && ix < own->polygon_count && cell >= -1 && cell < own->cell_count)
+    if (ix >= 0 && ix < own->polygon_count && cell >= -1 && cell < own->cells_end)
         return 1;
     PyErr_Format(PyExc_IndexError, "no polygon %d, or no cell %d", ix, cell);
     return 0;
 }
 
-/* Ask the memory for what the rows to come will read: their waits overlap. */
-static void fetch(const Edges *own, const int32_t *cell, Py_ssize_t row, Py_ssize_t count)
+#define BLOCK 16 /* rows whose waits for memory overlap: more than it answers at a time gain nothing */
+
+static void fetch(const Edges *own, const int32_t *cell, Py_ssize_t count)
 {
-    if (row + 12 < count && cell[row + 12] >= 0) {
-        __builtin_prefetch(&own->cell_runs[cell[row + 12]]);
-        __builtin_prefetch(&own->cell_kinds[cell[row + 12]]);
+    for (Py_ssize_t row = 0; row < count; row++)
+        if (cell[row] >= 0)
+            __builtin_prefetch(own->cells + cell[row]);
+    for (Py_ssize_t row = 0; row < count; row++) {
+        const int32_t *own_cell = own->cells + cell[row];
+        if (cell[row] < 0)
+            continue;
+        for (const int32_t *run = own_cell + 2; run < own_cell + 2 + 2 * own_cell[1]; run += 2)
+            for (int32_t leaf = 0; leaf < run[1] + 3; leaf += 4)
+                __builtin_prefetch(&own->leaf_boxes[run[0] + leaf]);
     }
-    if (row + 8 < count && cell[row + 8] >= 0)
-        __builtin_prefetch(&own->runs[own->cell_runs[cell[row + 8]]]);
-    if (row + 4 < count && cell[row + 4] >= 0)
-        for (int32_t at = own->cell_runs[cell[row + 4]]; at < own->cell_runs[cell[row + 4] + 1];
-             at++) {
-            const Run *run = &own->runs[at];
-            for (int32_t leaf = 0; leaf < run->leaves; leaf += 2)
-                __builtin_prefetch(&own->leaf_boxes[run->first + leaf]);
-        }
 }
 
 /* Numbers, positions, their cells, and where the answers go: columns of one length. */
@@ -515,9 +531,14 @@ static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only
         if (!is_known(own, ix[row], cell[row]))
             return -1;
     Py_BEGIN_ALLOW_THREADS
-    for (Py_ssize_t row = 0; row < count; row++) {
-        fetch(own, cell, row, count);
-        out[row] = edge_m(own, ix[row], lon[row], lat[row], cell[row], is_inside_only);
+    Measure measures[BLOCK];
+    for (Py_ssize_t row = 0; row < count; row += BLOCK) {
+        Py_ssize_t rows = count - row < BLOCK ? count - row : BLOCK;
+        fetch(own, cell + row, rows);
+        for (Py_ssize_t at = row; at < row + rows; at++)
+            begin(own, ix[at], lon[at], lat[at], cell[at], is_inside_only, &measures[at - row]);
+        for (Py_ssize_t at = row; at < row + rows; at++)
+            out[at] = finish(own, ix[at], is_inside_only, &measures[at - row]);
     }
     Py_END_ALLOW_THREADS
     return 0;
@@ -552,39 +573,43 @@ static PyObject *edges_measure_one(Edges *own, PyObject *args)
     if (!PyArg_ParseTuple(args, "iddip:measure_one", &ix, &lon, &lat, &cell, &is_inside_only) ||
         !is_known(own, ix, cell))
         return NULL;
-    return PyFloat_FromDouble(edge_m(own, ix, lon, lat, cell, is_inside_only));
+    Measure measure;
+    begin(own, ix, lon, lat, cell, is_inside_only, &measure);
+    return PyFloat_FromDouble(finish(own, ix, is_inside_only, &measure));
 }
 
-/* What `cells` gives back: columns and rows, kinds, how many runs, and these; as bytes. */
+/* What `cells` gives back: columns and rows, kinds, where each begins, and what is kept of them. */
 static PyObject *told(const Edges *own, int32_t ix, const Raster *in)
 {
-    int32_t most = in->width * in->height, cells = 0, found = 0;
+    int32_t most = in->width * in->height, cells = 0, end = 0;
     int32_t *places = PyMem_Malloc(12 * (size_t)most);
     uint8_t *kinds = PyMem_Malloc(most);
-    Run *runs = PyMem_Malloc(sizeof(Run) * RUNS_MAX * (size_t)most);
+    int32_t *kept = PyMem_Malloc((8 + sizeof(Run) * RUNS_MAX) * (size_t)most);
     PyObject *made = NULL;
-    if (!places || !kinds || !runs) {
+    if (!places || !kinds || !kept) {
         PyErr_NoMemory();
     } else {
-        int32_t *column = places, *row = places + most, *counts = row + most;
+        int32_t *column = places, *row = places + most, *begins = row + most;
         for (int32_t at = 0; at < most; at++) {
             if (in->kinds[at] == OUTER)
                 continue;
-            int32_t count = list_runs(own, ix, in, at, runs + found);
+            int32_t count = list_runs(own, ix, in, at, (Run *)(kept + end + 2));
             column[cells] = (int32_t)(in->column + at % in->width);
             row[cells] = (int32_t)(in->row + at / in->width);
-            counts[cells] = count;
+            begins[cells] = end;
             kinds[cells++] = in->kinds[at];
-            found += count;
+            kept[end] = in->kinds[at];
+            kept[end + 1] = count;
+            end += 2 + 2 * count;
         }
         Py_ssize_t bytes = 4 * (Py_ssize_t)cells;
         made = Py_BuildValue("y#y#y#y#y#", (char *)column, bytes, (char *)row, bytes,
-                             (char *)kinds, (Py_ssize_t)cells, (char *)counts, bytes,
-                             (char *)runs, (Py_ssize_t)(found * sizeof(Run)));
+                             (char *)kinds, (Py_ssize_t)cells, (char *)begins, bytes,
+                             (char *)kept, 4 * (Py_ssize_t)end);
     }
     PyMem_Free(places);
     PyMem_Free(kinds);
-    PyMem_Free(runs);
+    PyMem_Free(kept);
     return made;
 }
 
@@ -613,32 +638,22 @@ static PyObject *edges_cells(Edges *own, PyObject *args)
     return made;
 }
 
-/* Take up the cells of all polygons: where their runs begin, these, and the kinds. */
-static PyObject *edges_keep(Edges *own, PyObject *args)
+/* Take up what is kept of the cells of all polygons. */
+static PyObject *edges_keep(Edges *own, PyObject *cells)
 {
-    PyObject *of[3];
-    Py_ssize_t starts, runs, kinds;
-    if (own->cell_count) {
+    if (own->cells) {
         PyErr_SetString(PyExc_TypeError, "cells are kept once");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOO:keep", &of[0], &of[1], &of[2]) ||
-        view(own, of[0], 4, &own->cell_runs, &starts) < 0 ||
-        view(own, of[1], sizeof(Run), &own->runs, &runs) < 0 ||
-        view(own, of[2], 1, &own->cell_kinds, &kinds) < 0)
+    if (view(own, cells, 4, &own->cells, &own->cells_end) < 0)
         return NULL;
-    if (starts != kinds + 1 || own->cell_runs[kinds] != runs) {
-        PyErr_SetString(PyExc_ValueError, "tables of different sizes");
-        return NULL;
-    }
-    own->cell_count = kinds;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef edges_methods[] = {
     {"measure", (PyCFunction)edges_measure, METH_VARARGS, PyDoc_STR("Signed distances, metres.")},
     {"cells", (PyCFunction)edges_cells, METH_VARARGS, PyDoc_STR("A polygon's, of a box.")},
-    {"keep", (PyCFunction)edges_keep, METH_VARARGS, PyDoc_STR("The cells of all polygons.")},
+    {"keep", (PyCFunction)edges_keep, METH_O, PyDoc_STR("The cells of all polygons.")},
     {"measure_one", (PyCFunction)edges_measure_one, METH_VARARGS, PyDoc_STR("Of one position.")},
     {NULL},
 };

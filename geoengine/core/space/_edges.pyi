@@ -3,17 +3,15 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Floats, Ints
 
-# Columns and rows of cells, their kinds, how many runs each has, and these: int32, uint8, int32.
+# Columns and rows of cells, their kinds, where each begins in what is kept, and that.
 CellColumns = tuple[bytes, bytes, bytes, bytes, bytes]
 
 class Edges:
     def __init__(
         self,
-        points: Floats,
-        leaf_first: Ints,
-        leaf_count: Ints,
-        leaf_boxes: Floats,
-        branch_boxes: Floats,
+        leaves: Floats,
+        leaf_boxes: NDArray[np.float32],
+        branch_boxes: NDArray[np.float32],
         first_leaf: Ints,
         first_branch: Ints,
         planes: Floats,
@@ -22,7 +20,7 @@ class Edges:
     def cells(
         self, polygon_ix: int, column: int, row: int, width: int, height: int, /
     ) -> CellColumns: ...
-    def keep(self, cell_runs: Ints, runs: Ints, kinds: NDArray[np.uint8], /) -> None: ...
+    def keep(self, cells: Ints, /) -> None: ...
     def measure(
         self,
         polygon_ix: Ints,

@@ -28,18 +28,17 @@ else:
 _INNER: Final = 2  # a kind of cell in `_edges.c`
 # Only polygons narrower than this, away from the poles, are on one turn of the globe for sure.
 _PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
-_FAN: Final = 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on it
+_LEAF, _FAN = 7, 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on them
+_LINES_BYTES: Final = 128  # of a leaf's eight points
 _LEAVES_AT_ONCE: Final = 1 << 15  # while their boxes are made, so that they stay in the cache
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
-_NO_BOXES: Final = np.empty((0, 4))
 
 
 class Edges:
     """The edges of G polygons, and which side of them is inside.
 
-    A polygon of N corners takes 21 N bytes beside shapely's own (16 N): its points once more, in
-    one table with those of all others, and the boxes around each eight of them; and what its cells
-    keep, see `Cells`.
+    A polygon of N corners takes 21 N bytes beside shapely's own (16 N): its points once more, and
+    boxes around each seven edges of them; and what is kept of its cells, see `Cells`.
     """
 
     def __init__(self, shapes: NDArray[Any], bounds: NDArray[np.float64], bits: Longs) -> None:
@@ -81,10 +80,10 @@ class Edges:
 
     def keep_cells(self) -> None:
         """Have done with `cells_of`: what was found there makes measuring quicker."""
-        if IS_COMPILED and self._cells.count:
-            tables = self._cells.tables()
-            self._tables += tables
-            self._fast.keep(*tables)
+        if IS_COMPILED:
+            kept = self._cells.table()
+            self._tables += (kept,)
+            self._fast.keep(kept)
         self._cells = Cells()
 
     def measure(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
@@ -191,64 +190,51 @@ class Edges:
 
 
 class Cells:
-    """What polygons' cells keep, while it is gathered: 5 bytes a cell and 8 a run of edges."""
+    """What is kept of polygons' cells, while it is gathered; a cell's number is where it begins.
+
+    Of a cell 8 bytes and 8 for each run of leaves, of which most have one or two.
+    """
 
     def __init__(self) -> None:
-        self.count = 0
-        self._kinds: list[bytes] = []
-        self._run_counts: list[bytes] = []
-        self._runs: list[bytes] = []
+        self._kept: list[bytes] = []
+        self._end = 0
 
-    def add(self, kinds: bytes, run_counts: bytes, runs: bytes) -> tuple[Ints, Bools]:
+    def add(self, kinds: bytes, begins: bytes, kept: bytes) -> tuple[Ints, Bools]:
         """Take up a polygon's cells: their numbers from now on, and which lie wholly inside."""
-        self._kinds.append(kinds)
-        self._run_counts.append(run_counts)
-        self._runs.append(runs)
-        numbers = np.arange(self.count, self.count + len(kinds), dtype=np.int32)
-        self.count += len(kinds)
+        numbers = np.frombuffer(begins, np.int32) + np.int32(self._end)
+        self._kept.append(kept)
+        self._end += len(kept) // 4
         return numbers, np.frombuffer(kinds, np.uint8) == _INNER
 
-    def tables(self) -> tuple[Ints, Ints, NDArray[np.uint8]]:
-        """Where the runs of each cell begin, and one past the end; these; and kinds of cells."""
-        counts = np.frombuffer(b"".join(self._run_counts), np.int32)
-        starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
-        runs = np.frombuffer(b"".join(self._runs), np.int32).reshape(-1, 2)
-        return starts, runs, np.frombuffer(b"".join(self._kinds), np.uint8)
+    def table(self) -> Ints:
+        """All that is kept."""
+        table = np.empty(self._end, np.int32)
+        np.concatenate([np.frombuffer(kept, np.int32) for kept in self._kept] or [table], out=table)
+        return table
 
 
 def tables_of(shapes: NDArray[Any]) -> tuple[NDArray[Any], ...]:
     """What `_edges.Edges` reads of shapes, but for their planes.
 
-    Points, shape (V, 2); of each leaf its first point and how many edges; boxes of leaves and of
-    branches, shape (., 4); the first leaf and branch of each shape, and one past the end.
+    Leaves, shape (L, 8, 2), the points of seven edges each; boxes of leaves and of branches, shape
+    (., 4); the first leaf and branch of each shape, and one past the end.
     """
     parts, shape_ix = shapely.get_parts(shapes, return_index=True)
     rings, part_ix = shapely.get_rings(parts, return_index=True)
-    shape_of = shape_ix[part_ix]
-    points = shapely.get_coordinates(rings)
     edges = shapely.get_num_coordinates(rings) - 1
-    ring_at = np.cumsum(edges + 1) - (edges + 1)
-    leaves = -(-edges // _FAN)
-    ring, nth = _runs(leaves)
-    first = (ring_at[ring] + _FAN * nth).astype(np.int32)
-    count = np.minimum(edges[ring] - _FAN * nth, _FAN).astype(np.int32)
-    boxes = _boxes(points, first, count)
-    in_shape = np.bincount(shape_of[ring], minlength=len(shapes))
-    first_leaf = np.concatenate([[0], np.cumsum(in_shape)]).astype(np.int32)
-    branches = -(-in_shape // _FAN)
-    first_branch = np.concatenate([[0], np.cumsum(branches)]).astype(np.int32)
-    shape, nth = _runs(branches)
-    return (
-        points,
-        first,
-        count,
-        boxes,
-        _joined(boxes, first_leaf[shape] + _FAN * nth),
-        *(
-            first_leaf,
-            first_branch,
-        ),
+    ring, nth = _runs(-(-edges // _LEAF))
+    first = (np.cumsum(edges + 1) - (edges + 1))[ring] + _LEAF * nth
+    leaves = _leaves(shapely.get_coordinates(rings), first, edges[ring] - _LEAF * nth)
+    boxes = _boxes(leaves)
+    leaf_count = np.bincount(shape_ix[part_ix][ring], minlength=len(shapes))
+    branch_count = -(-leaf_count // _FAN)
+    first_leaf, first_branch = (
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        for counts in (leaf_count, branch_count)
     )
+    shape, nth = _runs(branch_count)
+    branches = _joined(boxes, first_leaf[shape] + _FAN * nth)
+    return leaves, boxes, branches, first_leaf, first_branch
 
 
 def _runs(counts: Longs) -> tuple[Longs, Longs]:
@@ -257,21 +243,32 @@ def _runs(counts: Longs) -> tuple[Longs, Longs]:
     return which, np.arange(len(which)) - (np.cumsum(counts) - counts)[which]
 
 
-def _boxes(points: Floats, first: Ints, count: Ints) -> Floats:
-    """The boxes of leaves, shape (L, 4)."""
-    boxes = [_NO_BOXES]
+def _leaves(points: Floats, first: Longs, edges: Longs) -> Floats:
+    """Points of leaves that begin at these, shape (L, 8, 2); short ones repeat their last."""
+    room = np.empty((len(first) + 1) * _LINES_BYTES // 8)
+    begin = (
+        -room.ctypes.data % _LINES_BYTES // 8
+    )  # two lines of cache, not three
+    leaves = room[begin : begin + len(first) * _LINES_BYTES // 8].reshape(-1, _LEAF + 1, 2)
     for at in range(0, len(first), _LEAVES_AT_ONCE):
         some = slice(at, at + _LEAVES_AT_ONCE)
-        along = np.minimum(np.arange(_FAN + 1), count[some, None])
-        corners = points[first[some, None] + along]
-        boxes.append(np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1))
-    return np.concatenate(boxes)
+        along = np.minimum(np.arange(_LEAF + 1), edges[some, None])
+        leaves[some] = points[first[some, None] + along]
+    return leaves
 
 
-def _joined(boxes: Floats, begin: Longs) -> Floats:
+def _boxes(leaves: Floats) -> NDArray[np.float32]:
+    """The boxes of leaves, shape (L, 4), rounded outwards."""
+    boxes = np.empty((len(leaves), 4), np.float32)
+    boxes[:, :2] = np.nextafter(leaves.min(axis=1).astype(np.float32), np.float32(-np.inf))
+    boxes[:, 2:] = np.nextafter(leaves.max(axis=1).astype(np.float32), np.float32(np.inf))
+    return boxes
+
+
+def _joined(boxes: NDArray[np.float32], begin: Longs) -> NDArray[np.float32]:
     """The boxes of branches, which begin at these leaves and end where the next one begins."""
     if not len(begin):
-        return _NO_BOXES
+        return np.empty((0, 4), np.float32)
     low = np.minimum.reduceat(boxes[:, :2], begin, axis=0)
     return np.concatenate([low, np.maximum.reduceat(boxes[:, 2:], begin, axis=0)], axis=1)
 

@@ -24,7 +24,7 @@ from geoengine.core.space.tables import Part
 
 Shape: TypeAlias = Polygon | MultiPolygon
 _CELLS_ACROSS: Final = (
-    16  # cells along a polygon's longer side: few in which its edges take long to look through
+    32  # cells along a polygon's longer side: few in which its edges take long to look through
 )
 
 # Over so short a way the scale of longitude changes by less than the slack below 80 degrees.
