@@ -24,6 +24,7 @@
 #define DEGREE (3.14159265358979323846 / 180)
 #define WGS84_A_M 6378137.0     /* the same numbers as in units.py */
 #define WGS84_E2 6.69437999014131705e-3
+#define TINY 1e-300             /* degrees squared: an edge without length divides nothing by it */
 #define TOO_NEAR_DEG2 1e-22     /* within a micrometre of an edge rounding may take sides */
 #define TOO_FAR_M 15000.0       /* beyond it, and beyond this latitude, the geodesic is asked: */
 #define TOO_FAR_NORTH_DEG 80.0  /* the mid-latitude formula is off by less than 3 cm until there */
@@ -74,25 +75,29 @@ static inline double apart2(const Search *at, const Box *box)
     return x * x + y * y;
 }
 
+/* Columns and no branches, so that a compiler measures several edges at a time. */
 static void look_along(Search *at, const Leaf *leaf)
 {
-    const Point *point = leaf->points;
-    double ax = (point->lon - at->x) * at->squeeze, ay = point->lat - at->y;
-    for (int32_t nth = 1; nth <= LEAF; nth++) {
-        double bx = (point[nth].lon - at->x) * at->squeeze, by = point[nth].lat - at->y;
-        double dx = bx - ax, dy = by - ay, length2 = dx * dx + dy * dy;
-        double share = length2 > 0 ? -(ax * dx + ay * dy) / length2 : 0.0;
-        share = share > 0 ? share : 0.0;
-        share = share < 1 ? share : 1.0;
-        double x = ax + share * dx, y = ay + share * dy, far2 = x * x + y * y;
-        if (far2 < at->best2) {
-            at->best2 = far2;
-            at->near_x = x;
-            at->near_y = y;
-        }
-        ax = bx;
-        ay = by;
+    double x[LEAF + 1], y[LEAF + 1], near_x[LEAF], near_y[LEAF], far2[LEAF];
+    for (int nth = 0; nth <= LEAF; nth++) {
+        x[nth] = (leaf->points[nth].lon - at->x) * at->squeeze;
+        y[nth] = leaf->points[nth].lat - at->y;
     }
+    for (int nth = 0; nth < LEAF; nth++) {
+        double dx = x[nth + 1] - x[nth], dy = y[nth + 1] - y[nth];
+        double share = -(x[nth] * dx + y[nth] * dy) / (dx * dx + dy * dy + TINY);
+        share = share > 0.0 ? share : 0.0;
+        share = share < 1.0 ? share : 1.0;
+        near_x[nth] = x[nth] + share * dx;
+        near_y[nth] = y[nth] + share * dy;
+        far2[nth] = near_x[nth] * near_x[nth] + near_y[nth] * near_y[nth];
+    }
+    for (int nth = 0; nth < LEAF; nth++)
+        if (far2[nth] < at->best2) {
+            at->best2 = far2[nth];
+            at->near_x = near_x[nth];
+            at->near_y = near_y[nth];
+        }
 }
 
 /* The nearest of up to FAN boxes, and how far all of them are. */
@@ -279,23 +284,38 @@ static int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lo
 /* A measure taken in two steps, between which the nearest leaf is on its way from memory. */
 typedef struct {
     Search at;
-    int is_in, count, nearest; /* leaves of the cell, and which of them */
+    int is_in, count; /* leaves of the cell */
+    int32_t nearest, next;
     double far2[LEAVES_MAX];
     int32_t leaves[LEAVES_MAX];
 } Measure;
 
-static void look_at_boxes(const Edges *own, const int32_t *cell, Measure *own_way)
+/* Two leaves are likely opened, the nearest box's and the next: ask the memory for both. */
+static void look_at_boxes(const Edges *own, const int32_t *cell, Measure *measure)
 {
-    int count = 0, nearest = 0;
+    int count = 0;
+    double least2 = INFINITY, next2 = INFINITY;
+    int32_t nearest = 0, next = 0;
     for (const int32_t *run = cell + 2; run < cell + 2 + 2 * cell[1]; run += 2)
         for (int32_t leaf = run[0]; leaf < run[0] + run[1] && count < LEAVES_MAX; leaf++) {
-            own_way->leaves[count] = leaf;
-            own_way->far2[count] = apart2(&own_way->at, &own->leaf_boxes[leaf]);
-            nearest = own_way->far2[count] < own_way->far2[nearest] ? count : nearest;
-            count++;
+            double far2 = apart2(&measure->at, &own->leaf_boxes[leaf]);
+            measure->leaves[count] = leaf;
+            measure->far2[count++] = far2;
+            int is_least = far2 < least2, is_next = far2 < next2;
+            next = is_least ? nearest : is_next ? leaf : next;
+            next2 = is_least ? least2 : is_next ? far2 : next2;
+            nearest = is_least ? leaf : nearest;
+            least2 = is_least ? far2 : least2;
         }
-    own_way->count = count;
-    own_way->nearest = nearest;
+    measure->count = count;
+    measure->nearest = nearest;
+    measure->next = next;
+    if (count) {
+        __builtin_prefetch(&own->leaves[nearest].points[0]);
+        __builtin_prefetch(&own->leaves[nearest].points[4]);
+        __builtin_prefetch(&own->leaves[next].points[0]);
+        __builtin_prefetch(&own->leaves[next].points[4]);
+    }
 }
 
 __attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double lon, double lat,
@@ -309,11 +329,6 @@ __attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double
     measure->is_in = fabs(lat) > TOO_FAR_NORTH_DEG ? -1 : holds_in(own, ix, cell, lon, x, lat);
     if (cell && (measure->is_in > 0 || !is_inside_only))
         look_at_boxes(own, cell, measure);
-    if (measure->count) {
-        const char *leaf = (const char *)&own->leaves[measure->leaves[measure->nearest]];
-        __builtin_prefetch(leaf);
-        __builtin_prefetch(leaf + 64);
-    }
 }
 
 /* Signed distance to the edge, NaN if unsure. By a cell or not, the same edge is nearest. Infinite,
@@ -327,11 +342,11 @@ __attribute__((noinline)) static double finish(const Edges *own, int32_t ix, int
     if (!measure->is_in && is_inside_only)
         return INFINITY;
     if (measure->count)
-        look_along(at, &own->leaves[measure->leaves[measure->nearest]]);
+        look_along(at, &own->leaves[measure->nearest]);
     else
         find_nearest(own, ix, at);
     for (int nth = 0; nth < measure->count; nth++)
-        if (nth != measure->nearest && measure->far2[nth] < at->best2)
+        if (measure->far2[nth] < at->best2 && measure->leaves[nth] != measure->nearest)
             look_along(at, &own->leaves[measure->leaves[nth]]);
     double far_m = metres(at->y, at->near_x / at->squeeze, at->near_y);
     if (!(at->best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
@@ -500,11 +515,13 @@ static int is_known(const Edges *own, int32_t ix, int32_t cell)
 
 #define BLOCK 16 /* rows whose waits for memory overlap: more than it answers at a time gain nothing */
 
-static void fetch(const Edges *own, const int32_t *cell, Py_ssize_t count)
+static void fetch(const Edges *own, const int32_t *ix, const int32_t *cell, Py_ssize_t count)
 {
-    for (Py_ssize_t row = 0; row < count; row++)
+    for (Py_ssize_t row = 0; row < count; row++) {
+        __builtin_prefetch(&own->planes[ix[row]]);
         if (cell[row] >= 0)
             __builtin_prefetch(own->cells + cell[row]);
+    }
     for (Py_ssize_t row = 0; row < count; row++) {
         const int32_t *own_cell = own->cells + cell[row];
         if (cell[row] < 0)
@@ -534,7 +551,7 @@ static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only
     Measure measures[BLOCK];
     for (Py_ssize_t row = 0; row < count; row += BLOCK) {
         Py_ssize_t rows = count - row < BLOCK ? count - row : BLOCK;
-        fetch(own, cell + row, rows);
+        fetch(own, ix + row, cell + row, rows);
         for (Py_ssize_t at = row; at < row + rows; at++)
             begin(own, ix[at], lon[at], lat[at], cell[at], is_inside_only, &measures[at - row]);
         for (Py_ssize_t at = row; at < row + rows; at++)

@@ -41,7 +41,14 @@ class Edges:
     boxes around each seven edges of them; and what is kept of its cells, see `Cells`.
     """
 
-    def __init__(self, shapes: NDArray[Any], bounds: NDArray[np.float64], bits: Longs) -> None:
+    def __init__(
+        self,
+        shapes: NDArray[Any],
+        bounds: NDArray[np.float64],
+        bits: Longs,
+        is_compiled: bool = IS_COMPILED,
+    ) -> None:
+        self._is_compiled = is_compiled
         self.shapes, self.bounds = shapes, bounds
         self._middle_deg = (bounds[:, 0] + bounds[:, 2]) / 2
         self._squeeze = _squeeze((bounds[:, 1] + bounds[:, 3]) / 2)
@@ -49,7 +56,7 @@ class Edges:
         self._cells = Cells()
         self._tables: tuple[NDArray[Any], ...] = ()
         shapely.prepare(shapes)
-        if IS_COMPILED:
+        if self._is_compiled:
             planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
             self._tables = (*tables_of(shapes), planes)
             self._fast = _edges.Edges(*self._tables)
@@ -67,7 +74,7 @@ class Edges:
         """
         west, south, east, north = self.bounds[polygon_ix].tolist()
         is_plain = east - west < _PLAIN_DEG and max(-south, north) < _PLAIN_LAT_DEG
-        if not (IS_COMPILED and is_plain):
+        if not (self._is_compiled and is_plain):
             column, row, is_inner = cells_of_shape(self.shapes[polygon_ix], bits)
             return column, row, is_inner, np.full(len(row), -1, np.int32)
         column0, row0, column1, row1 = box_of((west, south, east, north), 2**bits / 360)
@@ -80,7 +87,7 @@ class Edges:
 
     def keep_cells(self) -> None:
         """Have done with `cells_of`: what was found there makes measuring quicker."""
-        if IS_COMPILED:
+        if self._is_compiled:
             kept = self._cells.table()
             self._tables += (kept,)
             self._fast.keep(kept)
@@ -105,15 +112,15 @@ class Edges:
         return self._measure(polygon_ix, lon_deg, lat_deg, cell_ix, is_inner, True)
 
     def measure_inside_one(
-        self, polygon_ix: int, lon_deg: float, lat_deg: float, cell_ix: int, is_inner: bool
+        self, polygon_ix: int, lon_deg: float, lat_deg: float, cell_ix: int, is_inner: int
     ) -> float:
         """`measure_inside` of one position."""
-        if IS_COMPILED:
+        if self._is_compiled:
             edge_m = self._fast.measure_one(polygon_ix, lon_deg, lat_deg, cell_ix, True)
             if edge_m == edge_m:
                 return edge_m
         one = np.array([polygon_ix], np.int32), np.array([lon_deg]), np.array([lat_deg])
-        return float(self._slow(*one, np.array([is_inner]), is_inside_only=True)[0])
+        return float(self._slow(*one, np.array([is_inner], bool), is_inside_only=True)[0])
 
     def _measure(
         self,
@@ -124,11 +131,12 @@ class Edges:
         is_inner: Bools,
         is_inside_only: bool,
     ) -> Floats:
-        if not IS_COMPILED:
+        if not self._is_compiled:
             return self._slow(polygon_ix, lon_deg, lat_deg, is_inner, is_inside_only)
         edge_m = np.empty(len(polygon_ix))
-        columns = polygon_ix.astype(np.int32, copy=False), lon_deg, lat_deg, cell_ix
-        self._fast.measure(*columns, edge_m, is_inside_only)
+        here = np.ascontiguousarray(lon_deg), np.ascontiguousarray(lat_deg)
+        numbers = np.ascontiguousarray(polygon_ix, np.int32)
+        self._fast.measure(numbers, *here, cell_ix, edge_m, is_inside_only)
         ask = np.isnan(edge_m).nonzero()[0]
         if len(ask):
             unsure = polygon_ix[ask], lon_deg[ask], lat_deg[ask], is_inner[ask]
@@ -246,9 +254,7 @@ def _runs(counts: Longs) -> tuple[Longs, Longs]:
 def _leaves(points: Floats, first: Longs, edges: Longs) -> Floats:
     """Points of leaves that begin at these, shape (L, 8, 2); short ones repeat their last."""
     room = np.empty((len(first) + 1) * _LINES_BYTES // 8)
-    begin = (
-        -room.ctypes.data % _LINES_BYTES // 8
-    )  # two lines of cache, not three
+    begin = -room.ctypes.data % _LINES_BYTES // 8  # two lines of cache, not three
     leaves = room[begin : begin + len(first) * _LINES_BYTES // 8].reshape(-1, _LEAF + 1, 2)
     for at in range(0, len(first), _LEAVES_AT_ONCE):
         some = slice(at, at + _LEAVES_AT_ONCE)

@@ -67,7 +67,6 @@ class Grid:
         buckets = buckets_of(parts, self.levels)
         self.start, self.items, self.keys, self.is_inner, self.cell_ix = buckets
         self._start, self._items = self.start.data, self.items.data
-        self._marks, self._keys_of = self.marks.data, self.keys.data
         # One row a level, to be broadcast against positions; a lone level stays flat.
         shape = (-1, 1) if len(parts) > 1 else (-1,)
         self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
@@ -145,23 +144,18 @@ class Grid:
         return asked, entry
 
     def entries_at(self, lon_deg: float, lat_deg: float) -> list[int]:
-        """The entries of one position: what `candidates` finds."""
+        """The entries of one position: what `candidates` finds, marks not asked."""
         found: list[int] = []
         finest_column = int((lon_deg + 180.0) * self.per_deg)
         finest_row = int((lat_deg + 90.0) * self.per_deg)
-        marks, start, keys = self._marks, self._start, self._keys_of
         for level in self.levels:
-            column, row = finest_column >> level.shift, finest_row >> level.shift
-            print_ = row * level.row_factor + column
-            mark = marks[print_ & len(marks) - 1]
-            if not mark or (mark != SEVERAL and mark != print_ >> PRINT_SHIFT & 0xFF):
-                continue
-            column, row = column >> self.coarser, row >> self.coarser
+            by = level.shift + self.coarser
+            column, row = finest_column >> by, finest_row >> by
             place = level.place(column, row)
-            run = range(start[place], start[place + 1])
+            run = range(self.start[place], self.start[place + 1])
             if self._has_keys:
                 key = cell_key(column, row, level.bits)
-                found += [entry for entry in run if keys[entry] == key]
+                found += [entry for entry in run if self.keys[entry] == key]
             else:
                 found += run
         return found
