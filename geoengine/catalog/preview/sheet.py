@@ -16,7 +16,8 @@ from geoengine.core.units import DEGREE_M
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DOTTED_MIN = 300  # areas from which on a mark is a dot
+DOTTED_MIN = 300  # areas from which on a mark is a dot ...
+OUTLINED_PX, OUTLINED_AMONG_MANY_PX = 1.0, 10.0  # ... and a smaller reach has no outline
 NAMED_MAX = 40  # areas that get their name on the sheet
 MARGIN = 1.12  # of what is shown, around it
 SIDE_MIN_M = 200.0  # from the middle to an edge: the smallest shop still stands in a street or two
@@ -56,13 +57,15 @@ def draw_sheet(
     _furnish(axes, sheet)
     _shade(axes, sheet, scene.towns)
     areas = outlines if view == "circle" else scene.shapes
-    is_seen = scene.radius_m > sheet.m_of_px
+    is_many = len(scene) > DOTTED_MIN
+    least_px = OUTLINED_AMONG_MANY_PX if is_many else OUTLINED_PX
+    is_seen = scene.radius_m > least_px * sheet.m_of_px
     settings = np.array(scene.settings)
     for setting in SETTINGS:
         rows = settings == setting
         _fill(axes, sheet, areas[rows & is_seen], TINTS[setting])
         east, north = sheet.flat(np.stack([scene.lon_deg[rows], scene.lat_deg[rows]], axis=1)).T
-        size, edge = (20, 0.6) if len(scene) <= DOTTED_MIN else (2, 0.0)
+        size, edge = (2, 0.0) if is_many else (20, 0.6)
         axes.scatter(
             east, north, size, TINTS[setting], marker=MARKS[setting], linewidths=edge,
             edgecolors=LAND, zorder=4,
