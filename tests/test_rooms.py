@@ -35,6 +35,8 @@ ONLY_IN = {
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
     "matplotlib": {"catalog/preview/picture.py", "catalog/preview/sheet.py"},
+    "osmium": {"catalog/buildings/osm.py"},
+    "matplotlib": {"catalog/preview/picture.py"},
 }
 
 

@@ -114,7 +114,9 @@ def _table_lines(book: Book) -> Iterator[str]:
     """Stores counted by country, setting and reach; the commonest first."""
     zones = book.zones
     radii = {
-        ix: radius for ix, radius in zip(zones.store_ix, zones.radius_m, strict=True) if radius
+        store_ix: radius_m
+        for ix, (store_ix, radius_m) in enumerate(zip(zones.store_ix, zones.radius_m, strict=True))
+        if ix not in zones.places
     }
     counts = Counter(
         (store.country or "-", store.setting, _about(radii.get(ix, np.nan)))
