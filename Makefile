@@ -3,8 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What an installation is made of; a change of it installs anew, and what was compiled goes first.
-MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/quiet/*.[ch])
-COMPILED := geoengine/core/quiet/*.so
+MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/*/*.[ch])
+COMPILED := geoengine/core/*/*.so
 
 # Tests that count processes, start Clusters or fill the disk want the machine for themselves; all
 # others run two at once.
@@ -76,6 +76,7 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_mqtt.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_regions.py
+	$(BIN)/python benchmarks/bench_reaches.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

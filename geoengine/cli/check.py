@@ -40,11 +40,11 @@ def command(directory: Path, shows_all: bool) -> None:
         click.echo(line)
 
 
-def read_or_exit(directory: Path) -> Reading:
-    """The catalogue of a directory; prints all its faults and exits with 1 where it has any."""
+def read_or_exit(directory: Path, *, by_roads: bool = True) -> Reading:
+    """The catalogue of a directory, as `read`; prints all its faults, and then exits with 1."""
     try:
         with progress() as tell:
-            return read(directory, tell)
+            return read(directory, tell, by_roads=by_roads)
     except ConfigurationError as error:
         for fault in error.faults:
             click.echo(str(fault))
@@ -114,7 +114,9 @@ def _table_lines(book: Book) -> Iterator[str]:
     """Stores counted by country, setting and reach; the commonest first."""
     zones = book.zones
     radii = {
-        ix: radius for ix, radius in zip(zones.store_ix, zones.radius_m, strict=True) if radius
+        store_ix: radius_m
+        for ix, (store_ix, radius_m) in enumerate(zip(zones.store_ix, zones.radius_m, strict=True))
+        if ix not in zones.places
     }
     counts = Counter(
         (store.country or "-", store.setting, _about(radii.get(ix, np.nan)))

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 import click
 
+from geoengine.catalog.buildings import kept as buildings
+from geoengine.catalog.buildings.add import add as add_buildings
 from geoengine.catalog.density import kept
 from geoengine.catalog.density.reading import eurostat, ghsl, h3_cells, insee
 from geoengine.cli.check import Tell, progress
@@ -69,6 +71,13 @@ KINDS: Mapping[str, Kind] = {
         h3_cells.add,
         kept.FOLDER,
         kept.described,
+    ),
+    "buildings": Kind(
+        "outlines of buildings, for `footprint: {building: ...}`",
+        ".osm.pbf, .osm (needs osmium: pip install 'geoengine[osm]'), .geojson",
+        add_buildings,
+        buildings.FOLDER,
+        buildings.described,
     ),
     "roads": Kind(
         "streets for an embedded Valhalla (docs/roads.md)",

@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 import shapely
-from shapely.geometry import LineString, MultiPolygon, Point, Polygon
+from shapely.affinity import translate
+from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from geoengine.core.errors import NoWay
@@ -55,6 +56,10 @@ DOOR_M = 1.0
 # What is smaller than a shop is no reach but a slip of the router's pen, square metres.
 SPECK_M2 = 400.0
 
+# Nearer to a pole than this a plane of degrees is none: 4 km off, its scale is off by a hundredth.
+# The northernmost road is Alert's, at 82.5.
+LAT_MAX_DEG = 85.0
+
 _DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
 Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
@@ -82,6 +87,8 @@ def judge(
     The area holds the store: where it ends before the store's door, a lane as wide as the tolerance
     joins them. Its parts are many only where they matter (`SLIVER_SHARE`).
     """
+    if abs(question.lat_deg) > LAT_MAX_DEG:
+        raise NoWay(f"it is beyond {LAT_MAX_DEG:.0f} degrees of latitude, where no area is drawn")
     plane = plane_at(question.lon_deg, question.lat_deg)
     tolerance_m = TOLERANCE_M[question.mode]
     sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")
@@ -90,7 +97,7 @@ def judge(
         raise NoWay("the router's answer holds no area")
     area = joined(simplified(sifted(parts), tolerance_m), tolerance_m)
     doubts = (CUT_OFF,) if is_cut_off(area, plane, edge, question.mode) else ()
-    found = _area(parts_of(shapely.set_precision(plane.round(area), _DEGREE_GRID)))
+    found = on_the_map(shapely.set_precision(plane.round(area), _DEGREE_GRID))
     check_place(question, found)
     return Isochrone(found, doubts)
 
@@ -137,9 +144,7 @@ def is_cut_off(area: Area, plane: Plane, edge: BaseGeometry | None, mode: Mode) 
 
 
 def check_place(question: Question, area: Area) -> None:
-    """Raise `NoWay` where somebody would have to be faster than anybody is, or two days at once."""
-    if area.bounds[0] < -180.0 or area.bounds[2] > 180.0:
-        raise NoWay("it crosses the antimeridian, which a drawn zone cannot")
+    """Raise `NoWay` where somebody would have to be faster than anybody is."""
     corners = shapely.get_coordinates(area)
     lon_deg, lat_deg = (np.full(len(corners), at) for at in (question.lon_deg, question.lat_deg))
     far_m = geodesic_m(lon_deg, lat_deg, corners[:, 0], corners[:, 1]).max()
@@ -151,6 +156,15 @@ def check_place(question: Question, area: Area) -> None:
         )
 
 
+def on_the_map(area: BaseGeometry) -> Area:
+    """Between 180 degrees west and east: what goes on past them is cut there (RFC 7946, 3.1.9)."""
+    west_deg, _south, east_deg, _north = area.bounds
+    if west_deg >= -180.0 and east_deg <= 180.0:
+        return _area(parts_of(area))
+    turned = (translate(area, by_deg) for by_deg in (-360.0, 0.0, 360.0))
+    return _area([part for one in turned for part in parts_of(one.intersection(_MAP))])
+
+
 def parts_of(geometry: BaseGeometry) -> list[Polygon]:
     """All polygons in a geometry of any kind."""
     if isinstance(geometry, Polygon):
@@ -159,6 +173,7 @@ def parts_of(geometry: BaseGeometry) -> list[Polygon]:
 
 
 _STORE = Point(0.0, 0.0)  # the plane's origin
+_MAP = box(-180.0, -90.0, 180.0, 90.0)
 
 
 def _without_slivers(part: Polygon, least_m2: float) -> Polygon:

@@ -54,6 +54,18 @@ class Cells:
             degree[part], people[part] = self._look_up(lon_deg[part], lat_deg[part])
         return Found(degree, people)
 
+    def per_km2(self, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        """People per square kilometre of the cell at each position, shape (P,); 0 where none is
+        listed. NaN all over where the source has no count.
+        """
+        if self.people is None:
+            return np.full(len(lon_deg), np.nan)
+        cell_ix, is_listed = self._find(self.lattice.keys_at(lon_deg, lat_deg))
+        hit, back = np.unique(cell_ix[is_listed], return_inverse=True)
+        density = np.zeros(len(cell_ix))
+        density[is_listed] = (self.people[hit] / self.lattice.areas_km2(self.keys[hit]))[back]
+        return density
+
     def _look_up(self, lon_deg: Floats, lat_deg: Floats) -> Found:
         own_ix, is_listed = self._find(self.lattice.keys_at(lon_deg, lat_deg))
         degree = np.where(is_listed, self.degree[own_ix], NOT_COVERED).astype(np.int8)
@@ -63,18 +75,14 @@ class Cells:
         covered = np.flatnonzero(degree != NOT_COVERED)
         people = np.full(len(lon_deg), np.nan)
         if self.people is not None:
-            people[covered] = self._people_around(self.people, lon_deg[covered], lat_deg[covered])
+            people[covered] = self._people_around(lon_deg[covered], lat_deg[covered])
         return Found(degree, people)
 
-    def _people_around(self, people: Ints, lon_deg: Floats, lat_deg: Floats) -> Floats:
-        east_m, north_m = _even_over_disc(SAMPLES, AROUND_M)
-        sample_lon, sample_lat = moved(lon_deg, lat_deg, east_m, north_m)
-        cell_ix, is_listed = self._find(self.lattice.keys_at(sample_lon, sample_lat))
-        hit, back = np.unique(cell_ix[is_listed], return_inverse=True)
-        per_km2 = np.zeros(len(cell_ix))
-        per_km2[is_listed] = (people[hit] / self.lattice.areas_km2(self.keys[hit]))[back]
+    def _people_around(self, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        samples = moved(lon_deg, lat_deg, *_even_over_disc(SAMPLES, AROUND_M))
         disc_km2 = np.pi * (AROUND_M / 1000) ** 2
-        found: Floats = per_km2.reshape(len(lon_deg), SAMPLES).mean(axis=1) * disc_km2
+        density = self.per_km2(*samples).reshape(len(lon_deg), SAMPLES)
+        found: Floats = density.mean(axis=1) * disc_km2
         return found
 
     def _is_surrounded(self, lon_deg: Floats, lat_deg: Floats) -> Bools:

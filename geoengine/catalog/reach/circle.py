@@ -1,8 +1,11 @@
 """How far five minutes go: the circle from which a store can be reached in time.
 
 Without a road network the reach is a circle: speed times minutes is the way along streets, divided
-by the detour that streets make over the crow's flight. This file is the door through which
-isochrones on real streets replace the circle: same question, same shape of answer.
+by the detour. Where a road network answered, its isochrone takes the circle's place (`kept`).
+
+The detours are fitted, so that circle and isochrone have the most in common that a circle can:
+`benchmarks/bench_reach.py` computed the isochrones towards 313 shops, cafes and villages of two
+towns and an Alpine valley, and says what error remains; `docs/reach.md` has the table.
 """
 
 from __future__ import annotations
@@ -12,16 +15,9 @@ from typing import NamedTuple
 
 from geoengine.core.model import Decided, Mode, Reach
 
-MINUTES = 5.0
-
-# Speeds, metres per second. Walking 4.7 km/h lies between the 4.3 of traffic lights (MUTCD, 1.2
-# m/s) and the 5.1 of Valhalla and Mapbox. Driving 48 km/h is a country road with its bends and
-# villages. Too high, and people are called who cannot make it in time.
-SPEED_MPS: dict[Mode, float] = {"walk": 1.3, "drive": 48 / 3.6, "bike": 4.2, "transit": 1.3}
-
-# Length of the way over the straight line: 1.2 to 1.3 for streets (Newell 1980, O'Sullivan 1996),
-# 1.35 for country roads (between Ballou's 1.2 to 1.4 by country and Boscoe's 1.42).
-DETOUR: dict[Mode, float] = {"walk": 1.3, "drive": 1.35, "bike": 1.3, "transit": 1.3}
+# Minutes on the way unless the marketer writes others. In a suburb three of five are driven: the
+# others go on the way to the car, the car park and the walk across it.
+MINUTES: dict[Decided, float] = {"city": 5.0, "suburb": 3.0, "countryside": 5.0}
 
 MODE_OF: dict[Decided, Mode] = {"city": "walk", "suburb": "drive", "countryside": "drive"}
 ON_THE_WAY: dict[Mode, str] = {
@@ -29,6 +25,44 @@ ON_THE_WAY: dict[Mode, str] = {
     "drive": "by car",
     "bike": "by bicycle",
     "transit": "by bus or tram",
+}
+
+
+class Pace(NamedTuple):
+    """How fast one goes along streets, and how much longer these are than the circle's radius.
+
+    The detour is larger than that of a single way (1.3 on foot, 1.4 to 1.6 by car): one gets
+    farther only along the straightest and fastest roads, between them less. The fewer these are,
+    the larger it is.
+    """
+
+    speed_mps: float
+    detour: float
+
+
+# Walking 1.3 m/s = 4.7 km/h lies between the 4.3 of traffic lights (MUTCD, 1.2 m/s) and the 5.1 of
+# Valhalla and Mapbox. The speeds by bicycle and car are the medians of Valhalla 3.9.1's ways of
+# three to six minutes in the places measured: 17 km/h; 42 in the city, 45 to 50 outside. Detours
+# as above. A pace too fast calls people who cannot make it in time; one too slow calls too few.
+_STROLL: dict[Decided, Pace] = {
+    "city": Pace(1.3, 1.3),
+    "suburb": Pace(1.3, 1.4),
+    "countryside": Pace(1.3, 1.55),
+}
+PACE: dict[Mode, dict[Decided, Pace]] = {
+    "walk": _STROLL,
+    "bike": {
+        "city": Pace(17 / 3.6, 1.6),
+        "suburb": Pace(17 / 3.6, 1.75),
+        "countryside": Pace(17 / 3.6, 2.2),
+    },
+    "drive": {
+        "city": Pace(42 / 3.6, 1.7),
+        "suburb": Pace(45 / 3.6, 2.0),
+        "countryside": Pace(48 / 3.6, 2.1),
+    },
+    # At five minutes, with the waiting, a timetable adds nothing to walking that could be measured.
+    "transit": _STROLL,
 }
 
 
@@ -47,15 +81,18 @@ def reach(spec: Reach, setting: Decided) -> Extent:
 
     >>> reach(Reach(), "city").radius_m
     300.0
+    >>> reach(Reach(), "suburb").why
+    '3 min by car at 45.0 km/h, detour 2: 1,125 m'
     >>> reach(Reach(), "countryside").why
-    '5 min by car at 48.0 km/h, detour 1.35: 2,963 m'
+    '5 min by car at 48.0 km/h, detour 2.1: 1,905 m'
     """
     mode: Mode = spec.mode or MODE_OF[setting]
     if spec.radius_m is not None:
         return Extent(spec.radius_m, mode, None, f"radius as written: {spec.radius_m:,.0f} m")
-    minutes = MINUTES if spec.minutes is None else spec.minutes
-    speed_mps = SPEED_MPS[mode] if spec.speed_mps is None else spec.speed_mps
-    detour = DETOUR[mode] if spec.detour is None else spec.detour
+    minutes = MINUTES[setting] if spec.minutes is None else spec.minutes
+    pace = PACE[mode][setting]
+    speed_mps = pace.speed_mps if spec.speed_mps is None else spec.speed_mps
+    detour = pace.detour if spec.detour is None else spec.detour
     radius_m = speed_mps * minutes * 60 / detour
     why = (
         f"{minutes:g} min {ON_THE_WAY[mode]} at {speed_mps * 3.6:.1f} km/h, "
