@@ -51,7 +51,7 @@ def test_its_numbers_and_keys_are_the_current_ones():
     assert f"farther than {FAR_MAX_M:.0f} m" in PAGE
     assert f"less than {ACCURACY_ORDINARY_M:.0f} m is needed" in PAGE
     assert BUILDINGS_MAX == 5_000_000
-    assert "Up to five million" in PAGE
+    assert "Up to five million are kept" in PAGE
     assert str(FILE) in PAGE
     assert all(suffix in PAGE for suffix in FORMATS if suffix != ".json")
     assert all(f"| `{key}` |" in PAGE for key in Footprint.__struct_fields__)

@@ -12,8 +12,9 @@ from geoengine.catalog.buildings.outlines import Outlines, merged
 from geoengine.catalog.reading.sources import Sources
 from geoengine.core.errors import DataError
 
-# 6.3 MB for each hundred thousand, read whole whenever a catalogue is compiled that asks for one:
-# beyond this a check takes seconds. Great Britain has more: cut it around the stores first.
+# Read whole whenever a catalogue is compiled that asks for one: five million are 310 MB, 5 s to
+# read and 7 s to find those of 10,000 stores (measured, on a busy machine). Beyond this a check
+# takes too long; a country has more: cut it around the stores first.
 BUILDINGS_MAX: Final = 5_000_000
 FORMATS: Final = (*osm.SUFFIXES, *geojson.SUFFIXES)
 
