@@ -13,14 +13,14 @@ const mostShared = (areaIx) =>
 // sorted by; `number` ranges right.
 const LISTS = {
   stores: {
-    title: "Stores",
+    title: "Areas",
     count: areaCount,
     words: (ix) => [
       areaName(ix), scene.ids[ix], scene.storeIds[ix], settingOf(ix), reachInWords(ix), whyOf(ix),
     ],
     areas: (ix) => [ix],
     columns: [
-      { title: "Store", cell: areaName, key: (ix) => areaName(ix).toLowerCase(), mark: settingOf },
+      { title: "Area", cell: areaName, key: (ix) => areaName(ix).toLowerCase(), mark: settingOf },
       { title: "Setting", cell: (ix) => inWords(settingOf(ix)), key: (ix) => scene.setting[ix], close: true },
       { title: "Reach", cell: reachInWords, key: (ix) => `${scene.mode[ix]} ${String(scene.minutes[ix] ?? 0).padStart(6)}` },
       { title: "km²", cell: (ix) => threeDigits(scene.areaKm2[ix]), key: (ix) => scene.areaKm2[ix], number: true },
