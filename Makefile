@@ -3,8 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 # What an installation is made of; a change of it installs anew, and what was compiled goes first.
-MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/quiet/*.[ch])
-COMPILED := geoengine/core/quiet/*.so
+MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/*/*.[ch])
+COMPILED := geoengine/core/*/*.so
 
 # Tests that count processes, start Clusters or fill the disk want the machine for themselves; all
 # others run two at once.

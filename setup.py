@@ -1,4 +1,4 @@
-"""The one part of the package that is compiled; all else of it is in pyproject.toml."""
+"""The parts of the package that are compiled; all else of it is in pyproject.toml."""
 
 from glob import glob
 
@@ -15,6 +15,13 @@ setup(
             extra_compile_args=["-O3"],  # not every Python was built with it, and a pass is a loop
             libraries=["m"],
             optional=True,  # without a C compiler the package runs the same, slower
-        )
+        ),
+        Extension(
+            "geoengine.core.space._edges",
+            sources=["geoengine/core/space/_edges.c"],
+            extra_compile_args=["-O3", "-ffp-contract=off"],  # products keep their own rounding
+            libraries=["m"],
+            optional=True,
+        ),
     ]
 )

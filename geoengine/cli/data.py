@@ -13,11 +13,14 @@ from typing import NamedTuple
 
 import click
 
+from geoengine.catalog.buildings import kept as buildings
+from geoengine.catalog.buildings.add import add as add_buildings
 from geoengine.catalog.density import kept
 from geoengine.catalog.density.reading import eurostat, ghsl, h3_cells, insee
 from geoengine.cli.check import Tell, progress
 from geoengine.core.errors import DataError
 from geoengine.core.model import EngineSpec
+from geoengine.roads import tiles
 
 DEFAULT = EngineSpec().data  # where the service looks, too
 
@@ -68,6 +71,20 @@ KINDS: Mapping[str, Kind] = {
         h3_cells.add,
         kept.FOLDER,
         kept.described,
+    ),
+    "buildings": Kind(
+        "outlines of buildings, for `footprint: {building: ...}`",
+        ".osm.pbf, .osm (needs osmium: pip install 'geoengine[osm]'), .geojson",
+        add_buildings,
+        buildings.FOLDER,
+        buildings.described,
+    ),
+    "roads": Kind(
+        "streets for an embedded Valhalla (docs/roads.md)",
+        ".osm.pbf extracts, their .poly outlines, timetables as GTFS in a .zip",
+        tiles.add,
+        tiles.FOLDER,
+        tiles.described,
     ),
 }
 

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from geoengine.core.columns import Crossings, Evidence, Floats, Ints
+from geoengine.core.columns import Crossings, Evidence, Floats, Ints, Longs
 from geoengine.core.space.boxes import Boxes
 from geoengine.core.space.cells import Cells
 from geoengine.core.space.circles import Circles
@@ -39,6 +39,10 @@ class ZoneIndex:
         self.circle_zones = np.flatnonzero(kind == CIRCLE).astype(np.int32)
         self._polygon_zones = np.flatnonzero(kind == POLYGON).astype(np.int32)
         self._is_all_circles = len(self.circle_zones) == len(zones)
+        self._has_circles = len(self.circle_zones) > 0
+        # For the scalar path: an element of a memoryview costs half of an array's.
+        self._zone_of_circle = self.circle_zones.data
+        self._zone_of_polygon = self._polygon_zones.data
         self.circles = Circles(
             zones.lon_deg[self.circle_zones],
             zones.lat_deg[self.circle_zones],
@@ -52,8 +56,9 @@ class ZoneIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held by the circles and the grids; shapely's own polygons are not counted."""
-        return self.circles.nbytes + self.polygons.grid.nbytes
+        """Bytes held by circles, edges and grids; shapely's own polygons are not counted."""
+        polygons = self.polygons
+        return self.circles.nbytes + polygons.grid.nbytes + polygons.edges.nbytes
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> Evidence:
         """All pairs of a fix and a zone it lies in, the edge included.
@@ -72,13 +77,7 @@ class ZoneIndex:
         -----
         Tested against the geodesic from every fix to every zone. Cost: benchmarks/bench_match.py.
         """
-        fix_ix, circle_ix, edge_m = self.circles.match(lon_deg, lat_deg)
-        zone_ix = circle_ix if self._is_all_circles else self.circle_zones.take(circle_ix)
-        if len(self.polygons):
-            also_fix_ix, polygon_ix, also_edge_m = self.polygons.match(lon_deg, lat_deg)
-            fix_ix = np.concatenate([fix_ix, also_fix_ix])
-            zone_ix = np.concatenate([zone_ix, self._polygon_zones.take(polygon_ix)])
-            edge_m = np.concatenate([edge_m, also_edge_m])
+        fix_ix, zone_ix, edge_m = self._pairs(lon_deg, lat_deg)
         if len(fix_ix) < 2:
             return Evidence(fix_ix.astype(np.int32), zone_ix, edge_m)
         pair = fix_ix * self._zones
@@ -88,22 +87,35 @@ class ZoneIndex:
             fix_ix.take(order).astype(np.int32), zone_ix.take(order), edge_m.take(order)
         )
 
+    def _pairs(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+        """Fix, zone and ``edge_m`` of `match`, unordered; a kind that is not there is free."""
+        if self._is_all_circles:
+            return self.circles.match(lon_deg, lat_deg)
+        fix_ix, polygon_ix, edge_m = self.polygons.match(lon_deg, lat_deg)
+        zone_ix = self._polygon_zones.take(polygon_ix)
+        if not len(self.circle_zones):
+            return fix_ix, zone_ix, edge_m
+        also_fix_ix, circle_ix, also_edge_m = self.circles.match(lon_deg, lat_deg)
+        return (
+            np.concatenate([fix_ix, also_fix_ix]),
+            np.concatenate([zone_ix, self.circle_zones.take(circle_ix)]),
+            np.concatenate([edge_m, also_edge_m]),
+        )
+
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The zones one fix lies in, with ``edge_m``, by zone: what `match` says, without numpy.
 
         Cheaper than `match` for up to some two dozen fixes.
         """
-        found = self._match_circles_one(lon_deg, lat_deg)
-        if self._is_all_circles:
-            if len(found) > 1:
-                found.sort()
-            return found
-        zones = self.circle_zones
-        named = [(int(zones[ix]), edge_m) for ix, edge_m in found]
-        zones = self._polygon_zones
-        if len(zones):
-            named += [(int(zones[ix]), m) for ix, m in self.polygons.match_one(lon_deg, lat_deg)]
-        return sorted(named)
+        found = self._match_circles_one(lon_deg, lat_deg) if self._has_circles else []
+        if not self._is_all_circles:
+            of_circle, of_polygon = self._zone_of_circle, self._zone_of_polygon
+            found = [(of_circle[ix], edge_m) for ix, edge_m in found]
+            also = self.polygons.match_one(lon_deg, lat_deg)
+            found += [(of_polygon[ix], edge_m) for ix, edge_m in also]
+        if len(found) > 1:
+            found.sort()
+        return found
 
     def edge_m(self, zone_ix: Ints, lon_deg: Floats, lat_deg: Floats) -> Floats:
         """Signed distance to the edge of paired zones and positions, metres, negative inside.

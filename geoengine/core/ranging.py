@@ -222,13 +222,13 @@ def _arrive(record: Record, sighting: Sighting, book: Book) -> list[Transition]:
 
 
 def _areas_around(place_ix: int, book: Book) -> list[int]:
-    """The zones of the place's store that the store itself stands in."""
+    """The zones of the place's store that the store itself stands in, and its outline."""
     store_ix = int(book.zones.store_ix[place_ix])
     spot = book.stores[store_ix].location
     return [
         area_ix
         for area_ix in book.areas_of_store(store_ix)
-        if book.index.edge_m_one(area_ix, spot.lon, spot.lat) <= 0
+        if area_ix in book.zones.places or book.index.edge_m_one(area_ix, spot.lon, spot.lat) <= 0
     ]
 
 

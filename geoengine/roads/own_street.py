@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import shapely
+from shapely.errors import ShapelyError
 from shapely.geometry import LineString
 from shapely.geometry.base import BaseGeometry
 from shapely.ops import substring
@@ -19,8 +20,8 @@ from shapely.ops import substring
 from geoengine.core.model import Mode
 from geoengine.roads.plane import Plane
 
-# How wide Valhalla draws a single road, metres to each side: a cell of its raster, 0.0008 degrees,
-# is 60 to 90 m (measured). Narrower, and crumbs of the wrong stretch stay.
+# How wide Valhalla draws a single road, metres to each side: 0.0008 degrees, 60 m east and 90 m
+# north (measured), of the cells of its raster. Narrower, and crumbs of the wrong stretch stay.
 ROAD_M = 60.0
 WRONG_M = 100.0
 
@@ -66,8 +67,11 @@ class _Located(msgspec.Struct, frozen=True):
 
 def read(answer: bytes, mode: Mode) -> list[Street]:
     """The streets in an answer to ``locate``. Raises `msgspec.DecodeError`."""
-    located = msgspec.json.decode(answer, type=list[_Located])
-    return [_street(found, mode) for one in located for found in one.edges or ()]
+    try:
+        located = msgspec.json.decode(answer, type=list[_Located])
+        return [_street(found, mode) for one in located for found in one.edges or ()]
+    except (ValueError, ShapelyError) as error:
+        raise msgspec.DecodeError(f"no streets: {error}") from error
 
 
 def mended(area: BaseGeometry, streets: list[Street], plane: Plane, seconds: float) -> Any:
@@ -93,6 +97,8 @@ def _arrival(street: Street, seconds: float) -> BaseGeometry:
 
 def _street(found: _Found, mode: Mode) -> Street:
     places = decoded(found.edge_info.shape)
+    if len(places) < 2:
+        raise ValueError("a street without two ends")
     line = LineString(places if found.edge.forward else places[::-1])
     speed_mps = BICYCLE_MPS if mode == "bike" else found.edge.speeds.default / 3.6
     return Street(line, found.percent_along, speed_mps)

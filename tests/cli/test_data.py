@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from geoengine.cli import main
 from geoengine.cli.data import KINDS
 from tests.catalog.density.making import csv_file, geojson_file, long_id, square
+from tests.catalog.osm import Extract, rectangle
 
 CELLS = [{"GRD_ID": long_id(2600, 4300 + n), "T": 600} for n in range(30)]
 
@@ -35,6 +36,17 @@ def test_what_was_added_is_listed_until_it_is_removed(tmp_path: Path, cells: Pat
     assert run(data, "list").stdout == added
     assert run(data, "remove", "eurostat-census_2021").stdout == "removed eurostat-census_2021\n"
     assert "nothing kept" in run(data, "list").stdout
+
+
+def test_buildings_are_a_kind_of_data_too(tmp_path: Path):
+    file = Extract().way(7, rectangle(0, 0, 20, 10)).save(tmp_path / "town.osm")
+    added = run(tmp_path, "add", "buildings", file).stdout.splitlines()
+    listed = run(tmp_path, "list").stdout
+    assert [f"{file}: 1 buildings", listed.rstrip()] == added
+    assert listed == "buildings: outlines of 1 buildings, 0.0 MB; for `footprint`\n"
+    file.write_text("no extract")
+    assert "OpenStreetMap data" in run(tmp_path, "add", "buildings", file, ok=False).output
+    assert run(tmp_path, "remove", "buildings").stdout == "removed buildings\n"
 
 
 def test_the_folder_is_the_one_of_the_catalogue_unless_told(tmp_path: Path, cells, monkeypatch):

@@ -120,11 +120,11 @@ def tables_of() -> tuple[Columns, Columns, Columns]:
         while slots[at]:
             at = (at + 1) & 15
         slots[at] = row
-    lon_deg, lat_deg = np.full(3, LON), np.full(3, LAT + 1)
+    lon_deg, lat_deg = np.full(3, LON), np.full(3, LAT + 2)
     devices = (
         slots,
         keys,
-        np.tile([LON, LAT + 1, 10.0], (rows, 1)),
+        np.tile([LON, LAT + 2, 10.0], (rows, 1)),
         np.full(rows, NOON_MS),
         np.full(rows, -1, np.int32),
         np.zeros(rows, np.int8),

@@ -27,7 +27,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Valhalla]:
     """Valhalla over HTTP."""
     directory = tmp_path_factory.mktemp("valhalla")
-    with Valhalla(directory=directory, tiles=data / "roads" / "tiles", is_verbose=True) as running:
+    folder, _network = tiles.opened(data / "roads")
+    with Valhalla(directory=directory, tiles=folder, is_verbose=True) as running:
         yield running
 
 

@@ -155,6 +155,8 @@ def test_the_edge_may_be_nearer_on_foot_than_by_car():
     assert judge(asked("drive"), drawn, edge).doubts == (CUT_OFF,)
 
 
-def test_an_area_over_the_antimeridian_is_no_answer():
-    with pytest.raises(NoWay, match="antimeridian"):
-        judge(Question(179.99, -16.8, "drive", 5), box(179.98, -16.82, 180.02, -16.78))
+def test_an_area_over_the_antimeridian_is_cut_there():
+    found = judge(Question(179.99, -16.8, "drive", 5), box(179.98, -16.82, 180.02, -16.78)).area
+    assert found.bounds == (-180.0, -16.82, 180.0, -16.78)
+    parts = sorted(part.bounds for part in found.geoms)
+    assert parts == [(-180.0, -16.82, -179.98, -16.78), (179.98, -16.82, 180.0, -16.78)]

@@ -58,7 +58,8 @@ async def test_areas_towards_the_store_are_like_those_of_the_reference(tmp_path:
         patch.setenv(PROGRAMS, str(programs()))
         extracts = [SHARED / f"osm/{name}.osm.pbf" for name in ("newport", "liechtenstein")]
         tiles.add(extracts, tmp_path / "data", lambda *_: None)
-    with Valhalla(directory=tmp_path / "v", tiles=tmp_path / "data/roads/tiles") as server:
+    folder, _network = tiles.opened(tmp_path / "data/roads")
+    with Valhalla(directory=tmp_path / "v", tiles=folder) as server:
         router = open_router(RoadsSpec(router="valhalla", url=server.url), {})
         found = [await _likeness(router, reference) for reference in references()]
         await router.close()

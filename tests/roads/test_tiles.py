@@ -6,16 +6,21 @@ import sys
 import zipfile
 from datetime import date
 from pathlib import Path
+from random import Random
 
+import msgspec
 import pytest
 import shapely
-from shapely.geometry import Point, box
+from click.testing import CliRunner
+from shapely.geometry import Point
 
+from geoengine.cli import main
 from geoengine.core.errors import DataError, RoadsError
 from geoengine.roads import tiles
 from geoengine.roads.extract import edge_of, polygon_of
-from geoengine.roads.tiles import network_of, tiles_in
+from geoengine.roads.tiles import Made, opened
 from geoengine.roads.valhalla_python import VARIABLE
+from geoengine.roads.valhalla_router import Network
 from tests.roads import town
 from tests.servers.valhalla import PROGRAMS, programs
 
@@ -37,6 +42,11 @@ END
 
 def quiet(*_: object) -> None:
     """Nobody looks on."""
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder, hidden or not."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 @pytest.fixture
@@ -74,30 +84,32 @@ def test_what_was_made_says_of_what_and_how_to_use_it(real: None, tmp_path: Path
     extract = town.write(tmp_path / "town.osm.pbf")
     lines = tiles.add([extract], tmp_path / "data", lambda *what: told.append(what))
     assert told == [("build tiles", 0, 1), ("roads", 1, 1)]
-    assert "town.osm.pbf" in lines[0]
-    assert "router: valhalla, tiles:" in lines[1]
-    assert list(tiles_in(tmp_path / "data/roads").rglob("*.gph"))
-    assert {path.name for path in (tmp_path / "data").iterdir()} == {"roads"}
+    assert lines[0].startswith("town: roads ")
+    assert lines[1] == f"engine: {{roads: {{router: valhalla, tiles: {tmp_path}/data/roads/town}}}}"
+    assert list(opened(tmp_path / "data/roads")[0].rglob("*.gph"))
+    assert names(tmp_path / "data/roads") == ["town"]
 
 
 def test_the_same_extract_is_the_same_network_and_another_is_not(real: None, tmp_path: Path):
     extract = town.write(tmp_path / "a.osm.pbf")
     versions = []
-    for path in (extract, extract, town.write(tmp_path / "b.osm.pbf", box_blocks=150)):
-        tiles.add([path], tmp_path / "data", quiet)
-        versions.append(network_of(tmp_path / "data/roads").version)
-    assert versions[0] == versions[1] != versions[2]
+    for _ in range(2):
+        tiles.add([extract], tmp_path / "data", quiet)
+        versions.append(opened(tmp_path / "data/roads")[1].version)
+    extract.unlink()
+    tiles.add([town.write(extract, box_blocks=150)], tmp_path / "data", quiet)
+    assert versions[0] == versions[1] != opened(tmp_path / "data/roads")[1].version
 
 
 def test_what_fails_leaves_what_was_there(real: None, tmp_path: Path):
     tiles.add([town.write(tmp_path / "a.osm.pbf")], tmp_path / "data", quiet)
-    before = network_of(tmp_path / "data/roads").version
-    cut = tmp_path / "cut.osm.pbf"
-    cut.write_bytes((tmp_path / "a.osm.pbf").read_bytes()[:-500])
+    before = opened(tmp_path / "data/roads")[1].version
+    cut = tmp_path / "a.osm.pbf"
+    cut.write_bytes(cut.read_bytes()[:-500])
     with pytest.raises(DataError):
         tiles.add([cut], tmp_path / "data", quiet)
-    assert network_of(tmp_path / "data/roads").version == before
-    assert {path.name for path in (tmp_path / "data").iterdir()} == {"roads"}
+    assert opened(tmp_path / "data/roads")[1].version == before
+    assert names(tmp_path / "data/roads") == ["a"]
 
 
 def test_a_timetable_comes_with_its_first_day(real: None, tmp_path: Path):
@@ -105,15 +117,15 @@ def test_a_timetable_comes_with_its_first_day(real: None, tmp_path: Path):
     files = [town.write(tmp_path / "a.osm.pbf"), feed(tmp_path / "bus.zip", WEEK)]
     lines = tiles.add(files, tmp_path / "data", lambda what, *_: told.append(what))
     assert told == ["ingest transit", "convert transit", "build tiles", "roads"]
-    assert network_of(tmp_path / "data/roads").since == date(2026, 3, 2)
-    assert "timetable from 2026-03-02" in lines[-1]
+    assert opened(tmp_path / "data/roads")[1].since == date(2026, 3, 2)
+    assert lines[0].endswith("timetable from 2026-03-02")
 
 
 def test_an_outline_given_is_the_edge(real: None, tmp_path: Path):
     poly = tmp_path / "town.poly"
     poly.write_text(POLY)
     tiles.add([town.write(tmp_path / "a.osm.pbf"), poly], tmp_path / "data", quiet)
-    edge = network_of(tmp_path / "data/roads").edge
+    edge = opened(tmp_path / "data/roads")[1].edge
     assert edge is not None
     assert edge.bounds == (9.0, 49.0, 11.0, 51.0)
     assert not edge.contains(Point(9.58, 49.52))
@@ -166,14 +178,36 @@ def test_without_valhalla_it_is_told_how_to_get_it(tmp_path: Path, monkeypatch: 
 
 
 def test_tiles_of_somebody_else_are_taken_as_they_are(tmp_path: Path):
-    assert tiles_in(tmp_path) == tmp_path
-    assert network_of(tmp_path).edge is None
+    assert opened(tmp_path) == (tmp_path, Network())
+
+
+def test_one_of_several_networks_must_be_named(tmp_path: Path):
+    for name in ("north", "south"):
+        (tmp_path / name).mkdir()
+        note = Made(version=name, made_of=["a"], edge="POLYGON ((0 0, 1 0, 1 1, 0 0))")
+        (tmp_path / name / tiles.NOTE).write_bytes(msgspec.json.encode(note))
+    with pytest.raises(RoadsError, match=f"name one of {tmp_path}/north, {tmp_path}/south"):
+        opened(tmp_path)
+    assert opened(tmp_path / "south")[1].version == "south"
 
 
 def test_a_damaged_note_beside_tiles_is_told(tmp_path: Path):
     (tmp_path / "network.json").write_text('{"version": 1}')
-    with pytest.raises(RoadsError, match="make the roads anew"):
-        network_of(tmp_path)
+    with pytest.raises(RoadsError, match="make it anew"):
+        opened(tmp_path)
+    (tmp_path / "network.json").write_text('{"version": "1", "made_of": [], "edge": "HOLE"}')
+    with pytest.raises(DataError, match="make it anew"):
+        tiles.described(tmp_path)
+
+
+def test_the_command_adds_lists_and_removes_roads(real: None, tmp_path: Path):
+    extract, data = town.write(tmp_path / "town.osm.pbf"), ["--data", str(tmp_path / "data")]
+    added = CliRunner().invoke(main, ["data", "add", "roads", str(extract), *data])
+    assert added.exit_code == 0, added.output
+    listed = CliRunner().invoke(main, ["data", "list", *data])
+    assert listed.output == added.output.splitlines(keepends=True)[0]
+    assert CliRunner().invoke(main, ["data", "remove", "town", *data]).exit_code == 0
+    assert names(tmp_path / "data/roads") == []
 
 
 def test_the_edge_is_the_box_in_the_header(tmp_path: Path):
@@ -182,14 +216,32 @@ def test_the_edge_is_the_box_in_the_header(tmp_path: Path):
     assert edge.bounds == pytest.approx((*west_south, *east_north), abs=1e-7)
 
 
-def test_without_a_box_in_the_header_the_edge_is_that_of_the_nodes(tmp_path: Path):
-    """All of them but the thousandth that sticks out on each side."""
+def test_without_a_box_in_the_header_the_edge_is_drawn_around_the_nodes(tmp_path: Path):
+    """Along the road as well, which a box would make a field of 12 km by 2."""
     edge = edge_of(town.write(tmp_path / "a.osm.pbf", box_blocks=None))
-    inner = box(*town.place(-town.SIDE, -town.SIDE), *town.place(town.SIDE, town.SIDE))
-    outer = box(*town.place(-10.1, -10.1), *town.place(130.1, 10.1))
-    assert edge.buffer(1e-6).covers(inner)
-    assert outer.covers(edge)
-    assert town.blocks(edge.bounds[2], 50)[0] > 125
+    for inside in ((0, 0), (-10, 10), (60, town.OUT), (129, town.OUT)):
+        assert edge.buffer(0.001).contains(Point(*town.place(*inside))), inside
+    for outside in ((-18, 0), (0, 20), (60, 5), (140, town.OUT)):
+        assert not edge.contains(Point(*town.place(*outside))), outside
+
+
+@pytest.mark.parametrize("box_blocks", [None, 133.0])
+def test_a_damaged_extract_is_told_or_read_and_nothing_else(
+    tmp_path: Path, box_blocks: float | None
+):
+    whole = town.write(tmp_path / "a.osm.pbf", box_blocks=box_blocks).read_bytes()
+    random, damaged = Random(5), tmp_path / "b.osm.pbf"
+    refused = 0
+    for _ in range(300):
+        spoiled = bytearray(whole)
+        spoiled[random.randrange(min(len(whole), 400))] = random.randrange(256)
+        end = random.choice([len(spoiled), random.randrange(len(spoiled))])
+        damaged.write_bytes(spoiled[:end])
+        try:
+            edge_of(damaged)
+        except DataError:
+            refused += 1
+    assert refused > 50
 
 
 def test_an_outline_may_have_holes_and_must_have_corners(tmp_path: Path):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from shapely.geometry import Point
 
 from geoengine.core.errors import NoWay, RouterDown
 from geoengine.core.model import Mode, RoadsSpec
+from geoengine.roads import tiles
 from geoengine.roads.base import Question, Router
 from geoengine.roads.isochrone import CUT_OFF
 from geoengine.roads.opening import open_router
@@ -139,6 +142,40 @@ async def test_http_and_embedded_answer_alike(
     await embedded.close()
 
 
+async def test_who_is_inside_drives_to_the_store_in_time_and_who_is_outside_does_not(
+    server: Valhalla,
+):
+    """Valhalla's own times from every crossing to the store, each 15 s from the line left out."""
+    crossings = [(x, y) for x in range(-10, 11, 2) for y in range(-10, 11, 2)]
+    router = open_router(RoadsSpec(router="valhalla", url=server.url), {})
+    for store in ((0.3, town.ONE_WAY), (5, 3.5), (-9.5, 9)):
+        area = (await router.ask(at(*store, "drive", 2))).area
+        seconds = times_to(server, store, crossings)
+        times = zip(crossings, seconds, strict=True)
+        clear = [(place, s) for place, s in times if abs(s - 120) > 15]
+        agree = [area.contains(point(*place)) == (s < 120) for place, s in clear]
+        assert 10 < sum(s < 120 for _place, s in clear) < len(clear) - 10
+        assert sum(agree) > 0.97 * len(agree), store
+    await router.close()
+
+
+def times_to(
+    server: Valhalla, store: tuple[float, float], places: list[tuple[int, int]]
+) -> list[float]:
+    """Seconds by car from each place to the store."""
+
+    def located(place: tuple[float, float]) -> dict[str, float]:
+        return dict(zip(("lon", "lat"), town.place(*place), strict=True))
+
+    found: list[float] = []
+    for start in range(0, len(places), 40):
+        sources = [located(place) for place in places[start : start + 40]]
+        body = {"sources": sources, "targets": [located(store)], "costing": "auto"}
+        with urlopen(f"{server.url}/sources_to_targets", json.dumps(body).encode()) as answer:
+            found += [row[0]["time"] for row in json.load(answer)["sources_to_targets"]]
+    return found
+
+
 async def test_an_area_that_ends_with_the_extract_is_doubted(data: Path, environ: dict[str, str]):
     """The road goes on for 12 km, to 130 blocks; the extract says that it ends at 133."""
     embedded = open_router(RoadsSpec(router="valhalla", tiles=str(data / "roads")), environ)
@@ -150,7 +187,7 @@ async def test_an_area_that_ends_with_the_extract_is_doubted(data: Path, environ
 async def test_a_server_that_tells_nothing_of_itself_is_asked_all_the_same(
     data: Path, tmp_path: Path
 ):
-    with Valhalla(directory=tmp_path / "v", tiles=data / "roads" / "tiles") as quiet:
+    with Valhalla(directory=tmp_path / "v", tiles=tiles.opened(data / "roads")[0]) as quiet:
         router = open_router(RoadsSpec(router="valhalla", url=quiet.url), {})
         assert (await router.ask(at(-5, -5))).area.contains(point(-5, -5))
         await router.close()
@@ -162,7 +199,7 @@ async def test_a_server_that_is_gone_is_down_and_not_without_a_way(data: Path, t
     async def pause(seconds: float) -> None:
         pauses.append(seconds)
 
-    with Valhalla(directory=tmp_path / "v", tiles=data / "roads" / "tiles") as leaving:
+    with Valhalla(directory=tmp_path / "v", tiles=tiles.opened(data / "roads")[0]) as leaving:
         router = ValhallaRouter(HttpLine(leaving.url, pause))
         await router.ask(at(-5, -5))
         leaving.kill()

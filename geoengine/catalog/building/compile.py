@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 import geoengine.catalog.hours as hours
-from geoengine.catalog.building import beacons, gateways, policies, targets, zone_rows, zones
+from geoengine.catalog.building import (
+    beacons,
+    footprints,
+    gateways,
+    policies,
+    targets,
+    zone_rows,
+    zones,
+)
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
@@ -70,6 +78,7 @@ def read(directory: Path, tell: Progress | None = None, *, by_roads: bool = True
 def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     data, sources = Path(found.engine.data), found.report.sources
     sources.read_folders(data)
+    outlined = footprints.check(found.stores, data)
     shops = complete(found.stores, data)
     sources.read_folders(data)  # what came meanwhile belongs to another catalogue
     if by_roads:
@@ -81,6 +90,7 @@ def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
+    footprints.add_footprints(rows, found.stores, outlined, shops, in_use)
     heard_whole = gateways.heard_whole(found.gateways)
     zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use, heard_whole)
     names = targets.names_of(found.stores, found.zones, heard_whole)

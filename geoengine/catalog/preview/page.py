@@ -91,6 +91,11 @@ def _told(scene: Scene, title: str, is_compared: bool) -> dict[str, Any]:
             "unlistedCount": overlaps.unlisted_count,
             "unmeasuredCount": overlaps.unmeasured_count,
         },
+        "towns": {
+            "lon": steps(scene.towns.lon_deg).tolist(),
+            "lat": steps(scene.towns.lat_deg).tolist(),
+            "radiusM": _numbers(scene.towns.radius_m),
+        },
         "warnings": scene.warnings,
         "unshownCount": scene.unshown_count,
     }

@@ -13,6 +13,7 @@ import shapely
 from numpy.typing import NDArray
 
 from geoengine.catalog.preview.scene import ALONE, SETTINGS, Scene, circles
+from geoengine.catalog.setting.fallback import Places
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.errors import GeoengineError
 from geoengine.core.units import DEGREE_M
@@ -34,7 +35,7 @@ SIDE_PT, HEAD_PT, FOOT_PT, GAP_PT = 18.0, 52.0, 24.0, 4.0
 SHEET_MIN_PT = 90.0  # a smaller sheet has no room for its name and its scale
 PLATES_SHARE = 0.5  # of the height, where there are plates
 
-PAPER, LAND, INK, FAINT, LINE = "#fbf9f4", "#f4f0e6", "#26231e", "#655f54", "#ddd5c4"
+PAPER, LAND, TOWN, INK, FAINT = "#fbf9f4", "#f4f0e6", "#e9e1cf", "#26231e", "#655f54"
 TINTS = {"city": "#2f4f9a", "suburb": "#a85a0c", "countryside": "#23724f", ALONE: "#7a3e72"}
 MARKS = {"city": "o", "suburb": "D", "countryside": "^", ALONE: "s"}
 WORDS = {ALONE: "no store"}
@@ -200,6 +201,7 @@ def _sheet(
     outlines = _outlines(scene)
     sheet = _sheet_of(axes, np.concatenate([outlines[chosen], scene.shapes[chosen]]))
     _furnish(axes, sheet)
+    _shade(axes, sheet, scene.towns)
     areas = outlines if view == "circle" else scene.shapes
     is_seen = scene.radius_m > sheet.m_of_px
     settings = np.array(scene.settings)
@@ -253,6 +255,19 @@ def _furnish(axes: Axes, sheet: Sheet) -> None:
         spine.set_linewidth(0.8)
     axes.set_xlim(-sheet.east_m, sheet.east_m)
     axes.set_ylim(-sheet.north_m, sheet.north_m)
+
+
+def _shade(axes: Axes, sheet: Sheet, towns: Places) -> None:
+    from matplotlib.collections import EllipseCollection
+
+    across = 2 * towns.radius_m
+    middles = sheet.flat(np.stack([towns.lon_deg, towns.lat_deg], axis=1))
+    axes.add_collection(
+        EllipseCollection(
+            across, across, np.zeros(len(across)), units="xy", offsets=middles,
+            offset_transform=axes.transData, facecolors=TOWN, linewidths=0, zorder=1,
+        )
+    )  # fmt: skip
 
 
 def _fill(axes: Axes, sheet: Sheet, areas: NDArray[np.object_], tint: str) -> None:
@@ -359,9 +374,11 @@ def _legend(figure: Figure, layout: Layout, scene: Scene) -> None:
     ]
     if not np.isnan(scene.agreement).all():
         handles.append(Line2D([], [], color=INK, lw=0.7, ls="--", label="the circle without roads"))
+    if len(scene.towns.people):
+        handles.append(Line2D([], [], marker="o", color=TOWN, lw=0, ms=7, label="towns (GeoNames)"))
     figure.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(layout.side, 0.0),
-        borderaxespad=0.4, borderpad=0.2, ncols=5, frameon=False,
+        borderaxespad=0.4, borderpad=0.2, ncols=6, frameon=False,
         fontsize=7.5, labelcolor=INK, handlelength=1.6, columnspacing=1.6,
     )  # fmt: skip
 

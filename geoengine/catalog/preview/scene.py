@@ -15,7 +15,9 @@ from geoengine.catalog.density.kept import Grid
 from geoengine.catalog.geojson import circle_rings
 from geoengine.catalog.preview.overlaps import Overlaps, overlaps_of
 from geoengine.catalog.preview.people import people_in
+from geoengine.catalog.preview.towns import towns_around
 from geoengine.catalog.reach.circle import reach
+from geoengine.catalog.setting.fallback import Places
 from geoengine.core.book import MODES, Book
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.model import Mode, Store
@@ -52,6 +54,7 @@ class Scene:
     agreement: Floats  # of reach and circle, intersection over union; NaN where they are one
     people: Floats  # who live in it; NaN where nobody counted
     overlaps: Overlaps
+    towns: Places  # around them
     warnings: list[str]
     unshown_count: int  # of warnings
 
@@ -112,10 +115,22 @@ def scene_of(
         circle_m=circle_m,
         agreement=_agreement(shapes, ~is_circle, lon_deg, lat_deg, circle_m),
         people=people_in(shapes, lon_deg, lat_deg, radius_m, grids),
-        overlaps=overlaps_of(shapes, lon_deg, lat_deg, radius_m, book.zones.store_ix[zone_ix]),
+        overlaps=_overlaps(book, zone_ix, shapes, lon_deg, lat_deg),
+        towns=towns_around(lon_deg, lat_deg),
         warnings=[f"{one.file}:{one.line}:{one.column}: {one.what}" for one in shown],
         unshown_count=len(reading.warnings) - len(shown),
     )
+
+
+def _overlaps(
+    book: Book, zone_ix: NDArray[np.int_], shapes: Shapes, lon_deg: Floats, lat_deg: Floats
+) -> Overlaps:
+    """Those of reaches and drawn areas; a shop's own outline calls nobody who comes near."""
+    row = np.flatnonzero(~np.isin(zone_ix, book.outlines)).astype(np.int32)
+    zones, kept = book.zones, zone_ix[row]
+    places = (lon_deg[row], lat_deg[row], zones.radius_m[kept], zones.store_ix[kept])
+    found = overlaps_of(shapes[row], *places)
+    return found._replace(first_ix=row[found.first_ix], second_ix=row[found.second_ix])
 
 
 def unrolled(lon_deg: Floats) -> Floats:

@@ -51,9 +51,10 @@ _ONE: Final = np.array(1)
 class Grid:
     """Items by cell, on as many levels as their sizes ask for.
 
-    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys`` and
-    ``is_inner`` go with them, or are empty. All levels share the tables, so that one call looks
-    through all of them. Cells of buckets have ``coarser`` bits less than those of marks.
+    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys``,
+    ``is_inner`` and ``cell_ix`` go with them, or are empty. All levels share the tables, so that
+    one call looks through all of them. Cells of buckets have ``coarser`` bits less than those of
+    marks.
     """
 
     def __init__(self, parts: list[Part], coarser: int) -> None:
@@ -63,7 +64,8 @@ class Grid:
         self.coarser = coarser
         self.marks = marks_of(parts)
         self.levels = levels_of(parts, self.bits)
-        self.start, self.items, self.keys, self.is_inner = buckets_of(parts, self.levels)
+        buckets = buckets_of(parts, self.levels)
+        self.start, self.items, self.keys, self.is_inner, self.cell_ix = buckets
         self._start, self._items = self.start.data, self.items.data
         # One row a level, to be broadcast against positions; a lone level stays flat.
         shape = (-1, 1) if len(parts) > 1 else (-1,)
@@ -80,7 +82,7 @@ class Grid:
     def nbytes(self) -> int:
         """Bytes held."""
         tables = self.marks.nbytes + self.start.nbytes
-        entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes
+        entries = self.items.nbytes + self.keys.nbytes + self.is_inner.nbytes + self.cell_ix.nbytes
         return tables + entries + sum(level.items.nbytes for level in self.levels)
 
     def renumber(self, item_of: Longs) -> None:

@@ -1,9 +1,9 @@
 """Polygons: fixes inside them, and distances to their edges.
 
 A polygon is what its coordinates say: edges straight in longitude and latitude, the edge itself
-belonging to it, membership decided by shapely's own predicate. Cells of the grid that lie wholly
-inside need no predicate. Parts that meet at the antimeridian are joined there, so that the seam
-between them is not taken for an edge.
+belonging to it, as shapely's own predicate has it. Cells of the grid that lie wholly inside need
+no predicate; how deep inside a fix is, `edges` knows. Parts that meet at the antimeridian are
+joined there, so that the seam between them is not taken for an edge.
 """
 
 from __future__ import annotations
@@ -16,17 +16,27 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
-from geoengine.core.space.geodesy import circle_bounds, degree_m, geodesic_m
+from geoengine.core.space.edges import Edges
+from geoengine.core.space.geodesy import circle_bounds
 from geoengine.core.space.grid import Grid
 from geoengine.core.space.levels import fewer_levels, natural_bits
-from geoengine.core.space.raster import cells_of_shape
-from geoengine.core.space.tables import Part
+from geoengine.core.space.tables import PRINT_SHIFT, ROW_FACTOR, SEVERAL, Part, cell_key
 
 Shape: TypeAlias = Polygon | MultiPolygon
+_Views: TypeAlias = tuple[
+    float,  # finest cells per degree
+    list[tuple[int, int, int, int, int]],  # shift, row factor, mask, offset, bits of each level
+    memoryview,  # marks
+    int,  # their mask
+    memoryview,  # start
+    memoryview,  # items
+    memoryview,  # keys
+    memoryview,  # cell_ix
+    memoryview,  # is_inner
+]
 _CELLS_ACROSS: Final = (
-    8  # cells along a polygon's longer side: 64 or so, most of them inside or out
+    32  # cells along a polygon's longer side: few in which its edges take long to look through
 )
-_OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 # Over so short a way the scale of longitude changes by less than the slack below 80 degrees.
 _SCALE_HOLDS_M: Final = 50_000.0
@@ -39,12 +49,12 @@ class Polygons:
     def __init__(self, shapes: list[Shape]) -> None:
         self.shapes: NDArray[Any] = np.array([joined(shape) for shape in shapes] or [], object)
         self.bounds = shapely.bounds(self.shapes).reshape(len(shapes), 4)
-        self._middle_deg = (self.bounds[:, 0] + self.bounds[:, 2]) / 2
-        self._squeeze = _squeeze((self.bounds[:, 1] + self.bounds[:, 3]) / 2)
-        self._edges = _squeezed_edges(self.shapes, self._squeeze)
-        shapely.prepare(self.shapes)
-        shapely.prepare(self._edges)
-        self.grid = Grid(_parts(self.shapes, self.bounds), coarser=0)
+        bits = _levels_of(self.bounds)
+        self.edges = Edges(self.shapes, self.bounds, bits)
+        self.grid = Grid(_parts(self.edges, bits), coarser=0)
+        self.edges.keep_cells()
+        self._scalar = self._views()
+        self._measure_one = self.edges.measure_inside_one
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -53,37 +63,56 @@ class Polygons:
         """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
         fix_ix, entry = self.grid.candidates(lon_deg, lat_deg)
         polygon_ix = self.grid.items.take(entry)
-        # Prepared polygons are a few kilobytes each: asked in turn, they stay in the cache.
-        order = np.argsort(polygon_ix, kind="stable")
-        fix_ix, polygon_ix = fix_ix[order], polygon_ix[order]
-        is_in = self.grid.is_inner[entry[order]]
-        ask = np.flatnonzero(~is_in)
-        is_in[ask] = self.holds(polygon_ix[ask], lon_deg[fix_ix[ask]], lat_deg[fix_ix[ask]])
-        fix_ix, polygon_ix = fix_ix[is_in], polygon_ix[is_in]
-        depth_m = self._distance_m(polygon_ix, lon_deg[fix_ix], lat_deg[fix_ix])
-        return fix_ix, polygon_ix, -depth_m
+        places = lon_deg.take(fix_ix), lat_deg.take(fix_ix)
+        cell_ix, is_inner = self.grid.cell_ix.take(entry), self.grid.is_inner.take(entry)
+        edge_m = self.edges.measure_inside(polygon_ix, *places, cell_ix, is_inner)
+        inside = (edge_m <= 0.0).nonzero()[0]
+        return fix_ix.take(inside), polygon_ix.take(inside), edge_m.take(inside)
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The polygons a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
+        per_deg, levels, marks, mark_mask, start, items, keys, cells, is_inner = self._scalar
+        finest_column = int((lon_deg + 180.0) * per_deg)
+        finest_row = int((lat_deg + 90.0) * per_deg)
+        found: list[tuple[int, float]] = []
+        for shift, row_factor, mask, offset, bits in levels:
+            column, row = finest_column >> shift, finest_row >> shift
+            print_ = row * row_factor + column
+            mark = marks[print_ & mark_mask]
+            if not mark or (mark != SEVERAL and mark != print_ >> PRINT_SHIFT & 0xFF):
+                continue
+            place = (row * ROW_FACTOR + column & mask) + offset
+            key = cell_key(column, row, bits)
+            for entry in range(start[place], start[place + 1]):
+                if keys[entry] != key:
+                    continue
+                ix = items[entry]
+                edge_m = self._measure_one(ix, lon_deg, lat_deg, cells[entry], is_inner[entry])
+                if edge_m <= 0.0:
+                    found.append((ix, edge_m))
+        return found
+
+    def _views(self) -> _Views:
+        """What the scalar path reads; an element of a memoryview costs half of an array's."""
         grid = self.grid
-        inside = [
-            int(grid.items[entry])
-            for entry in grid.entries_at(lon_deg, lat_deg)
-            if grid.is_inner[entry] or self._holds_one(int(grid.items[entry]), lon_deg, lat_deg)
+        levels = [
+            (one.shift, one.row_factor, one.mask, one.offset, one.bits) for one in grid.levels
         ]
-        if not inside:
-            return []
-        n = len(inside)
-        depth_m = self._distance_m(
-            np.array(inside, np.int32), np.full(n, lon_deg), np.full(n, lat_deg)
+        return (
+            grid.per_deg,
+            levels,
+            grid.marks.data,
+            len(grid.marks) - 1,
+            grid.start.data,
+            grid.items.data,
+            grid.keys.data,
+            grid.cell_ix.data,
+            grid.is_inner.data,
         )
-        return [(ix, -depth) for ix, depth in zip(inside, depth_m.tolist(), strict=True)]
 
     def holds(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
         """Whether each polygon holds the position beside it, the edge included; bool, (N,)."""
-        lon_deg = self.beside(polygon_ix, lon_deg)
-        inside: NDArray[Any] = shapely.intersects_xy(self.shapes[polygon_ix], lon_deg, lat_deg)
-        return inside
+        return self.edges.holds(polygon_ix, lon_deg, lat_deg)
 
     def near_box(self, polygon_ix: list[int], box: tuple[float, float, float, float]) -> list[int]:
         """Those of some polygons whose box touches this one, on whatever turn of the globe."""
@@ -96,17 +125,8 @@ class Polygons:
         return [ix for ix, near in zip(polygon_ix, is_near.tolist(), strict=True) if near]
 
     def edge_m(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
-        """Signed distance to the edge of paired polygons and positions, any distance away.
-
-        Notes
-        -----
-        The nearest point is looked for in a plane with the polygon's own latitude for its scale,
-        then measured on the ellipsoid: exact near the edge, too large by up to the change of
-        scale between the two latitudes elsewhere (0.3 % over 10 km at 60 degrees).
-        """
-        distance_m = self._distance_m(polygon_ix, lon_deg, lat_deg)
-        is_in = self.holds(polygon_ix, lon_deg, lat_deg)
-        return np.where(is_in, -distance_m, np.maximum(distance_m, _OUTSIDE_MIN_M))
+        """Signed distance to the edge of paired polygons and positions, any distance away."""
+        return self.edges.measure(polygon_ix, lon_deg, lat_deg)
 
     def touches(
         self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats, radius_m: Floats
@@ -131,24 +151,7 @@ class Polygons:
 
     def beside(self, polygon_ix: Ints | Longs, lon_deg: Floats) -> Floats:
         """Longitudes on the turn of the globe that the polygon's own coordinates are on."""
-        middle_deg = self._middle_deg[polygon_ix]
-        turned: Floats = lon_deg - 360.0 * np.rint((lon_deg - middle_deg) / 360.0)
-        return turned
-
-    def _distance_m(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
-        if len(polygon_ix) == 0:
-            return np.empty(0)
-        squeeze = self._squeeze[polygon_ix]
-        lon_deg = self.beside(polygon_ix, lon_deg)
-        here = shapely.points(lon_deg * squeeze, lat_deg)
-        lines = shapely.shortest_line(self._edges[polygon_ix], here)
-        nearest = shapely.get_coordinates(lines)[::2]
-        return geodesic_m(lon_deg, lat_deg, nearest[:, 0] / squeeze, nearest[:, 1])
-
-    def _holds_one(self, polygon_ix: int, lon_deg: float, lat_deg: float) -> bool:
-        turns = round((lon_deg - float(self._middle_deg[polygon_ix])) / 360.0)
-        shape = self.shapes[polygon_ix]
-        return bool(shapely.intersects_xy(shape, lon_deg - 360.0 * turns, lat_deg))
+        return self.edges.beside(polygon_ix, lon_deg)
 
 
 def joined(shape: Shape) -> Shape:
@@ -176,29 +179,18 @@ def _moved(part: Polygon) -> Polygon:
     return moved
 
 
-def _squeeze(lat_deg: Floats) -> Floats:
-    """How much shorter a degree of longitude is than one of latitude, per polygon."""
-    across, along = degree_m(lat_deg)
-    return np.maximum(across / along, 1e-3)
-
-
-def _squeezed_edges(shapes: NDArray[Any], squeeze: Floats) -> NDArray[Any]:
-    edges = [
-        shapely.transform(shape.boundary, lambda points, by=by: points * (by, 1.0))
-        for shape, by in zip(shapes, squeeze.tolist(), strict=True)
-    ]
-    return np.array(edges or [], object)
-
-
-def _parts(shapes: NDArray[Any], bounds: NDArray[np.float64]) -> list[Part]:
+def _levels_of(bounds: NDArray[np.float64]) -> Longs:
     extent = np.maximum(bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1])
-    bits = fewer_levels(natural_bits(extent / _CELLS_ACROSS))
+    return fewer_levels(natural_bits(extent / _CELLS_ACROSS))
+
+
+def _parts(edges: Edges, bits: Longs) -> list[Part]:
     parts = []
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
-        found = [cells_of_shape(shapes[ix], level_bits) for ix in members.tolist()]
+        found = [edges.cells_of(ix, level_bits) for ix in members.tolist()]
         item = members.repeat([len(columns[0]) for columns in found])
-        column, row, is_inner = (np.concatenate(columns) for columns in zip(*found, strict=True))
+        column, row, is_inner, cell_ix = map(np.concatenate, zip(*found, strict=True))
         marked = column.astype(np.int32), row.astype(np.int32)
-        parts.append(Part(level_bits, members, *marked, item, column, row, is_inner))
+        parts.append(Part(level_bits, members, *marked, item, column, row, is_inner, cell_ix))
     return parts

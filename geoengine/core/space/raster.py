@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import floor
 from typing import Final
 
 import numpy as np
@@ -24,9 +25,7 @@ def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Lon
     too many rather than too few. A cell that no edge touches is inside if its centre is.
     """
     per_deg = 2**bits / 360
-    west, south, east, north = shape.bounds
-    column0, row0 = _cell(west - _PAD_DEG + 180.0, per_deg), _cell(south - _PAD_DEG + 90.0, per_deg)
-    column1, row1 = _cell(east + _PAD_DEG + 180.0, per_deg), _cell(north + _PAD_DEG + 90.0, per_deg)
+    column0, row0, column1, row1 = box_of(shape.bounds, per_deg)
     has_edge = np.zeros((row1 - row0 + 1, column1 - column0 + 1), bool)
     low, high = _piece_boxes(shape, per_deg)
     left, down = low[:, 0] - column0, low[:, 1] - row0
@@ -39,17 +38,31 @@ def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Lon
     middle_lat = (y + row0 + 0.5) / per_deg - 90.0
     is_inner[y, x] = shapely.contains_xy(shape, middle_lon, middle_lat)
     y, x = np.nonzero(has_edge | is_inner)
-    inner = is_inner[y, x]
-    column, row = (x + column0) & (2**bits - 1), np.maximum(y + row0, 0)
+    nth, column, row = on_the_globe(x + column0, y + row0, is_inner[y, x], bits)
+    return column, row, is_inner[y, x][nth]
+
+
+def on_the_globe(
+    column: Longs, row: Longs, is_inner: Bools, bits: int
+) -> tuple[Longs, Longs, Longs]:
+    """Cells of any turn as those that positions have: which ones, at times twice; column, row."""
+    column, row = column & (2**bits - 1), np.maximum(row, 0)
     # A shape around the globe meets itself in the first column: where both, the edge counts.
-    once = np.lexsort((inner, column, row))
+    once = np.lexsort((is_inner, column, row))
     once = once[np.unique((row << 32 | column)[once], return_index=True)[1]]
-    nth, column, row = with_seam(once, column[once], row[once], bits)
-    return column, row, inner[nth]
+    return with_seam(once, column[once], row[once], bits)
+
+
+def box_of(bounds: tuple[float, float, float, float], per_deg: float) -> tuple[int, int, int, int]:
+    """First column and row, last column and row of the cells of a box."""
+    west, south, east, north = bounds
+    column0, row0 = _cell(west - _PAD_DEG + 180.0, per_deg), _cell(south - _PAD_DEG + 90.0, per_deg)
+    column1, row1 = _cell(east + _PAD_DEG + 180.0, per_deg), _cell(north + _PAD_DEG + 90.0, per_deg)
+    return column0, row0, column1, row1
 
 
 def _cell(shifted_deg: float, per_deg: float) -> int:
-    return int(np.floor(shifted_deg * per_deg))
+    return floor(shifted_deg * per_deg)
 
 
 def _piece_boxes(

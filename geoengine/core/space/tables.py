@@ -27,7 +27,8 @@ class Part:
 
     Marked cells are int32 columns and rows of cells of ``bits``. Entries are items with int64
     columns and rows of cells of the buckets' size; ``is_inner`` says whether such a cell lies
-    wholly inside the item. Without it, a grid forgets the entries' cells.
+    wholly inside the item, ``cell_ix`` is what the item's owner calls it. Without these, a grid
+    forgets the entries' cells.
     """
 
     bits: int
@@ -38,6 +39,7 @@ class Part:
     column: Longs
     row: Longs
     is_inner: Bools | None = None
+    cell_ix: Ints | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ def hash_of(column: Longs, row: Longs) -> Longs:
     return hashes
 
 
-def buckets_of(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Longs, Bools]:
-    """Where the run of each place starts, and its entries: item, key, and whether inside.
+def buckets_of(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Longs, Bools, Ints]:
+    """Where the run of each place starts, and its entries: item, key, whether inside, and cell_ix.
 
     Notes
     -----
@@ -123,19 +125,20 @@ def buckets_of(parts: list[Part], levels: list[Level]) -> tuple[Ints, Ints, Long
         packed[begin:end] <<= 32
         packed[begin:end] |= part.item_ix
         begin = end
-    keys, is_inner = _NONE, np.empty(0, bool)
+    keys, is_inner, cell_ix = _NONE, np.empty(0, bool), np.empty(0, np.int32)
     if parts and parts[0].is_inner is not None:
         order = np.argsort(packed, kind="stable")
         packed = packed[order]
         keys = np.concatenate([cell_key(p.column, p.row, p.bits) for p in parts])[order]
         is_inner = np.concatenate([p.is_inner for p in parts if p.is_inner is not None])[order]
+        cell_ix = np.concatenate([p.cell_ix for p in parts if p.cell_ix is not None])[order]
     else:
         packed.sort()
         packed = packed[_is_first(packed)]
     place_count = levels[-1].offset + levels[-1].mask + 1 if levels else 0
     start = np.zeros(place_count + 1, np.int32)
     np.cumsum(np.bincount(packed >> 32, minlength=place_count), out=start[1:])
-    return start, (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner
+    return start, (packed & 0xFFFFFFFF).astype(np.int32), keys, is_inner, cell_ix
 
 
 def _is_first(ordered: Longs) -> Bools:

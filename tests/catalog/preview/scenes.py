@@ -35,7 +35,7 @@ zones:
 def streets(directory: Path, text: str = SHOPS) -> Path:
     """The catalogue above; two of its stores have reaches on streets, one of them with a hole."""
     data = directory / "data"
-    star_of = (on_star(RIVOLI, 330.0, hole=0.12), on_star(GORDES, 2_600.0))
+    star_of = (on_star(RIVOLI, 330.0, hole=0.12), on_star(GORDES, 1_200.0))
     keep(data, *star_of)
     return write(directory / "shops", {"a.yaml": text + f"engine: {{data: {data}}}\n"})
 

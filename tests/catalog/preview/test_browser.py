@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,11 +158,13 @@ async def test_the_views_show_reach_circle_both_and_side_by_side(tab: Tab):
     assert await tab.run("panes().map((pane) => pane.title)") == ["Circle", "Reach in force"]
 
 
-async def test_a_setting_is_taken_off_the_map_and_put_back(tab: Tab):
+@pytest.mark.parametrize("value", ["countryside", "towns"])
+async def test_what_is_on_the_map_is_taken_off_and_put_back(tab: Tab, value: str):
+    await tab.run("showAreas([0, 1, 2])")
     everything = await pixels(tab)
-    box = "document.querySelector('input[value=countryside]')"
+    box = f"document.querySelector('input[value={value}]')"
     await tab.run(f"{box}.click()")
-    assert np.abs(everything - await pixels(tab)).max() > 0.1
+    assert np.abs(everything - await pixels(tab)).max() > 0.02
     await tab.run(f"{box}.click()")
     np.testing.assert_array_equal(everything, await pixels(tab))
 
@@ -245,11 +248,27 @@ async def test_on_a_phone_the_map_stands_over_the_lists(tab: Tab):
 async def test_on_paper_it_is_ink_on_white_also_from_a_dark_screen(tab: Tab):
     features = [{"name": "prefers-color-scheme", "value": "dark"}]
     await tab.call("Emulation.setEmulatedMedia", features=features)
+    dark = await pixels(tab)
     await tab.run("window.dispatchEvent(new Event('beforeprint'))")
-    assert await tab.run("colours.land") == "#f4f0e6"
+    printed = await pixels(tab)
+    assert printed.shape[:2] == (640, 800)
+    assert printed.mean() > 0.8 > 0.3 > dark.mean()
     await tab.run("window.dispatchEvent(new Event('afterprint'))")
-    assert await tab.run("colours.land") != "#f4f0e6"
-    assert (await tab.call("Page.printToPDF"))["data"]
+    np.testing.assert_array_equal(dark, await pixels(tab))
+    assert len((await tab.call("Page.printToPDF"))["data"]) > 10_000
+
+
+async def test_on_paper_the_list_is_whole(browser: Browser, tmp_path: Path):
+    rows = "".join(f"s{ix},S {ix},48.85,{2 + ix / 100}\n" for ix in range(90))
+    text = "stores:\n  - import: s.csv\n    defaults: {setting: city}\n"
+    catalogue = write(tmp_path, {"a.yaml": text, "s.csv": "id,name,lat,lon\n" + rows})
+    async with browser.open(written(tmp_path, catalogue)) as tab:
+        await tab.run("document.querySelector('[data-page=\"1\"]').click()")
+        assert (await texts(tab, "tbody td:first-child"))[0] == "S 40"
+        await tab.run("window.dispatchEvent(new Event('beforeprint'))")
+        assert len(await texts(tab, "tbody tr")) == 90
+        await tab.run("window.dispatchEvent(new Event('afterprint'))")
+        assert len(await texts(tab, "tbody tr")) == 40
 
 
 async def test_compared_it_opens_side_by_side(browser: Browser, tmp_path: Path):
@@ -287,6 +306,18 @@ async def test_none_and_one_have_a_page(browser: Browser, tmp_path: Path, store_
     async with browser.open(path.as_uri()) as tab:
         assert len(await pixels(tab)) > 100
         assert tab.complaints == []
+
+
+async def test_people_have_a_column_where_they_are_known(browser: Browser, tmp_path: Path):
+    scene = scene_of(read(streets(tmp_path)))
+    path = tmp_path / "zones.html"
+    path.write_bytes(page(replace(scene, people=np.array([4_187.0, 62.3, np.nan, 0.0])), "shops"))
+    async with browser.open(path.as_uri()) as tab:
+        assert await texts(tab, "tbody td:nth-child(5)") == ["4,200", "60", "", "0"]
+        await tab.run("choose([0])")
+        assert "about 4,200 live in it" in await texts(tab, "#detail dd")
+        await tab.run("choose([2])")
+        assert "People" not in await texts(tab, "#detail dt")
 
 
 async def test_ten_thousand_stores_on_real_streets_are_a_page(browser: Browser, tmp_path: Path):

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from geoengine.catalog import read
-from geoengine.catalog.preview.picture import LAND, PAPER, PictureError, draw, round_length
+from geoengine.catalog.preview.picture import TOWN, PictureError, draw, round_length
 from geoengine.catalog.preview.scene import Scene, scene_of
 from geoengine.core.units import DEGREE_M
 from tests.catalog.preview.scenes import SHOPS, streets
@@ -59,7 +59,7 @@ def test_the_title_the_names_the_lengths_and_the_legend_stand_on_it(scene: Scene
     assert {"Maison Rivoli", "Les Halles", "Gordes", "The yard", "200 km", "100 m"} <= set(told)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [
-        "city", "countryside", "no store", "the circle without roads",
+        "city", "countryside", "no store", "the circle without roads", "towns (GeoNames)",
     ]  # fmt: skip
 
 
@@ -90,9 +90,9 @@ def test_a_plate_shows_the_reach_with_its_hole_and_the_circle_dashed(scene: Scen
     hole = scene.shapes[0].interiors[0].centroid
     east_m = (hole.x - scene.lon_deg[0]) * DEGREE_M * np.cos(np.radians(scene.lat_deg[0]))
     offset_m = (middle_north(scene) - scene.lat_deg[0]) * DEGREE_M
-    assert colour(east_m, 0) == LAND
-    assert colour(-east_m, 0) not in (LAND, PAPER)  # inside the reach
-    assert colour(0, -220) == LAND  # inside the circle, between two arms
+    assert colour(east_m, 0) == TOWN  # as all of Paris
+    assert colour(-east_m, 0) != TOWN  # inside the reach
+    assert colour(0, -220) == TOWN  # inside the circle, between two arms
     dashed = [one for one in plate.collections if one.get_linestyle()[0][1] is not None]
     assert [len(one.get_paths()) for one in dashed if isinstance(one, PathCollection)] == [2]
 

@@ -10,7 +10,7 @@ import shapely
 
 from geoengine.catalog import read
 from geoengine.catalog.preview.scene import WARNINGS_SHOWN, Scene, scene_of, unrolled
-from tests.catalog.preview.scenes import streets
+from tests.catalog.preview.scenes import SHOPS, streets
 from tests.catalog.reach.answering import keep
 from tests.catalog.reach.test_on_the_roads import catalogue
 from tests.catalog.writing import STORES, write
@@ -40,7 +40,7 @@ def test_the_circle_beside_a_reach_on_streets_is_the_one_without_roads(tmp_path:
 
 def test_reach_and_circle_agree_by_what_they_share_of_both(scene: Scene):
     assert np.isnan(scene.agreement[[1, 3]]).all()  # these are their circle
-    assert (scene.agreement[[0, 2]] > 0.3).all() and (scene.agreement[[0, 2]] < 0.7).all()
+    assert 0.3 < scene.agreement[0] < 0.7
     share = scene.radius_m[2] ** 2 / scene.circle_m[2] ** 2  # Gordes: wholly within its circle
     assert scene.agreement[2] == pytest.approx(share, rel=0.01)
 
@@ -72,13 +72,29 @@ def test_beacon_places_are_no_areas(tmp_path: Path):
 def test_neighbours_over_the_antimeridian_are_neighbours(tmp_path: Path):
     text = """\
 stores:
-  - {id: west, name: W, location: {lat: -16.8, lon: 179.98}, setting: countryside}
-  - {id: east, name: E, location: {lat: -16.8, lon: -179.98}, setting: countryside}
-  - {id: cut, name: C, location: {lat: -16.8, lon: 179.99}, setting: countryside}
+  - {id: west, name: W, location: {lat: -16.8, lon: 179.98}, reach: {radius_m: 3000}}
+  - {id: east, name: E, location: {lat: -16.8, lon: -179.98}, reach: {radius_m: 3000}}
+  - {id: cut, name: C, location: {lat: -16.8, lon: 179.99}, reach: {radius_m: 3000}}
 """
     scene = scene_of(read(write(tmp_path, {"a.yaml": text})))
     assert np.ptp(scene.lon_deg) == pytest.approx(0.04)
     assert len(scene.overlaps.first_ix) == 3
+
+
+def test_a_shops_own_outline_is_drawn_and_overlaps_with_nobodys_reach(tmp_path: Path):
+    ring = [[2.3468, 48.8582], [2.3472, 48.8582], [2.3472, 48.8584], [2.3468, 48.8582]]
+    outline = f"{{polygon: {{type: Polygon, coordinates: [{ring}]}}}}"
+    text = SHOPS.replace("setting: city}", f"setting: city, footprint: {outline}}}", 1)
+    plain = scene_of(read(write(tmp_path / "plain", {"a.yaml": SHOPS})))
+    scene = scene_of(read(write(tmp_path / "more", {"a.yaml": text})))
+    assert set(scene.ids) - set(plain.ids) == {"rivoli/inside"}
+    assert np.isnan(scene.circle_m[scene.ids.index("rivoli/inside")])
+    pairs = [
+        {one.ids[a], one.ids[b]}
+        for one in (plain, scene)
+        for a, b in zip(one.overlaps.first_ix, one.overlaps.second_ix, strict=True)
+    ]
+    assert pairs == [{"rivoli", "halles"}] * 2
 
 
 def test_an_area_cut_at_the_antimeridian_is_whole(tmp_path: Path):

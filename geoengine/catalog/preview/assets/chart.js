@@ -17,6 +17,7 @@ const SERIF = '"Iowan Old Style", "Palatino Linotype", Palatino, "Book Antiqua",
 const shown = {
   view: "reach", // reach, circle, both or side
   hidden: new Set(), // settings
+  hasTowns: true, // populated places, under everything
   found: null, // a Uint8Array, 1 for every area that the search leaves; null for all
   chosen: [], // areas
   hovered: -1,
@@ -31,7 +32,7 @@ function readColours() {
   const style = getComputedStyle(document.documentElement);
   const named = (name) => style.getPropertyValue(`--${name}`).trim();
   colours = Object.fromEntries(
-    ["paper", "land", "ink", "faint", "line", "circle", ...scene.settings].map((name) => [name, named(name)]),
+    ["paper", "land", "town", "ink", "faint", "line", "circle", ...scene.settings].map((name) => [name, named(name)]),
   );
 }
 
@@ -118,11 +119,15 @@ function drawSoon() {
   });
 }
 
-function resize() {
+// Fit the canvas to its frame, or to a size given; what was seen stays in the middle.
+function resize(sizePx) {
+  if (!sizePx && document.documentElement.classList.contains("printed")) return;
   const box = canvas.parentElement.getBoundingClientRect();
   const ratio = window.devicePixelRatio || 1;
   const isFirst = width === 0;
-  [width, height] = [Math.max(Math.floor(box.width), 1), Math.max(Math.floor(box.height), 1)];
+  const before = Math.min(width, height);
+  [width, height] = sizePx ?? [box.width, box.height].map((side) => Math.max(Math.floor(side), 1));
+  if (!isFirst) sheet.scale *= Math.min(width, height) / before;
   [canvas.style.width, canvas.style.height] = [`${width}px`, `${height}px`];
   canvas.width = Math.round(width * ratio);
   canvas.height = Math.round(height * ratio);
@@ -147,6 +152,7 @@ function draw() {
 
 function drawPane(pane) {
   const lines = graticule(pane);
+  if (shown.hasTowns) drawTowns(pane);
   drawGraticule(pane, lines);
   const visible = visibleAreas(pane);
   tinyPx = visible.length > MANY ? TINY_AMONG_MANY_PX : TINY_PX;
@@ -162,6 +168,23 @@ function drawPane(pane) {
   drawLabels(pane, [...chosen, ...clear]);
   drawNeatline(pane, lines);
   if (pane.title) drawTitle(pane);
+}
+
+// Where people live: each place a disc as large as they need, in one shade however many overlap.
+function drawTowns(pane) {
+  const { lon, lat, radiusM } = scene.towns;
+  ink.beginPath();
+  lon.forEach((steps, ix) => {
+    const latitude = (lat[ix] / STEPS) * RADIAN;
+    const radius = (radiusM[ix] / EARTH_M / Math.cos(latitude)) * sheet.scale;
+    const [x, y] = [xOf(pane, (steps / STEPS) * RADIAN), yOf(mercatorY(latitude))];
+    const isSeen = radius > 0.5 && x + radius > pane.left && x - radius < pane.left + pane.width;
+    if (!isSeen || y + radius < 0 || y - radius > height) return;
+    ink.moveTo(x + radius, y);
+    ink.arc(x, y, radius, 0, 2 * Math.PI);
+  });
+  ink.fillStyle = colours.town;
+  ink.fill();
 }
 
 function visibleAreas(pane) {

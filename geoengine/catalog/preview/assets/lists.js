@@ -1,6 +1,7 @@
 // The lists beside the map: stores, overlaps and warnings; searched, sorted, a page at a time.
 
 const PAGE_ROWS = 40;
+const PRINTED_ROWS = 1000; // twenty sheets of paper
 const areaName = (areaIx) => scene.names[areaIx];
 const every = (count) => Array.from({ length: count }, (_, ix) => ix);
 const hasPeople = scene.people.some((count) => count !== null);
@@ -59,7 +60,7 @@ const LISTS = {
 };
 const inWords = (setting) => (setting === "alone" ? "no store" : setting);
 
-const list = { name: "stores", sorted: null, isDown: false, page: 0, rows: every(areaCount) };
+const list = { name: "stores", sorted: null, isDown: false, page: 0, pageRows: PAGE_ROWS, rows: every(areaCount) };
 const text = (tag, content, className = "") => {
   const element = document.createElement(tag);
   element.textContent = content;
@@ -89,9 +90,9 @@ function find(search) {
 
 function fillTable() {
   const { columns, areas, note, count } = LISTS[list.name];
-  const pageCount = Math.max(1, Math.ceil(list.rows.length / PAGE_ROWS));
+  const pageCount = Math.max(1, Math.ceil(list.rows.length / list.pageRows));
   list.page = Math.min(list.page, pageCount - 1);
-  const rows = list.rows.slice(list.page * PAGE_ROWS, (list.page + 1) * PAGE_ROWS);
+  const rows = list.rows.slice(list.page * list.pageRows, (list.page + 1) * list.pageRows);
   const [head, body] = [document.querySelector("#table thead"), document.querySelector("#table tbody")];
   head.replaceChildren(headRow(columns));
   body.replaceChildren(...rows.map((ix) => bodyRow(columns, areas(ix), ix)));

@@ -38,17 +38,23 @@ function fillViews() {
 
 function fillSettings() {
   scene.settings.forEach((setting, ix) => {
-    const count = scene.setting.filter((one) => one === ix).length;
-    if (!count) return;
-    const label = document.createElement("label");
-    const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, value: setting });
-    input.addEventListener("change", () => {
-      shown.hidden[input.checked ? "delete" : "add"](setting);
-      drawSoon();
-    });
-    label.append(input, text("span", inWords(setting), `mark ${setting}`));
-    $("settings").append(label);
+    if (!scene.setting.includes(ix)) return;
+    addSwitch(setting, inWords(setting), setting, (isOn) => shown.hidden[isOn ? "delete" : "add"](setting));
   });
+  if (scene.towns.lon.length) {
+    addSwitch("towns", "towns", "town", (isOn) => (shown.hasTowns = isOn));
+  }
+}
+
+function addSwitch(value, words, mark, turn) {
+  const label = document.createElement("label");
+  const input = Object.assign(document.createElement("input"), { type: "checkbox", checked: true, value });
+  input.addEventListener("change", () => {
+    turn(input.checked);
+    drawSoon();
+  });
+  label.append(input, text("span", words, `mark ${mark}`));
+  $("settings").append(label);
 }
 
 // --- choosing ------------------------------------------------------------------------------------
@@ -262,15 +268,19 @@ function repaint() {
   draw();
 }
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
-for (const when of ["beforeprint", "afterprint"]) {
-  window.addEventListener(when, () => {
-    document.documentElement.classList.toggle("printed", when === "beforeprint");
-    readColours();
-    resize();
-  });
+// On paper: ink on white, in the proportions of the sheet, and all rows of the list.
+const PAPER_PX = [800, 640];
+function setPaper(isPrinted) {
+  document.documentElement.classList.toggle("printed", isPrinted);
+  Object.assign(list, { page: 0, pageRows: isPrinted ? PRINTED_ROWS : PAGE_ROWS });
+  fillTable();
+  readColours();
+  resize(isPrinted ? PAPER_PX : undefined);
 }
+window.addEventListener("beforeprint", () => setPaper(true));
+window.addEventListener("afterprint", () => setPaper(false));
 
-function open() {
+function begin() {
   const hasBoth = every(areaCount).some((ix) => !isCircle(ix) && scene.circleM[ix] !== null);
   shown.view = scene.isCompared ? "side" : hasBoth ? "both" : "reach";
   canvas.setAttribute("aria-label", `Map of ${areaCount} areas`);
@@ -281,6 +291,6 @@ function open() {
   readColours();
   refresh();
   choose([]);
-  new ResizeObserver(resize).observe(canvas.parentElement);
+  new ResizeObserver(() => resize()).observe(canvas.parentElement);
 }
-open();
+begin();

@@ -68,7 +68,8 @@ function metres(length) {
 }
 
 // The fourth digit is not known of anything here.
-const threeDigits = (number) => Number(number.toPrecision(3)).toLocaleString("en");
+const threeDigits = (number) =>
+  number < 1000 ? number.toPrecision(3) : Math.round(number).toLocaleString("en");
 
 function aboutPeople(count) {
   const unit = 10 ** Math.max(1, Math.floor(Math.log10(Math.max(count, 1))) - 1);

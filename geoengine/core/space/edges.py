@@ -1,0 +1,285 @@
+"""The edges of polygons, and how far positions are from them.
+
+Two ways of one meaning. The compiled one (`_edges.c`) looks through small boxes of eight edges each
+and leaves to the other what rounding could decide: positions on an edge to a micrometre, beyond 80
+degrees of latitude, deeper or farther than 15 km. The other one is shapely's predicate, its nearest
+point, and the geodesic; without a C compiler it does all.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geoengine.core.columns import Bools, Floats, Ints, Longs
+from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.raster import box_of, cells_of_shape, on_the_globe
+
+try:
+    from geoengine.core.space import _edges
+except ImportError:  # built without a compiler
+    IS_COMPILED = False
+else:
+    IS_COMPILED = True
+
+_INNER: Final = 2  # a kind of cell in `_edges.c`
+# Only polygons narrower than this, away from the poles, are on one turn of the globe for sure.
+_PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
+_LEAF, _FAN = 7, 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on them
+_LINES_BYTES: Final = 128  # of a leaf's eight points
+_LEAVES_AT_ONCE: Final = 1 << 15  # while their boxes are made, so that they stay in the cache
+_OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
+
+
+class Edges:
+    """The edges of G polygons, and which side of them is inside.
+
+    A polygon of N corners takes 21 N bytes beside shapely's own (16 N): its points once more, and
+    boxes around each seven edges of them; and what is kept of its cells, see `Cells`.
+    """
+
+    def __init__(
+        self,
+        shapes: NDArray[Any],
+        bounds: NDArray[np.float64],
+        bits: Longs,
+        is_compiled: bool = IS_COMPILED,
+    ) -> None:
+        self._is_compiled = is_compiled
+        self.shapes, self.bounds = shapes, bounds
+        self._middle_deg = (bounds[:, 0] + bounds[:, 2]) / 2
+        self._squeeze = _squeeze((bounds[:, 1] + bounds[:, 3]) / 2)
+        self._lines = np.full(len(shapes), None, object)  # made when first asked for
+        self._cells = Cells()
+        self._tables: tuple[NDArray[Any], ...] = ()
+        shapely.prepare(shapes)
+        if self._is_compiled:
+            planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
+            self._tables = (*tables_of(shapes), planes)
+            self._fast = _edges.Edges(*self._tables)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in tables; shapely's own are not counted."""
+        return sum(table.nbytes for table in self._tables)
+
+    def cells_of(self, polygon_ix: int, bits: int) -> tuple[Longs, Longs, Bools, Ints]:
+        """The cells of a level that a polygon touches; (E,) each.
+
+        Column, row, whether the cell lies wholly inside, and the number under which the edges that
+        are nearest somewhere in it are known; -1 for none.
+        """
+        west, south, east, north = self.bounds[polygon_ix].tolist()
+        is_plain = east - west < _PLAIN_DEG and max(-south, north) < _PLAIN_LAT_DEG
+        if not (self._is_compiled and is_plain):
+            column, row, is_inner = cells_of_shape(self.shapes[polygon_ix], bits)
+            return column, row, is_inner, np.full(len(row), -1, np.int32)
+        column0, row0, column1, row1 = box_of((west, south, east, north), 2**bits / 360)
+        size = column1 - column0 + 1, row1 - row0 + 1
+        columns, rows, *kept = self._fast.cells(polygon_ix, column0, row0, *size)
+        numbers, is_inner = self._cells.add(*kept)
+        column, row = (np.frombuffer(one, np.int32).astype(np.int64) for one in (columns, rows))
+        nth, column, row = on_the_globe(column, row, is_inner, bits)
+        return column, row, is_inner[nth], numbers[nth]
+
+    def keep_cells(self) -> None:
+        """Have done with `cells_of`: what was found there makes measuring quicker."""
+        if self._is_compiled:
+            kept = self._cells.table()
+            self._tables += (kept,)
+            self._fast.keep(kept)
+        self._cells = Cells()
+
+    def measure(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        """Signed distance of paired polygons and positions to the edge, metres; all shape (N,).
+
+        Notes
+        -----
+        The nearest point is looked for in a plane with the polygon's own latitude for its scale,
+        then measured on the ellipsoid: exact near the edge, too large by up to the change of
+        scale between the two latitudes elsewhere (0.3 % over 10 km at 60 degrees).
+        """
+        unknown, no = np.full(len(polygon_ix), -1, np.int32), np.zeros(len(polygon_ix), bool)
+        return self._measure(polygon_ix, lon_deg, lat_deg, unknown, no, False)
+
+    def measure_inside(
+        self, polygon_ix: Ints, lon_deg: Floats, lat_deg: Floats, cell_ix: Ints, is_inner: Bools
+    ) -> Floats:
+        """`measure` for positions in known cells; infinite, which is cheaper, outside."""
+        return self._measure(polygon_ix, lon_deg, lat_deg, cell_ix, is_inner, True)
+
+    def measure_inside_one(
+        self, polygon_ix: int, lon_deg: float, lat_deg: float, cell_ix: int, is_inner: int
+    ) -> float:
+        """`measure_inside` of one position."""
+        if self._is_compiled:
+            edge_m = self._fast.measure_one(polygon_ix, lon_deg, lat_deg, cell_ix, True)
+            if edge_m == edge_m:
+                return edge_m
+        one = np.array([polygon_ix], np.int32), np.array([lon_deg]), np.array([lat_deg])
+        return float(self._slow(*one, np.array([is_inner], bool), is_inside_only=True)[0])
+
+    def _measure(
+        self,
+        polygon_ix: Ints | Longs,
+        lon_deg: Floats,
+        lat_deg: Floats,
+        cell_ix: Ints,
+        is_inner: Bools,
+        is_inside_only: bool,
+    ) -> Floats:
+        if not self._is_compiled:
+            return self._slow(polygon_ix, lon_deg, lat_deg, is_inner, is_inside_only)
+        edge_m = np.empty(len(polygon_ix))
+        here = np.ascontiguousarray(lon_deg), np.ascontiguousarray(lat_deg)
+        numbers = np.ascontiguousarray(polygon_ix, np.int32)
+        self._fast.measure(numbers, *here, cell_ix, edge_m, is_inside_only)
+        ask = np.isnan(edge_m).nonzero()[0]
+        if len(ask):
+            unsure = polygon_ix[ask], lon_deg[ask], lat_deg[ask], is_inner[ask]
+            edge_m[ask] = self._slow(*unsure, is_inside_only)
+        return edge_m
+
+    def holds(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
+        """Whether each polygon holds the position beside it, the edge included; bool, (N,)."""
+        lon_deg = self.beside(polygon_ix, lon_deg)
+        inside: NDArray[Any] = shapely.intersects_xy(self.shapes[polygon_ix], lon_deg, lat_deg)
+        return inside
+
+    def beside(self, polygon_ix: Ints | Longs, lon_deg: Floats) -> Floats:
+        """Longitudes on the turn of the globe that the polygon's own coordinates are on."""
+        middle_deg = self._middle_deg[polygon_ix]
+        turned: Floats = lon_deg - 360.0 * np.rint((lon_deg - middle_deg) / 360.0)
+        return turned
+
+    def _slow(
+        self,
+        polygon_ix: Ints | Longs,
+        lon_deg: Floats,
+        lat_deg: Floats,
+        is_inner: Bools,
+        is_inside_only: bool,
+    ) -> Floats:
+        # Prepared polygons are a few kilobytes each: asked in turn, they stay in the cache.
+        order = np.argsort(polygon_ix, kind="stable")
+        ix, lon, lat, is_in = polygon_ix[order], lon_deg[order], lat_deg[order], is_inner[order]
+        ask = np.flatnonzero(~is_in)
+        is_in[ask] = self.holds(ix[ask], lon[ask], lat[ask])
+        found = np.full(len(order), np.inf)
+        ask = np.flatnonzero(is_in) if is_inside_only else np.arange(len(order))
+        found[ask] = self._distance_m(ix[ask], lon[ask], lat[ask])
+        edge_m = np.empty(len(order))
+        edge_m[order] = np.where(is_in, -found, np.maximum(found, _OUTSIDE_MIN_M))
+        return edge_m
+
+    def _distance_m(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
+        if len(polygon_ix) == 0:
+            return np.empty(0)
+        squeeze = self._squeeze[polygon_ix]
+        lon_deg = self.beside(polygon_ix, lon_deg)
+        here = shapely.points(lon_deg * squeeze, lat_deg)
+        lines = shapely.shortest_line(self._squeezed(polygon_ix), here)
+        nearest = shapely.get_coordinates(lines)[::2]
+        return geodesic_m(lon_deg, lat_deg, nearest[:, 0] / squeeze, nearest[:, 1])
+
+    def _squeezed(self, polygon_ix: Ints | Longs) -> NDArray[Any]:
+        """The edges, prepared, in each polygon's plane."""
+        for ix in np.unique(polygon_ix).tolist():
+            if self._lines[ix] is None:
+                scale = np.array([self._squeeze[ix], 1.0])
+                line = shapely.transform(self.shapes[ix].boundary, lambda xy, by=scale: xy * by)
+                shapely.prepare(line)
+                self._lines[ix] = line
+        lines: NDArray[Any] = self._lines[polygon_ix]
+        return lines
+
+
+class Cells:
+    """What is kept of polygons' cells, while it is gathered; a cell's number is where it begins.
+
+    Of a cell 8 bytes and 8 for each run of leaves, of which most have one or two.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[bytes] = []
+        self._end = 0
+
+    def add(self, kinds: bytes, begins: bytes, kept: bytes) -> tuple[Ints, Bools]:
+        """Take up a polygon's cells: their numbers from now on, and which lie wholly inside."""
+        numbers = np.frombuffer(begins, np.int32) + np.int32(self._end)
+        self._kept.append(kept)
+        self._end += len(kept) // 4
+        return numbers, np.frombuffer(kinds, np.uint8) == _INNER
+
+    def table(self) -> Ints:
+        """All that is kept."""
+        table = np.empty(self._end, np.int32)
+        np.concatenate([np.frombuffer(kept, np.int32) for kept in self._kept] or [table], out=table)
+        return table
+
+
+def tables_of(shapes: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """What `_edges.Edges` reads of shapes, but for their planes.
+
+    Leaves, shape (L, 8, 2), the points of seven edges each; boxes of leaves and of branches, shape
+    (., 4); the first leaf and branch of each shape, and one past the end.
+    """
+    parts, shape_ix = shapely.get_parts(shapes, return_index=True)
+    rings, part_ix = shapely.get_rings(parts, return_index=True)
+    edges = shapely.get_num_coordinates(rings) - 1
+    ring, nth = _runs(-(-edges // _LEAF))
+    first = (np.cumsum(edges + 1) - (edges + 1))[ring] + _LEAF * nth
+    leaves = _leaves(shapely.get_coordinates(rings), first, edges[ring] - _LEAF * nth)
+    boxes = _boxes(leaves)
+    leaf_count = np.bincount(shape_ix[part_ix][ring], minlength=len(shapes))
+    branch_count = -(-leaf_count // _FAN)
+    first_leaf, first_branch = (
+        np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+        for counts in (leaf_count, branch_count)
+    )
+    shape, nth = _runs(branch_count)
+    branches = _joined(boxes, first_leaf[shape] + _FAN * nth)
+    return leaves, boxes, branches, first_leaf, first_branch
+
+
+def _runs(counts: Longs) -> tuple[Longs, Longs]:
+    """0 0 0 1 1 … and 0 1 2 0 1 … for runs of these lengths."""
+    which = np.arange(len(counts)).repeat(counts)
+    return which, np.arange(len(which)) - (np.cumsum(counts) - counts)[which]
+
+
+def _leaves(points: Floats, first: Longs, edges: Longs) -> Floats:
+    """Points of leaves that begin at these, shape (L, 8, 2); short ones repeat their last."""
+    room = np.empty((len(first) + 1) * _LINES_BYTES // 8)
+    begin = -room.ctypes.data % _LINES_BYTES // 8  # two lines of cache, not three
+    leaves = room[begin : begin + len(first) * _LINES_BYTES // 8].reshape(-1, _LEAF + 1, 2)
+    for at in range(0, len(first), _LEAVES_AT_ONCE):
+        some = slice(at, at + _LEAVES_AT_ONCE)
+        along = np.minimum(np.arange(_LEAF + 1), edges[some, None])
+        leaves[some] = points[first[some, None] + along]
+    return leaves
+
+
+def _boxes(leaves: Floats) -> NDArray[np.float32]:
+    """The boxes of leaves, shape (L, 4), rounded outwards."""
+    boxes = np.empty((len(leaves), 4), np.float32)
+    boxes[:, :2] = np.nextafter(leaves.min(axis=1).astype(np.float32), np.float32(-np.inf))
+    boxes[:, 2:] = np.nextafter(leaves.max(axis=1).astype(np.float32), np.float32(np.inf))
+    return boxes
+
+
+def _joined(boxes: NDArray[np.float32], begin: Longs) -> NDArray[np.float32]:
+    """The boxes of branches, which begin at these leaves and end where the next one begins."""
+    if not len(begin):
+        return np.empty((0, 4), np.float32)
+    low = np.minimum.reduceat(boxes[:, :2], begin, axis=0)
+    return np.concatenate([low, np.maximum.reduceat(boxes[:, 2:], begin, axis=0)], axis=1)
+
+
+def _squeeze(lat_deg: Floats) -> Floats:
+    """How much shorter a degree of longitude is than one of latitude, per polygon."""
+    across, along = degree_m(lat_deg)
+    return np.maximum(across / along, 1e-3)

@@ -1,0 +1,91 @@
+"""How deep inside a polygon a fix is: the compiled way and the other one say the same."""
+
+import numpy as np
+import pytest
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+
+from geoengine.core.space.edges import IS_COMPILED, Edges
+from geoengine.core.space.polygons import Polygons
+from tests.index.oracle import Shape
+
+COMPILED = pytest.mark.skipif(not IS_COMPILED, reason="built without a C compiler")
+PLACES = [(2.3, 48.8), (179.98, -17.0), (-70.0, 79.5), (25.0, 84.0)]
+
+
+def rough(rng: np.random.Generator, lon: float, lat: float, size_deg: float, corners: int):
+    """An outline with arms and bays, as isochrones have, and a hole in its middle."""
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    wave = np.arange(1, 40)
+    height = rng.normal(size=39) * 0.25 / wave
+    length = size_deg * np.exp(np.sin(np.outer(turn, wave) + rng.uniform(0, 6, 39)) @ height)
+    rim = np.column_stack([lon + length * np.cos(turn), lat + length * np.sin(turn) / 2])
+    hole = (lon, lat) + 0.1 * (rim - (lon, lat))
+    return Polygon(rim, [hole])
+
+
+def shapes_at(lon: float, lat: float) -> list[Shape]:
+    rng = np.random.default_rng(3)
+    sizes = ((0.004, 1_000), (0.05, 1_000), (0.01, 256), (0.02, 7))
+    alone = [rough(rng, lon, lat, size_deg, corners) for size_deg, corners in sizes]
+    far = [rough(rng, lon + shift, lat, 0.01, 300) for shift in (-0.05, 0.05)]
+    return [*alone, MultiPolygon(far)]
+
+
+def fixes_about(shapes: list[Shape], rng: np.random.Generator, count: int = 3_000):
+    """Anywhere about, on corners, on edges, and within hairs of these."""
+    corners = shapely.get_coordinates(shapes)[rng.integers(0, 1_000, count)]
+    edges = shapely.line_interpolate_point(
+        [shape.boundary for shape in shapes], rng.random((count // 5, 1)), normalized=True
+    )
+    west, south, east, north = shapely.total_bounds(shapes)
+    anywhere = np.column_stack([rng.uniform(west, east, count), rng.uniform(south, north, count)])
+    hairs = corners + rng.normal(size=(count, 2)) * 10.0 ** rng.uniform(-13, -4, (count, 1))
+    on_edges = shapely.get_coordinates(edges.ravel())
+    lon, lat = np.concatenate([anywhere, corners, hairs, on_edges]).T
+    return (lon + 180.0) % 360.0 - 180.0, lat
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_cell_of_the_grid_changes_no_answer(place: tuple[float, float]) -> None:
+    rng = np.random.default_rng(1)
+    polygons = Polygons(shapes_at(*place))
+    lon, lat = fixes_about(list(polygons.shapes), rng)
+    fix_ix, polygon_ix, edge_m = polygons.match(lon, lat)
+    found = np.full((len(lon), len(polygons)), np.inf)
+    found[fix_ix, polygon_ix] = edge_m
+    for ix in range(len(polygons)):
+        alone = polygons.edge_m(np.full(len(lon), ix, np.int32), lon, lat)
+        inside = polygons.holds(np.full(len(lon), ix), lon, lat)
+        np.testing.assert_array_equal(found[:, ix] <= 0, inside)
+        np.testing.assert_array_equal(alone <= 0, inside)
+        np.testing.assert_array_equal(found[inside, ix], alone[inside])
+
+
+@COMPILED
+@pytest.mark.parametrize("place", PLACES)
+def test_both_ways_measure_the_same(place: tuple[float, float]) -> None:
+    rng = np.random.default_rng(2)
+    shapes = np.array(shapes_at(*place), object)
+    lon, lat = fixes_about(list(shapes), rng)
+    polygon_ix = rng.integers(0, len(shapes), len(lon))
+    bits = np.full(len(shapes), 14)
+    compiled, other = (
+        Edges(shapes, shapely.bounds(shapes), bits, is_compiled).measure(polygon_ix, lon, lat)
+        for is_compiled in (True, False)
+    )
+    np.testing.assert_array_equal(compiled <= 0, other <= 0)
+    np.testing.assert_allclose(compiled, other, rtol=1e-6, atol=1e-3)
+
+
+@COMPILED
+def test_what_no_table_holds_is_refused() -> None:
+    polygons = Polygons(shapes_at(2.3, 48.8))
+    out = np.empty(1)
+    here = np.array([2.3]), np.array([48.8])
+    for polygon_ix, cell_ix in ((5, -1), (-1, -1), (0, -2), (0, 1 << 30)):
+        numbers = np.array([polygon_ix], np.int32), np.array([cell_ix], np.int32)
+        with pytest.raises(IndexError, match="no polygon"):
+            polygons.edges._fast.measure(numbers[0], *here, numbers[1], out, True)
+    with pytest.raises(ValueError, match="different lengths"):
+        polygons.edges._fast.measure(np.zeros(1, np.int32), *here, np.zeros(2, np.int32), out, True)
