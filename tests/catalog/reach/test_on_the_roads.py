@@ -152,7 +152,7 @@ def test_what_is_doubtful_about_a_thousand_answers_is_told_of_a_hundred_and_coun
     config = catalogue(tmp_path / "config", "stores:\n  - import: s.csv\n")
     rows = "".join(f"s{ix},S,48.5,{2 + ix / 1000},city\n" for ix in range(1_000))
     write(config, {"s.csv": "id,name,lat,lon,setting\n" + rows})
-    questions = [Question(2 + ix / 1000, 48.5, "walk", 5.0) for ix in range(1_000)]
+    questions = [Question(round(2 + ix / 1000, 3), 48.5, "walk", 5.0) for ix in range(1_000)]
     keep(data, *(answer(one, doubts=("no timetable",)) for one in questions))
     told = [one for one in warnings(read(config)) if "no timetable" in one]
     assert len(told) == REMARKED_MAX + 1
