@@ -52,7 +52,6 @@ class Kept(msgspec.Struct, frozen=True, array_like=True):
     mode: Mode
     area_km2: float
     profile_m: list[int]
-    is_cut: bool
 
 
 def fitted_m(one: Reached) -> float:
@@ -137,7 +136,7 @@ def each(found: list[Reached], routed: dict[Key, float]) -> Iterator[str]:
 
 def by_setting(found: list[Reached]) -> Iterator[str]:
     """What is fitted, and the error that remains: a row a mode, setting and minutes."""
-    heads = ["mode", "setting", "minutes", "places (cut)", "of their area, m", "of 90 % of it, m"]
+    heads = ["mode", "setting", "minutes", "places", "of their area, m", "of 90 % of it, m"]
     heads += ["circle, m", "IoU", "isochrone missed", "circle outside", "IoU of own area"]
     yield row(*heads)
     yield row(*["---"] * len(heads))
@@ -153,7 +152,7 @@ def _order(mode: Mode, setting: Decided, minutes: float) -> tuple[int, int, floa
     return MODES.index(mode), SETTINGS.index(setting), minutes
 
 
-def _errors(mine: list[Reached]) -> list[str]:
+def _errors(mine: list[Reached]) -> list[object]:
     radius_m = fitted_m(mine[0])
     covered = [float(one.covered(radius_m)) for one in mine]
     outside = [
@@ -161,7 +160,7 @@ def _errors(mine: list[Reached]) -> list[str]:
         for one, share in zip(mine, covered, strict=True)
     ]
     return [
-        f"{len(mine)} ({sum(one.is_cut for one in mine)})",
+        len(mine),
         quartiles([one.own_m for one in mine]),
         quartiles([recalling_m(one) for one in mine]),
         f"{radius_m:,.0f}",
@@ -194,7 +193,6 @@ def keep(found: list[Reached], path: Path) -> None:
             one.mode,
             round(one.area_m2 / 1e6, 4),
             [round(at_m) for at_m in one.profile_m.tolist()],
-            one.is_cut,
         )
         for one in found
         if one.minutes == KEPT_MINUTES
@@ -213,7 +211,6 @@ def read_kept(path: Path) -> list[Reached]:
             KEPT_MINUTES,
             kept.area_km2 * 1e6,
             np.array(kept.profile_m, float),
-            kept.is_cut,
         )
         for kept in rows
     ]
@@ -262,10 +259,10 @@ def show(extracts: list[Path]) -> None:
 NOTES = """\
 Isochrones *towards* shops, cafes, villages and hamlets, as the product gets them from Valhalla
 (`geoengine/roads`). Settings here are those of the degree of urbanisation by people within 2 km:
-city from 1,500 a square kilometre, suburb from 300. Three numbers are quartiles. "Cut" isochrones
-come near the edge of the extract: larger in truth than here, and the more the longer the minutes,
-since the extracts are some 10 km across; those uncut are the small ones, so neither alone is fair.
-Best single: the one radius with the highest median for that mode.
+city from 1,500 a square kilometre, suburb from 300. Where three numbers stand, they are quartiles.
+Best single: the one radius with the highest median for that mode. The extracts are some 10 km
+across and end at borders: most drives of eight minutes and more, and many of five, would be larger
+if the roads went on, and to leave them out would leave out the large ones.
 """
 
 

@@ -25,7 +25,6 @@ from geoengine.core.model import Decided, Mode, RoadsSpec
 from geoengine.core.space.geodesy import degree_m
 from geoengine.roads import tiles
 from geoengine.roads.base import Isochrone, Question, Router
-from geoengine.roads.isochrone import CUT_OFF
 from geoengine.roads.opening import open_router
 
 SHARES = np.linspace(0.0, 1.0, 21)
@@ -59,7 +58,6 @@ class Reached(NamedTuple):
     minutes: float
     area_m2: float
     profile_m: Floats
-    is_cut: bool
 
     @property
     def key(self) -> Key:
@@ -80,9 +78,7 @@ class Reached(NamedTuple):
         return common_m2 / (np.pi * np.square(radius_m) + self.area_m2 - common_m2)
 
 
-def profiled(
-    place: Place, mode: Mode, minutes: float, area: BaseGeometry, is_cut: bool = False
-) -> Reached:
+def profiled(place: Place, mode: Mode, minutes: float, area: BaseGeometry) -> Reached:
     """An isochrone, in degrees, seen from its place; flat metres are good to 1 % over 10 km."""
     around = flat(place, area)
     west, south, east, north = around.bounds
@@ -91,7 +87,7 @@ def profiled(
     inside = shapely.contains_xy(around, x, y)
     profile_m = np.quantile(np.hypot(x[inside], y[inside]), SHARES)
     profile_m[0] = 0.0
-    return Reached(place, mode, minutes, around.area, profile_m, is_cut)
+    return Reached(place, mode, minutes, around.area, profile_m)
 
 
 def flat(place: Place, area: BaseGeometry) -> BaseGeometry:
@@ -176,7 +172,7 @@ def measured(extract: Path, modes: tuple[Mode, ...], minutes: tuple[float, ...])
     places = places_in(extract)
     questions = [(place, mode, m) for place in places for mode in modes for m in minutes]
     return [
-        profiled(*question, answer.area, CUT_OFF in answer.doubts)
+        profiled(*question, answer.area)
         for question, answer in asked_of(extract, questions).items()
     ]
 

@@ -34,6 +34,7 @@ ONLY_IN = {
     "valhalla": {"roads/valhalla_worker.py"},
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
+    "matplotlib": {"catalog/preview/picture.py", "catalog/preview/sheet.py"},
     "osmium": {"catalog/buildings/osm.py"},
     "matplotlib": {"catalog/preview/picture.py"},
 }

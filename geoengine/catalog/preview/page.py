@@ -23,7 +23,10 @@ from geoengine.core.book import MODES
 from geoengine.core.columns import Floats
 from geoengine.core.units import DEGREE_M
 
-SCRIPTS = ("scene.js", "projection.js", "chart.js", "lists.js", "main.js")  # in this order
+# In this order: each may use what those before it have made.
+SCRIPTS = (
+    "scene.js", "projection.js", "sheet.js", "furniture.js", "chart.js", "lists.js", "main.js"
+)  # fmt: skip
 _ASSETS = files("geoengine.catalog.preview").joinpath("assets")
 
 

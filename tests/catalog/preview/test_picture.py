@@ -16,8 +16,9 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from geoengine.catalog import read
-from geoengine.catalog.preview.picture import TOWN, PictureError, draw, round_length
+from geoengine.catalog.preview.picture import PictureError, draw
 from geoengine.catalog.preview.scene import Scene, scene_of
+from geoengine.catalog.preview.sheet import TOWN, round_length
 from geoengine.core.units import DEGREE_M
 from tests.catalog.preview.scenes import SHOPS, streets
 from tests.catalog.writing import write
