@@ -36,7 +36,6 @@ ONLY_IN = {
     "rtree": {"core/space/boxes.py"},
     "matplotlib": {"catalog/preview/picture.py", "catalog/preview/sheet.py"},
     "osmium": {"catalog/buildings/osm.py"},
-    "matplotlib": {"catalog/preview/picture.py"},
 }
 
 
