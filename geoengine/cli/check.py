@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -18,7 +17,7 @@ from geoengine.catalog.density import kept
 from geoengine.catalog.density.packed import read_about
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
-from geoengine.core.zones import PLACE
+from geoengine.core.zones import CIRCLE, PLACE
 
 LISTED_MAX = 50  # stores shown one by one unless asked for all
 WARNINGS_SHOWN = 200
@@ -112,15 +111,10 @@ def _zone_lines(book: Book) -> Iterator[str]:
 
 def _table_lines(book: Book) -> Iterator[str]:
     """Stores counted by country, setting and reach; the commonest first."""
-    zones = book.zones
-    radii = {
-        store_ix: radius_m
-        for ix, (store_ix, radius_m) in enumerate(zip(zones.store_ix, zones.radius_m, strict=True))
-        if ix not in zones.places
-    }
+    kinds, radii = book.zones.kind.tolist(), book.zones.radius_m.tolist()
     counts = Counter(
-        (store.country or "-", store.setting, _about(radii.get(ix, np.nan)))
-        for ix, store in enumerate(book.stores)
+        (store.country or "-", store.setting, _about(kinds[ix], radii[ix]))
+        for ix, store in enumerate(book.stores)  # their reaches are the first zones, in this order
     )
     yield f"  {'country':<8} {'setting':<12} {'radius':>10} {'stores':>10}"
     for (country, setting, radius), count in counts.most_common(LISTED_MAX):
@@ -128,8 +122,15 @@ def _table_lines(book: Book) -> Iterator[str]:
     yield "  (--all lists each)"
 
 
-def _about(radius_m: float) -> str:
-    return f"{radius_m:,.0f} m" if radius_m < 1_000 else f"{radius_m / 1_000:,.1f} km"
+def _about(kind: int, radius_m: float) -> str:
+    """A radius to count by; of what is no circle, that of its area, in steps.
+
+    >>> from geoengine.core.zones import POLYGON
+    >>> _about(CIRCLE, 306.0), _about(POLYGON, 306.0), _about(POLYGON, 2_133.0)
+    ('306 m', '~300 m', '~2.1 km')
+    """
+    drawn, metres = ("", radius_m) if kind == CIRCLE else ("~", round(radius_m, -2))
+    return f"{drawn}{metres:,.0f} m" if metres < 1_000 else f"{drawn}{metres / 1_000:,.1f} km"
 
 
 def _campaign_lines(reading: Reading) -> Iterator[str]:

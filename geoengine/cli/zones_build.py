@@ -81,8 +81,9 @@ def run(directory: Path, options: Options, router: str | None = None) -> int:
     """Build, and print what became of it; the exit code."""
     book = read_or_exit(directory, by_roads=False).book
     try:
-        opened = open_router(roads_of(book.engine.spec, router), os.environ)
+        roads = roads_of(book.engine.spec, router)
         with Journal(Path(book.engine.spec.data)) as journal:
+            opened = open_router(roads, os.environ)
             return build_all(book.stores, opened, journal, options)
     except RouterDown as error:
         click.echo(

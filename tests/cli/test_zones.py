@@ -210,3 +210,13 @@ def test_a_second_build_at_the_same_time_is_refused(tmp_path: Path, data: Path):
         result = run("build", str(config))
     assert result.exit_code == 1
     assert f"is being built by process {os.getpid()}" in result.output
+
+
+def test_a_check_of_many_stores_counts_areas_of_about_one_size_together(tmp_path: Path, data: Path):
+    config = catalogue(tmp_path / "config", "stores:\n  - import: s.csv\n")
+    rows = "".join(f"s{ix},S,48.5,{2 + ix / 1000},city\n" for ix in range(60))
+    (config / "s.csv").write_text("id,name,lat,lon,setting\n" + rows)
+    questions = [Question(2 + ix / 1000, 48.5, "walk", 5.0) for ix in range(60)]
+    keep(data, *(answer(one, radius_m=240.0 + ix) for ix, one in enumerate(questions[:40])))
+    told = CliRunner().invoke(main, ["check", str(config)]).output
+    assert f"  {'FR':<8} {'city':<12} {'~200 m':>10} {40:>10}\n" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from geoengine.catalog.reading.gather import Gathered
 from geoengine.core.errors import DataError, Fault
 
 NOT_ASKED: Final = "circle: no roads were asked"
+# Stores of which the same is told one by one. A network that has no timetable has none anywhere.
+REMARKED_MAX: Final = 100
 
 
 def take_roads(found: Gathered, shops: Shops) -> None:
@@ -32,8 +35,7 @@ def take_roads(found: Gathered, shops: Shops) -> None:
     answers = _answers(found, questions)
     rows = [row for row, question in questions.items() if question in answers]
     _draw(shops, {row: answers[questions[row]] for row in rows})
-    for row in rows:
-        _tell(found, shops, row, answers[questions[row]])
+    _tell(found, shops, {row: answers[questions[row]] for row in rows})
     if found.engine.roads is not None:
         _tell_unasked(found, shops, questions.keys() - set(rows))
 
@@ -77,14 +79,22 @@ def _size(square_m: float) -> str:
     return f"{square_km:,.{digits}f} km2"
 
 
-def _tell(found: Gathered, shops: Shops, row: int, answer: Answer) -> None:
-    """What is doubtful about an area, or why there is none."""
-    ix, store_id = shops.item_ix[row], shops.stores[row].id
-    if not answer.wkb:
-        _say_circle(shops, row, f"circle: no way on the roads, {answer.remarks[0]}")
-    for remark in answer.remarks:
-        what = remark if answer.wkb else f"no way on the roads, {remark}: its reach is a circle"
-        found.stores.doubtful(ix, f"`{store_id}`: {what}", "reach")
+def _tell(found: Gathered, shops: Shops, answers: dict[int, Answer]) -> None:
+    """What is doubtful about areas, or why there is none."""
+    rows_of: dict[str, list[int]] = defaultdict(list)
+    for row, answer in answers.items():
+        if not answer.wkb:
+            _say_circle(shops, row, f"circle: no way on the roads, {answer.remarks[0]}")
+        for remark in answer.remarks:
+            what = remark if answer.wkb else f"no way on the roads, {remark}: its reach is a circle"
+            rows_of[what].append(row)
+    for what, rows in rows_of.items():
+        for row in rows[:REMARKED_MAX]:
+            told = f"`{shops.stores[row].id}`: {what}"
+            found.stores.doubtful(shops.item_ix[row], told, "reach")
+        if len(rows) > REMARKED_MAX:
+            told = f"of {len(rows) - REMARKED_MAX:,} stores from here on too: {what}"
+            found.stores.doubtful(shops.item_ix[rows[REMARKED_MAX]], told, "reach")
 
 
 def _tell_unasked(found: Gathered, shops: Shops, rows: set[int]) -> None:

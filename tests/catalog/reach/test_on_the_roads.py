@@ -11,6 +11,7 @@ import pytest
 import shapely
 
 from geoengine.catalog import Reading, read, zones_geojson
+from geoengine.catalog.building.reaches import REMARKED_MAX
 from geoengine.catalog.keeping.cache import Cache
 from geoengine.catalog.keeping.compiler import SMALL_BYTES, is_small
 from geoengine.catalog.reach import kept
@@ -143,6 +144,20 @@ def test_what_is_doubtful_about_an_answer_is_a_warning_at_its_store(config: Path
     reading = read(config)
     assert warnings(reading) == ["3:5: `gordes`: cut off by the edge of the extract"]
     assert "km2, cut off by the edge of the extract; countryside" in zone(reading.book, "gordes")[1]
+
+
+def test_what_is_doubtful_about_a_thousand_answers_is_told_of_a_hundred_and_counted(
+    tmp_path: Path, data: Path
+):
+    config = catalogue(tmp_path / "config", "stores:\n  - import: s.csv\n")
+    rows = "".join(f"s{ix},S,48.5,{2 + ix / 1000},city\n" for ix in range(1_000))
+    write(config, {"s.csv": "id,name,lat,lon,setting\n" + rows})
+    questions = [Question(round(2 + ix / 1000, 3), 48.5, "walk", 5.0) for ix in range(1_000)]
+    keep(data, *(answer(one, doubts=("no timetable",)) for one in questions))
+    told = [one for one in warnings(read(config)) if "no timetable" in one]
+    assert len(told) == REMARKED_MAX + 1
+    assert told[0] == "2:1: `s0`: no timetable"
+    assert told[-1] == "102:1: of 900 stores from here on too: no timetable"
 
 
 def test_where_there_is_no_way_the_circle_says_so(tmp_path: Path, data: Path):
