@@ -14,7 +14,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import osmium
 import shapely
 from shapely.geometry.base import BaseGeometry
 
@@ -130,6 +129,8 @@ def settings_of(lon_deg: Floats, lat_deg: Floats) -> list[Decided]:
 
 
 def _sites(extract: Path) -> Any:
+    import osmium  # only who measures anew needs it: of the test extra
+
     for thing in osmium.FileProcessor(str(extract)).with_locations():
         tags = thing.tags
         is_shop = "shop" in tags or tags.get("amenity") in VISITED
