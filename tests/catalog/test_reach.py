@@ -17,10 +17,10 @@ MODES: tuple[Mode, ...] = ("walk", "bike", "drive", "transit")
     ("spec", "setting", "radius_m", "mode", "minutes"),
     [
         (Reach(), "city", 300.0, "walk", 5),
-        (Reach(), "suburb", 1125.0, "drive", 3),
-        (Reach(), "countryside", 1904.8, "drive", 5),
+        (Reach(), "suburb", 937.5, "drive", 3),
+        (Reach(), "countryside", 1568.6, "drive", 5),
         (Reach(minutes=10), "city", 600.0, "walk", 10),
-        (Reach(minutes=5), "suburb", 1875.0, "drive", 5),
+        (Reach(minutes=5), "suburb", 1562.5, "drive", 5),
         (Reach(mode="drive"), "city", 2058.8, "drive", 5),
         (Reach(mode="walk"), "suburb", 167.1, "walk", 3),
         (Reach(mode="bike"), "city", 885.4, "bike", 5),

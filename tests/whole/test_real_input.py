@@ -209,4 +209,4 @@ def test_french_fuel_stations_stand_where_their_rows_say(tmp_path: Path):
     )
     book = load(tmp_path)
     assert len(book.stores) > 0.95 * len(rows)
-    assert set(book.zones.radius_m.round().tolist()) == {1905}
+    assert set(book.zones.radius_m.round().tolist()) == {1569}

@@ -58,8 +58,8 @@ PACE: dict[Mode, dict[Decided, Pace]] = {
     },
     "drive": {
         "city": Pace(42 / 3.6, 1.7),
-        "suburb": Pace(45 / 3.6, 2.0),
-        "countryside": Pace(48 / 3.6, 2.1),
+        "suburb": Pace(45 / 3.6, 2.4),
+        "countryside": Pace(48 / 3.6, 2.55),
     },
     # At five minutes, with the waiting, a timetable adds nothing to walking that could be measured.
     "transit": _STROLL,
@@ -82,9 +82,9 @@ def reach(spec: Reach, setting: Decided) -> Extent:
     >>> reach(Reach(), "city").radius_m
     300.0
     >>> reach(Reach(), "suburb").why
-    '3 min by car at 45.0 km/h, detour 2: 1,125 m'
+    '3 min by car at 45.0 km/h, detour 2.4: 938 m'
     >>> reach(Reach(), "countryside").why
-    '5 min by car at 48.0 km/h, detour 2.1: 1,905 m'
+    '5 min by car at 48.0 km/h, detour 2.55: 1,569 m'
     """
     mode: Mode = spec.mode or MODE_OF[setting]
     if spec.radius_m is not None:
