@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/*/*.[ch])
 COMPILED := geoengine/core/*/*.so
 
-# Tests of what has no clock, no disk and no neighbour: two at once.
-PURE := tests/core tests/index tests/ingest tests/levers tests/replay geoengine
+# Tests that count processes, start Clusters or fill the disk want the machine for themselves; all
+# others run two at once.
+ALONE := tests/catalog/test_keeping.py tests/servers tests/faults tests/benchmarks tests/whole
 
 # What `make load` sends, and for how long.
 RUN_S ?= 120
@@ -24,8 +25,8 @@ run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
 
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PURE)
-	$(BIN)/python -m pytest tests $(PURE:%=--ignore=%)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest $(ALONE)
 
 check: $(VENV)/.tested
 	$(BIN)/ruff format --check .
@@ -75,6 +76,7 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_mqtt.py
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_regions.py
+	$(BIN)/python benchmarks/bench_reaches.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

@@ -60,6 +60,7 @@ class Load:
     size: int
     other: Other
     body: Body
+    is_lean: bool = False  # the door that it is posted to
 
 
 class Row(NamedTuple):
@@ -103,6 +104,8 @@ LOADS = (
     Load("20 posts a second", "minew", 10, stranger, minew),
     Load("200 posts a second", "ingics", 1, stranger, ingics),
     Load("200 posts a second, strangers are beacons", "ingics", 1, foreign, ingics),
+    Load("200 posts a second, lean door", "ingics", 1, stranger, ingics, is_lean=True),
+    Load("the same, strangers are beacons", "ingics", 1, foreign, ingics, is_lean=True),
 )
 
 
@@ -129,7 +132,8 @@ def bind(service: Served) -> None:
 
 def posted(service: Served, load: Load, seconds: float, rng: random.Random) -> int:
     """Post for so long, paced by the clock; how many adverts."""
-    connection = http.client.HTTPConnection("127.0.0.1", service.port)
+    port = service.ingest_port if load.is_lean else service.port
+    connection = http.client.HTTPConnection("127.0.0.1", port)
     path, count = f"/in/gw/{load.kind}/{SECRET}", 0
     for due_s in _ticks(seconds, ADVERTS / load.size):
         body = load.body(heard(rng, load.size, load.other), rng)

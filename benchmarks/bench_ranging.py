@@ -214,8 +214,8 @@ def recordings(folder: Path) -> Iterator[tuple[str, list[Session]]]:
     for path in sorted((folder / "albacete").glob("Tx*.csv")):
         yield f"albacete {path.stem}", albacete(path)
         yield (
-            f"half-way between two for ten hours, with the deviations of {path.stem}",
-            [session for seed in range(10) for session in at_the_edge(path, seed)],
+            f"half-way between two for forty hours, with the deviations of {path.stem}",
+            [session for seed in range(40) for session in at_the_edge(path, seed)],
         )
 
 

@@ -107,6 +107,8 @@ def _properties(book: Book, zone_ix: int) -> Json:
         "minutes": None if np.isnan(minutes) else minutes,
         "why": zones.why[zone_ix],
     }
+    if zone_ix in zones.places:
+        properties["place"] = zones.places[zone_ix]
     if zones.kind[zone_ix] == CIRCLE:
         properties["radius_m"] = round(float(zones.radius_m[zone_ix]), 1)
     return properties

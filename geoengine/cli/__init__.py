@@ -6,7 +6,7 @@ from importlib import import_module
 
 import click
 
-VERBS = ("serve", "check", "replay", "zones", "schema", "pair", "decode", "outbox", "state")
+VERBS = ("serve", "check", "data", "replay", "zones", "schema", "pair", "decode", "outbox", "state")
 
 
 class Verbs(click.Group):

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
 
 from geoengine.catalog import Reading, read
+from geoengine.catalog.density import kept
+from geoengine.catalog.density.packed import read_about
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
 from geoengine.core.zones import PLACE
@@ -38,11 +40,11 @@ def command(directory: Path, shows_all: bool) -> None:
         click.echo(line)
 
 
-def read_or_exit(directory: Path) -> Reading:
-    """The catalogue of a directory; prints all its faults and exits with 1 where it has any."""
+def read_or_exit(directory: Path, *, by_roads: bool = True) -> Reading:
+    """The catalogue of a directory, as `read`; prints all its faults, and then exits with 1."""
     try:
         with progress() as tell:
-            return read(directory, tell)
+            return read(directory, tell, by_roads=by_roads)
     except ConfigurationError as error:
         for fault in error.faults:
             click.echo(str(fault))
@@ -80,6 +82,7 @@ def summary(reading: Reading, shows_all: bool) -> Iterator[str]:
     )
     if reading.skipped_count:
         yield f"{reading.skipped_count:,} rows skipped"
+    yield from _setting_lines(book)
     yield ""
     if shows_all or len(book.zones) <= LISTED_MAX:
         yield from _zone_lines(book)
@@ -87,6 +90,18 @@ def summary(reading: Reading, shows_all: bool) -> Iterator[str]:
         yield from _table_lines(book)
     yield ""
     yield from _campaign_lines(reading)
+
+
+def _setting_lines(book: Book) -> Iterator[str]:
+    """How many stores have each setting, and what was asked where a store left it to us."""
+    if not book.stores:
+        return
+    counts = Counter(store.setting for store in book.stores).most_common()
+    labels = [read_about(path).label for path in kept.names(Path(book.engine.spec.data))]
+    asked = ", then ".join([*dict.fromkeys(labels), "the packaged places of the world"])
+    more = "" if labels else f"; no density grid in {book.engine.spec.data} (`geoengine data add`)"
+    counted = ", ".join(f"{count:,} {setting}" for setting, count in counts)
+    yield f"settings: {counted}; where none is written, by {asked}{more}"
 
 
 def _zone_lines(book: Book) -> Iterator[str]:
@@ -99,7 +114,9 @@ def _table_lines(book: Book) -> Iterator[str]:
     """Stores counted by country, setting and reach; the commonest first."""
     zones = book.zones
     radii = {
-        ix: radius for ix, radius in zip(zones.store_ix, zones.radius_m, strict=True) if radius
+        store_ix: radius_m
+        for ix, (store_ix, radius_m) in enumerate(zip(zones.store_ix, zones.radius_m, strict=True))
+        if ix not in zones.places
     }
     counts = Counter(
         (store.country or "-", store.setting, _about(radii.get(ix, np.nan)))

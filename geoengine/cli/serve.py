@@ -41,7 +41,10 @@ from geoengine.state.collector import rare_collection
 @click.option("--host", metavar="HOST", help="Where to listen.  [default: 127.0.0.1]")
 @click.option("--port", type=int, metavar="N", help="0 takes a free one.  [default: 8080]")
 @click.option(
-    "--ingest-port", type=int, metavar="N", help="A second, leaner door for pings and sightings."
+    "--ingest-port",
+    type=int,
+    metavar="N",
+    help="A second, leaner door for pings, sightings and gateways.",
 )
 @click.option(
     "--osmand-port", type=int, metavar="N", help="A door for Traccar Client, which expects 5055."

@@ -132,6 +132,13 @@ class Book:
         return {store_ix: frozenset(ixs) for store_ix, ixs in found.items() if store_ix >= 0}
 
     @cached_property
+    def outlines(self) -> Longs:
+        """The shops' own outlines, ascending: polygons that are a place in their store."""
+        kinds = self._kinds
+        found = sorted(zone_ix for zone_ix in self.zones.places if kinds[zone_ix] != PLACE)
+        return np.array(found, np.int64)
+
+    @cached_property
     def memory_ms(self) -> int:
         """How long a fired trigger is remembered: as long as any cap or cool-down looks back."""
         every_cap = [*self.engine.spec.caps, *(cap for plan in self.campaigns for cap in plan.caps)]
@@ -201,7 +208,7 @@ class Book:
         return self.zone_ix_of.get(f"{gateway.store}/{gateway.place}", -1)
 
     def areas_of_store(self, store_ix: int) -> list[int]:
-        """The zones of a store that GPS decides: its reach and those drawn for it."""
+        """The zones of a store that GPS decides: its reach, its outline, those drawn for it."""
         return [ix for ix in self._zones_of_store.members(store_ix) if not self.is_place(ix)]
 
     def plans(self, zone_ix: int) -> tuple[CampaignPlan, ...]:
@@ -228,8 +235,8 @@ class Book:
         tags = (*(store.tags if store else ()), *self.zones.tags.get(zone_ix, ()))
         places = [target.place] if isinstance(target.place, str) else target.place
         return (
-            # A beacon place speaks only for campaigns that name it: its store's reach already
-            # speaks for the store.
+            # A place in a store, of beacons or its outline, speaks only for campaigns that name
+            # it: the store's reach already speaks for the store.
             (place is None or places is not None or target.zones is not None)
             and (places is None or place in places)
             and (target.zones is None or self.zones.ids[zone_ix] in target.zones)
@@ -277,6 +284,7 @@ _TABLES = (
     "memory_ms",
     "_zones_of_store",
     "_places_by_store",
+    "outlines",
     "_kinds",
     "_policy_ixs",
     "_radii",

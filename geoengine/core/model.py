@@ -23,7 +23,7 @@ ZoneName = Annotated[
     str,
     Meta(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._:-]{0,127})?$",
-        description="The id of a zone or store, or STORE/PLACE of a beacon place.",
+        description="The id of a zone or store, or STORE/PLACE of beacons or an outline.",
     ),
 ]
 DurationText = Annotated[

@@ -25,11 +25,11 @@ TOUCH_DBM = 0.0  # no radio is that loud: a tap, a scan, a sound of the room; on
 LEAVING_MARGINS = 3.0  # so many margins fainter than what lets in, and one is no longer near
 # A challenger's lead over the place somebody is in grows by as many decibels a second as it is
 # louder by beyond the margin, and shrinks by as many as it is not. It takes over with a lead of so
-# much for each square decibel that the two fluctuate by: steady signals at once, real ones after
-# half a minute. That is Page's cumulative sum, whose false alarms are as rare as the exponential of
+# much for each square decibel that the two fluctuate by: steady signals at once, real ones within a
+# minute. That is Page's cumulative sum, whose false alarms are as rare as the exponential of
 # threshold by variance. Measured: benchmarks/results/ranging.md.
-LEAD_PER_UNREST = 4.5
-UNREST_LEAST_DB2 = 10.0  # of two that are heard: some seconds of calm prove nothing
+LEAD_PER_UNREST = 8.0
+UNREST_LEAST_DB2 = 6.0  # of two that are heard: some seconds of calm prove nothing
 AHEAD_MAX_DB = 20.0  # counted at most: one moment decides nothing
 TX_POWER_DBM = -59.0  # at a metre, of a beacon that does not say or says what cannot be
 TX_POWERS_DBM = (-100.0, -20.0)  # what can be
@@ -222,13 +222,13 @@ def _arrive(record: Record, sighting: Sighting, book: Book) -> list[Transition]:
 
 
 def _areas_around(place_ix: int, book: Book) -> list[int]:
-    """The zones of the place's store that the store itself stands in."""
+    """The zones of the place's store that the store itself stands in, and its outline."""
     store_ix = int(book.zones.store_ix[place_ix])
     spot = book.stores[store_ix].location
     return [
         area_ix
         for area_ix in book.areas_of_store(store_ix)
-        if book.index.edge_m_one(area_ix, spot.lon, spot.lat) <= 0
+        if area_ix in book.zones.places or book.index.edge_m_one(area_ix, spot.lon, spot.lat) <= 0
     ]
 
 

@@ -44,6 +44,7 @@ class Presence(Packed):
     dwell_ms: int = -1  # when DWELL is due, in the time of the fixes; -1 never (again)
     is_mocked: bool = False
     after_ms: int = -1  # the device's fix before the one that let it in; bounds repairs
+    is_outline: bool = False  # the zone is a shop's outline: its name is like a beacon place's
 
 
 class Heard(Packed):

@@ -86,7 +86,9 @@ def advise(
     limit: int = 20,
     instead: tuple[float, float] | None = None,
 ) -> Advice:
-    """What a phone at this place should watch; a place of beacons is no region.
+    """What a phone at this place should watch; a place in a store is no region.
+
+    A circle large enough to be watched around a shop's outline is the street before it.
 
     ``instead`` is another place, latitude and longitude, where the phone may be as well (see
     `is_doubtful`): half the regions are of there.
@@ -172,9 +174,9 @@ class _Look:
 
 
 def _in_reach(book: Book, lon: float, lat: float, reach_m: float) -> Longs:
-    """Every zone with an edge so near, every zone that holds the place, and some more."""
+    """Every zone with an edge so near, every zone that holds the place, and some more; sorted."""
     box = circle_bounds(np.array([lon]), np.array([lat]), np.array([reach_m]))[0]
-    return book.index.in_box(*box.tolist()).astype(np.int64)
+    return np.setdiff1d(book.index.in_box(*box.tolist()).astype(np.int64), book.outlines)
 
 
 def _measured(book: Book, zone_ix: Longs, lon: float, lat: float) -> tuple[Longs, Floats]:
@@ -194,6 +196,7 @@ def _farther(book: Book, lon: float, lat: float, limit: int) -> Longs:
     east *= np.cos(np.radians(lat))
     away = np.hypot(east, zones.lat_deg - lat)
     away[zones.kind == PLACE] = np.inf
+    away[book.outlines] = np.inf
     count = min(limit * _SEVERAL, len(away))
     nearest = np.argpartition(away, count - 1)[:count] if count else np.empty(0, np.int64)
     return nearest[np.isfinite(away[nearest])]

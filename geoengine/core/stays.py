@@ -30,6 +30,7 @@ from geoengine.core.columns import (
 from geoengine.core.policy import Limits
 from geoengine.core.record import Record
 from geoengine.core.track import ACCEPTED, Track
+from geoengine.core.visits import is_of_beacons
 from geoengine.core.weigh import Sign, hold, weigh
 from geoengine.core.zones import CIRCLE
 
@@ -55,8 +56,8 @@ def settled(record: Record) -> Settled | None:
     for zone_id, presence in presences.items():
         device_id = device_id or presence.device_id
         is_plain = presence.is_inside and presence.pending_ms < 0 and presence.zone_print != 0
-        if not is_plain or presence.device_id != device_id or "/" in zone_id:
-            return None  # only places of beacons have a stroke in their names
+        if not is_plain or presence.device_id != device_id or is_of_beacons(zone_id, presence):
+            return None
         if presence.seen_ms != record.devices.get(device_id):
             return None
         if 0 <= presence.dwell_ms < dwell_ms:

@@ -1,4 +1,8 @@
-"""What phones' own geofencing says with their fixes, of zones that there are."""
+"""What phones' own geofencing says with their fixes, of zones that there are.
+
+Of places in a store it says nothing: they watch circles of a hundred metres and more, and a circle
+around a shop is not the shop.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ NOTHING: dict[int, bool] = {}
 
 
 def zones_told(fixes: Fixes, row: int, book: Book) -> dict[int, bool]:
-    """Whether the phone says that it is inside, by zone; of places only beacons tell."""
+    """Whether the phone says that it is inside, by zone."""
     if not fixes.told:
         return NOTHING
+    places = book.zones.places
     return {
         zone_ix: one.is_inside
         for one in fixes.told.get((fixes.device_ids[row], int(fixes.fix_ms[row])), ())
-        if (zone_ix := book.zone_ix_of.get(one.zone_id, -1)) >= 0 and not book.is_place(zone_ix)
+        if (zone_ix := book.zone_ix_of.get(one.zone_id, -1)) >= 0 and zone_ix not in places
     }
 
 

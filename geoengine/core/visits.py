@@ -67,9 +67,18 @@ def enter(
         dwell_ms=fix.fix_ms + round(policy.dwell_s * SECOND_MS),
         is_mocked=fix.is_mocked,
         after_ms=after_ms,
+        is_outline=zone_ix in book.zones.places and not book.is_place(zone_ix),
     )
     record.presences[zone_id] = presence
     return _told("enter", record, presence, zone_id, book, fix.when)
+
+
+def is_of_beacons(zone_id: str, presence: Presence) -> bool:
+    """Whether beacons told of the visit, also where the zone is gone.
+
+    Only places in a store, STORE/PLACE, have a stroke in their name: of beacons, and its outline.
+    """
+    return "/" in zone_id and not presence.is_outline
 
 
 def not_an_entry(record: Record, fix: Fix, zone_ix: int, book: Book) -> Transition:
@@ -144,8 +153,7 @@ def _told(
         now_ms=when.now_ms,
         is_initial=presence.is_initial,
         is_mocked=presence.is_mocked,
-        # Of a zone that is gone its name tells: only places, STORE/PLACE, have a stroke in theirs.
-        is_beacon=book.is_place(zone_ix) if zone_ix >= 0 else "/" in zone_id,
+        is_beacon=book.is_place(zone_ix) if zone_ix >= 0 else is_of_beacons(zone_id, presence),
         duration_s=lasted_ms / SECOND_MS,
         reason=reason,
         post_ix=when.post_ix,

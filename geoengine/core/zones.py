@@ -23,7 +23,7 @@ class Zones(Columns):
 
     ids: list[str]
     kind: NDArray[np.int8]  # CIRCLE, POLYGON or PLACE
-    lon_deg: Floats  # the centre; of a polygon its representative point
+    lon_deg: Floats  # the centre; of a polygon a point inside, of a reach on the roads the store
     lat_deg: Floats
     radius_m: Floats
     store_ix: Ints  # -1 for a zone of no store
@@ -34,7 +34,7 @@ class Zones(Columns):
     born_ms: Longs  # since when this shape is in force; 0 is always
     why: Sequence[str]  # how this reach came about, to read
     polygons: dict[int, Polygon | MultiPolygon] = field(default_factory=dict)  # by zone_ix
-    places: dict[int, str] = field(default_factory=dict)  # beacon place, by zone_ix
+    places: dict[int, str] = field(default_factory=dict)  # of beacons or outlines, by zone_ix
     tags: dict[int, tuple[str, ...]] = field(default_factory=dict)  # of drawn zones, by zone_ix
     names: dict[int, str] = field(default_factory=dict)  # of drawn zones, by zone_ix
     time_zones: dict[int, str] = field(default_factory=dict)  # of zones of no store, by zone_ix

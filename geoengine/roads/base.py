@@ -6,17 +6,7 @@ from typing import NamedTuple, Protocol
 
 from shapely.geometry import MultiPolygon, Polygon
 
-from geoengine.core.model import Mode
-
-
-class Question(NamedTuple):
-    """From where one is in time at this place: WGS 84 degrees, by this mode, in these minutes."""
-
-    lon_deg: float
-    lat_deg: float
-    mode: Mode
-    minutes: float
-    at: str | None = None  # a weekday and local time of arrival: Fr 17:30
+from geoengine.catalog.reach.question import Question as Question
 
 
 class Isochrone(NamedTuple):

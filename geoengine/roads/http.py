@@ -62,23 +62,19 @@ class Client:
 
     async def post(self, path: str, body: Any) -> Reply:
         """The server's reply, whatever its status. Raises `RouterDown` where there is none."""
-        return await self._patiently("POST", path, msgspec.json.encode(body))
-
-    async def get(self, path: str) -> Reply:
-        """Likewise."""
-        return await self._patiently("GET", path, None)
+        return await self._patiently(path, msgspec.json.encode(body))
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
             self._session = None
 
-    async def _patiently(self, method: str, path: str, body: bytes | None) -> Reply:
+    async def _patiently(self, path: str, body: bytes) -> Reply:
         """Ask, and ask again after what may pass; the last reply stands."""
         for again_s in (*AGAIN_S, None):
             fault = ""
             try:
-                reply, wait_s = await self._once(method, path, body)
+                reply, wait_s = await self._once(path, body)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 fault = str(error) or type(error).__name__
             else:
@@ -92,11 +88,10 @@ class Client:
             await self._pause(again_s)
         raise RouterDown(f"{self.url} does not answer: {fault}")
 
-    async def _once(self, method: str, path: str, body: bytes | None) -> tuple[Reply, float]:
+    async def _once(self, path: str, body: bytes) -> tuple[Reply, float]:
         """One reply, and how long the server wants to be left alone, seconds."""
-        async with self._connected().request(
-            method, f"{self.url}{path}", data=body, allow_redirects=False
-        ) as response:
+        address = f"{self.url}{path}"
+        async with self._connected().post(address, data=body, allow_redirects=False) as response:
             content = await _whole(response)
             return Reply(response.status, content), _seconds(response.headers.get("Retry-After"))
 

@@ -1,24 +1,27 @@
 """A router's answer made into a zone: mended, sifted, simplified, and checked against sense.
 
-What routers answer is a raster's outline: cells of some 30 metres, with corners at every cell, with
-rings that touch themselves, with specks where a road passes under another. A zone needs the area,
-whole and small, that a person can be in.
+What routers answer is a raster's outline: a corner each 30 metres, rings that touch themselves,
+specks where a road passes under another. A zone needs the area, whole and small, that a person can
+be in.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+import math
+from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
-from shapely.geometry import LineString, MultiPolygon, Point, Polygon
+from shapely.affinity import translate
+from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from geoengine.core.errors import NoWay
 from geoengine.core.model import Mode
-from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.geodesy import geodesic_m
 from geoengine.roads.base import Isochrone, Question
+from geoengine.roads.plane import Plane, plane_at
 
 # Metres between a store and the nearest road it is reckoned from: openrouteservice's own limit.
 # Larger, and a shop on an island gets the streets of the mainland.
@@ -30,11 +33,12 @@ SNAP_M = 350.0
 SLIVER_SHARE = 0.05
 
 # How far the edge may move, metres: the side of the triangle that a corner may cut off (Visvalingam
-# 1993). The raster under Valhalla's answers has cells of about 30 m (measured), the phone's own
-# error is of that size. Larger, and streets at the edge get lost.
+# 1993). The raster under Valhalla's answers has cells of 0.001 degrees, 70 by 110 m (measured), and
+# a phone's own error is 15 m. Larger, and streets at the edge get lost.
 TOLERANCE_M: dict[Mode, float] = {"walk": 5.0, "transit": 5.0, "bike": 10.0, "drive": 20.0}
-CORNERS = 256  # more than these and the tolerance is widened, in steps, to the last one
-COARSER = (1.0, 1.25, 1.6)
+CORNERS = 256  # more than these and the tolerance is widened, by this factor, once or more:
+COARSER = 1.6
+COARSEST_SHARE = 0.01  # of an area's side: 30 m of five minutes by car, half a kilometre of an hour
 
 # Nobody is faster, metres per second: Valhalla takes roads for at most 140 km/h (39 m/s), downhill
 # cyclists for 60 km/h; runners do 4 m/s, trains in town 30. Farther away than this in the minutes
@@ -46,38 +50,27 @@ FASTEST_MPS: dict[Mode, float] = {"walk": 4.0, "bike": 17.0, "transit": 40.0, "d
 EDGE_M: dict[Mode, float] = {"walk": 100.0, "bike": 250.0, "transit": 250.0, "drive": 500.0}
 CUT_OFF = "cut off at the edge of the road data"
 
+# A store nearer than this to the edge may be outside when coordinates are rounded, metres.
+DOOR_M = 1.0
+
+# What is smaller than a shop is no reach but a slip of the router's pen, square metres.
+SPECK_M2 = 400.0
+
+# Nearer to a pole than this a plane of degrees is none: 4 km off, its scale is off by a hundredth.
+# The northernmost road is Alert's, at 82.5.
+LAT_MAX_DEG = 85.0
+
 _DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
+Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
 
 
-class Plane(NamedTuple):
-    """Metres around a place, east and north: good to 2 % where 5 minutes lead, by any mode."""
-
-    lon_deg: float
-    lat_deg: float
-    across_m: float  # a degree of longitude
-    along_m: float  # a degree of latitude
-
-    def flat(self, geometry: BaseGeometry) -> Any:
-        """Out of degrees; across the antimeridian the short way."""
-
-        def metres(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            east_deg = (xy[:, 0] - self.lon_deg + 180.0) % 360.0 - 180.0
-            north_deg = xy[:, 1] - self.lat_deg
-            return np.column_stack([east_deg * self.across_m, north_deg * self.along_m])
-
-        return shapely.transform(geometry, metres)
-
-    def round(self, geometry: BaseGeometry) -> Any:
-        """Back into degrees."""
-
-        def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return xy / (self.across_m, self.along_m) + (self.lon_deg, self.lat_deg)
-
-        return shapely.transform(geometry, degrees)
-
-
-def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = None) -> Isochrone:
+def judge(
+    question: Question,
+    answer: BaseGeometry,
+    edge: BaseGeometry | None = None,
+    mend: Mend = lambda area, plane: area,
+) -> Isochrone:
     """The area of an answer, fit to be a zone. Raises `NoWay` with the reason when it is not.
 
     Parameters
@@ -86,21 +79,25 @@ def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = 
         As the router drew it; what is not an area in it is ignored.
     edge : polygon, degrees
         The outline of the road data, where it is known.
+    mend : function of an area in metres and its plane
+        What a router needs that draws something wrong.
 
     Notes
     -----
     The area holds the store: where it ends before the store's door, a lane as wide as the tolerance
     joins them. Its parts are many only where they matter (`SLIVER_SHARE`).
     """
-    plane = _plane(question)
+    if abs(question.lat_deg) > LAT_MAX_DEG:
+        raise NoWay(f"it is beyond {LAT_MAX_DEG:.0f} degrees of latitude, where no area is drawn")
+    plane = plane_at(question.lon_deg, question.lat_deg)
     tolerance_m = TOLERANCE_M[question.mode]
     sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")
-    parts = parts_of(plane.flat(sound))
+    parts = parts_of(mend(plane.flat(sound), plane))
     if not parts:
         raise NoWay("the router's answer holds no area")
     area = joined(simplified(sifted(parts), tolerance_m), tolerance_m)
     doubts = (CUT_OFF,) if is_cut_off(area, plane, edge, question.mode) else ()
-    found = _area(parts_of(shapely.set_precision(plane.round(area), _DEGREE_GRID)))
+    found = on_the_map(shapely.set_precision(plane.round(area), _DEGREE_GRID))
     check_place(question, found)
     return Isochrone(found, doubts)
 
@@ -108,6 +105,8 @@ def judge(question: Question, answer: BaseGeometry, edge: BaseGeometry | None = 
 def sifted(parts: list[Polygon]) -> Area:
     """The part at the store, in the origin, and what else is no sliver; their holes likewise."""
     total_m2 = sum(part.area for part in parts)
+    if total_m2 < SPECK_M2:
+        raise NoWay(f"its area is {total_m2:.0f} m2: expected at least {SPECK_M2:.0f} m2")
     mine = min(parts, key=lambda part: (part.distance(_STORE), -part.area))
     away_m = mine.distance(_STORE)
     if away_m > SNAP_M:
@@ -118,17 +117,18 @@ def sifted(parts: list[Polygon]) -> Area:
 
 
 def simplified(area: Area, tolerance_m: float) -> Area:
-    """With fewer corners, holes and validity kept; coarser in steps while it has too many."""
-    for factor in COARSER:
-        area = shapely.coverage_simplify([area], tolerance_m * factor)[0]
-        if shapely.get_num_coordinates(area) <= CORNERS:
-            break
+    """With fewer corners, holes and validity kept; coarser in steps while they are too many."""
+    coarsest_m = max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
+    area = shapely.coverage_simplify([area], tolerance_m)[0]
+    while shapely.get_num_coordinates(area) > CORNERS and tolerance_m < coarsest_m:
+        tolerance_m = min(COARSER * tolerance_m, coarsest_m)
+        area = shapely.coverage_simplify([area], tolerance_m)[0]
     return area
 
 
 def joined(area: Area, tolerance_m: float) -> Area:
-    """With a lane from its edge to the store in the origin, if the store is not inside."""
-    if area.contains(_STORE):
+    """With a lane from its edge to the store in the origin, if the store is not well inside."""
+    if area.contains(_STORE) and area.boundary.distance(_STORE) > DOOR_M:
         return area
     start = shapely.shortest_line(_STORE, area)
     lane = LineString(start).buffer(tolerance_m) if start.length else _STORE.buffer(tolerance_m)
@@ -144,9 +144,7 @@ def is_cut_off(area: Area, plane: Plane, edge: BaseGeometry | None, mode: Mode) 
 
 
 def check_place(question: Question, area: Area) -> None:
-    """Raise `NoWay` where somebody would have to be faster than anybody is, or two days at once."""
-    if area.bounds[0] < -180.0 or area.bounds[2] > 180.0:
-        raise NoWay("it crosses the antimeridian, which a drawn zone cannot")
+    """Raise `NoWay` where somebody would have to be faster than anybody is."""
     corners = shapely.get_coordinates(area)
     lon_deg, lat_deg = (np.full(len(corners), at) for at in (question.lon_deg, question.lat_deg))
     far_m = geodesic_m(lon_deg, lat_deg, corners[:, 0], corners[:, 1]).max()
@@ -158,6 +156,15 @@ def check_place(question: Question, area: Area) -> None:
         )
 
 
+def on_the_map(area: BaseGeometry) -> Area:
+    """Between 180 degrees west and east: what goes on past them is cut there (RFC 7946, 3.1.9)."""
+    west_deg, _south, east_deg, _north = area.bounds
+    if west_deg >= -180.0 and east_deg <= 180.0:
+        return _area(parts_of(area))
+    turned = (translate(area, by_deg) for by_deg in (-360.0, 0.0, 360.0))
+    return _area([part for one in turned for part in parts_of(one.intersection(_MAP))])
+
+
 def parts_of(geometry: BaseGeometry) -> list[Polygon]:
     """All polygons in a geometry of any kind."""
     if isinstance(geometry, Polygon):
@@ -166,6 +173,7 @@ def parts_of(geometry: BaseGeometry) -> list[Polygon]:
 
 
 _STORE = Point(0.0, 0.0)  # the plane's origin
+_MAP = box(-180.0, -90.0, 180.0, 90.0)
 
 
 def _without_slivers(part: Polygon, least_m2: float) -> Polygon:
@@ -175,8 +183,3 @@ def _without_slivers(part: Polygon, least_m2: float) -> Polygon:
 
 def _area(parts: list[Polygon]) -> Area:
     return parts[0] if len(parts) == 1 else MultiPolygon(parts)
-
-
-def _plane(question: Question) -> Plane:
-    across_m, along_m = degree_m(np.array([question.lat_deg]))
-    return Plane(question.lon_deg, question.lat_deg, float(across_m[0]), float(along_m[0]))

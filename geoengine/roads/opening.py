@@ -28,8 +28,8 @@ def open_router(spec: RoadsSpec, environ: Mapping[str, str]) -> Router:
         raise RoadsError("engine.roads needs `url` or `tiles`, one of them")
     if spec.url is not None:
         return ValhallaRouter(HttpLine(spec.url))
-    folder = Path(spec.tiles or "")
-    return ValhallaRouter(EmbeddedLine(tiles.tiles_in(folder), environ), tiles.network_of(folder))
+    folder, network = tiles.opened(Path(spec.tiles or ""))
+    return ValhallaRouter(EmbeddedLine(folder, environ), network)
 
 
 def _openrouteservice(spec: RoadsSpec, environ: Mapping[str, str]) -> OpenRouteService:

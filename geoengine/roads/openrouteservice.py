@@ -12,12 +12,12 @@ import asyncio
 from typing import Any
 
 import msgspec
-import shapely
 from shapely.geometry.base import BaseGeometry
 
 from geoengine.core.errors import NoWay, RouterDown
 from geoengine.core.model import Mode
 from geoengine.roads.base import Isochrone, Question
+from geoengine.roads.drawn import area_in
 from geoengine.roads.http import Client, Pause, Reply
 from geoengine.roads.isochrone import judge
 
@@ -118,13 +118,12 @@ def read_area(body: bytes) -> BaseGeometry:
     """The area in an answer. Raises `RouterDown` where it is none of openrouteservice."""
     try:
         features = msgspec.json.decode(body, type=Answer).features
-        drawn = shapely.from_geojson([bytes(one.geometry) for one in features])
-    except (msgspec.DecodeError, shapely.errors.GEOSException) as error:
+        drawn = [area_in(one.geometry) for one in features]
+    except msgspec.DecodeError as error:
         raise RouterDown(f"its answer is not openrouteservice's: {error}") from error
     if len(drawn) != 1:
         raise NoWay(f"{len(drawn)} areas in its answer: expected one")
-    found: BaseGeometry = drawn[0]
-    return found
+    return drawn[0]
 
 
 def _doubts(question: Question) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """The roads of OpenStreetMap extracts, as tiles for an embedded Valhalla.
 
-``<data>/roads/`` holds ``tiles/``, as Valhalla's own programs make them, and ``network.json``: what
-they were made of, the outline of that, and from when the timetable holds.
+``<data>/roads/NAME/`` holds ``tiles/``, as Valhalla's own programs make them, and ``network.json``:
+what they were made of, the outline of that, and from when the timetable holds. The name is that of
+the first extract.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from geoengine.roads.valhalla_python import VARIABLE, environment, interpreter
 from geoengine.roads.valhalla_router import Network
 
 PROGRAMS = "GEOENGINE_VALHALLA_BIN"  # a folder of Valhalla's programs, compiled or unpacked
+FOLDER = "roads"  # in the data folder
+NOTE = "network.json"
 _SAYS_LINES = 3  # of a program that fails
 
 Tell = Callable[[str, int, int], None]
@@ -47,37 +50,67 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     """
     extracts, outlines, feeds = _sorted(files)
     edge, since = _edge(extracts, outlines), timetable.begins(feeds)
-    programs = _programs()
-    data.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="roads-", dir=data))
+    programs, place = _programs(), data / FOLDER / extracts[0].name.split(".")[0]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=".new-", dir=place.parent))
     try:
         _build(programs, folder, extracts, feeds, tell)
-        version = _print_of([*extracts, *feeds], _run([programs / "valhalla_build_tiles", "-v"]))
-        names = [path.name for path in (*extracts, *outlines, *feeds)]
+        of = [*extracts, *outlines, *feeds]
+        version = _print_of(of, _run([programs / "valhalla_build_tiles", "-v"]))
+        names = [path.name for path in of]
         made = Made(version=version, made_of=names, edge=edge.wkt, since=since)
-        (folder / "network.json").write_bytes(msgspec.json.encode(made))
+        (folder / NOTE).write_bytes(msgspec.json.encode(made))
         folder.chmod(0o755)  # a temporary folder is its maker's alone
-        _swap(folder, data / "roads")
+        _swap(folder, place)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return _summary(data / "roads", made)
+    return [
+        f"{place.name}: {described(place)}",
+        f"engine: {{roads: {{router: valhalla, tiles: {place}}}}}",
+    ]
 
 
-def tiles_in(path: Path) -> Path:
-    """The tiles that `engine.roads.tiles` means: ours, or a folder or tar of somebody else's."""
-    return path / "tiles" if (path / "network.json").is_file() else path
+def described(path: Path) -> str:
+    """An entry in one line, for `geoengine data list`. Raises `DataError` where it is damaged."""
+    made = _read(path)
+    tiles = list((path / "tiles").rglob("*.gph"))
+    size_mb = sum(file.stat().st_size for file in tiles) / 1e6
+    west, south, east, north = shapely.from_wkt(made.edge).bounds
+    since = f", timetable from {made.since}" if made.since else ""
+    names = ", ".join(made.made_of)
+    return (
+        f"roads {made.version} of {names}: {len(tiles)} tiles, {size_mb:,.1f} MB, "
+        f"{west:.2f} to {east:.2f} E, {south:.2f} to {north:.2f} N{since}"
+    )
 
 
-def network_of(path: Path) -> Network:
-    """What was noted when the tiles were made; nothing for somebody else's. Raises `RoadsError`."""
-    file = path / "network.json"
-    if not file.is_file():
-        return Network()
+def opened(path: Path) -> tuple[Path, Network]:
+    """The tiles that `engine.roads.tiles` means, and what was noted when they were made.
+
+    A network of ours, or the folder of networks where only one is; else tiles of somebody else, a
+    folder or a tar, of which nothing is noted. Raises `RoadsError`.
+    """
+    ours = [path] if (path / NOTE).is_file() else [file.parent for file in path.glob(f"*/{NOTE}")]
+    if len(ours) > 1:
+        names = ", ".join(sorted(str(one) for one in ours))
+        raise RoadsError(f"engine.roads.tiles: several networks in {path}: name one of {names}")
+    if not ours:
+        return path, Network()
     try:
-        made = msgspec.json.decode(file.read_bytes(), type=Made)
-        return Network(version=made.version, edge=shapely.from_wkt(made.edge), since=made.since)
-    except (msgspec.DecodeError, shapely.errors.GEOSException) as error:
-        raise RoadsError(f"{file}: {error}: make the roads anew with `data add roads`") from error
+        made = _read(ours[0])
+    except DataError as error:
+        raise RoadsError(str(error)) from error
+    network = Network(version=made.version, edge=shapely.from_wkt(made.edge), since=made.since)
+    return ours[0] / "tiles", network
+
+
+def _read(path: Path) -> Made:
+    try:
+        made = msgspec.json.decode((path / NOTE).read_bytes(), type=Made)
+        shapely.from_wkt(made.edge)
+    except (OSError, msgspec.DecodeError, shapely.errors.GEOSException) as error:
+        raise DataError(f"{path / NOTE}: {error}: make it anew, `data add roads`") from error
+    return made
 
 
 def _sorted(files: Sequence[Path]) -> tuple[list[Path], list[Path], list[Path]]:
@@ -126,6 +159,7 @@ def _build(
             "tile_dir": str((folder / "tiles").resolve()),
             "transit_dir": str((work / "transit").resolve()) if feeds else "",
             "transit_feeds_dir": str((work / "feeds").resolve()),
+            "transit_pbf_limit": 20_000,  # Valhalla's own default, which it does not assume
         }
     }
     (work / "valhalla.json").write_bytes(msgspec.json.encode(config))
@@ -174,22 +208,8 @@ def _print_of(files: list[Path], program: str) -> str:
 
 def _swap(new: Path, place: Path) -> None:
     """Put a folder in the place of another, which is gone then."""
-    old = Path(f"{new}.old")
+    old = new.with_name(f"{new.name}.old")
     if place.exists():
         place.rename(old)
     new.rename(place)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _summary(folder: Path, made: Made) -> list[str]:
-    tiles = list((folder / "tiles").rglob("*.gph"))
-    size_mb = sum(path.stat().st_size for path in tiles) / 1e6
-    west, south, east, north = shapely.from_wkt(made.edge).bounds
-    lines = [
-        f"roads {made.version}: {len(tiles)} tiles, {size_mb:,.1f} MB, of "
-        f"{', '.join(made.made_of)}; {west:.2f} to {east:.2f} E, {south:.2f} to {north:.2f} N",
-        f"engine: {{roads: {{router: valhalla, tiles: {folder}}}}}",
-    ]
-    if made.since is not None:
-        lines.append(f"timetable from {made.since}, for `reach: {{mode: transit}}`")
-    return lines

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,14 @@ class Worker:
             await self._start()
         return await self._exchange(question, ANSWER_S)
 
-    async def stop(self) -> None:
+    async def stop(self) -> int | None:
+        """End it and what it started; the status with which it ended, if it had before."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+                os.killpg(process.pid, signal.SIGKILL)  # with what it may have started itself
+            return await process.wait()
+        return None
 
     async def _start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
@@ -62,6 +65,7 @@ class Worker:
             stderr=asyncio.subprocess.DEVNULL,
             env=self._environ,
             limit=ANSWER_MAX_BYTES,
+            start_new_session=True,  # the terminal's Ctrl-C is for us to hear, who end them then
         )
         try:
             line = await self._exchange({"tiles": str(self._tiles)}, OPENING_S)
@@ -83,25 +87,27 @@ class Worker:
                 said = await process.stdout.readline()
             if said.endswith(b"\n"):
                 return msgspec.json.decode(said, type=Line)
-            how = f"it ended with status {await process.wait()}"
         except TimeoutError:
-            how = f"no answer within {within_s:.0f} s"
-        except (OSError, ValueError) as error:
-            how = str(error)
+            await self.stop()
+            raise Death(f"no answer within {within_s:.0f} s") from None
+        except ValueError as error:
+            await self.stop()
+            raise Death(f"no JSON: {error}") from error
+        except OSError:
+            pass  # it is gone, as it is when its line has no end
         except asyncio.CancelledError:
             await self.stop()  # its answer, when it comes, would be taken for the next one's
             raise
-        await self.stop()
-        raise Death(how)
+        raise Death(f"it ended with status {await self.stop()}")
 
 
 class EmbeddedLine:
     """Carries questions to whichever worker is free. Raises `RoadsError` where none can be had."""
 
     def __init__(self, tiles: Path, environ: Mapping[str, str], workers: int | None = None) -> None:
-        if not tiles.exists():
+        if not tiles.is_file() and not any(tiles.rglob("*.gph*")):
             raise RoadsError(
-                f"no tiles at {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
+                f"no tiles in {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
             )
         python = interpreter(environ)
         self.at_once = workers or len(os.sched_getaffinity(0))

@@ -3,6 +3,8 @@
 Measured with Valhalla 3.9.1 on the shared extracts, and different in part from its manual:
 
 - ``reverse: true`` asks for the area *towards* the place; without it one gets the area outwards.
+  It draws the place's own street wrong (`own_street`), so it is used for wheels only: on foot the
+  way there is as long as the way back.
 - Where no road is near it does not fail but draws a speck around the place itself; only
   ``show_locations`` tells, by an empty list of places on the roads.
 - It knows no arrival for isochrones (error 142), with a time it takes that for the departure.
@@ -13,6 +15,7 @@ Measured with Valhalla 3.9.1 on the shared extracts, and different in part from 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -24,7 +27,11 @@ from geoengine.core.errors import NoWay, RouterDown
 from geoengine.core.model import Mode
 from geoengine.roads.at import local_time
 from geoengine.roads.base import Isochrone, Question
-from geoengine.roads.isochrone import SLIVER_SHARE, SNAP_M, judge
+from geoengine.roads.drawn import area_in
+from geoengine.roads.isochrone import SLIVER_SHARE, SNAP_M, TOLERANCE_M, judge
+from geoengine.roads.own_street import Street, mended
+from geoengine.roads.own_street import read as read_streets
+from geoengine.roads.plane import Plane
 
 COSTING: dict[Mode, str] = {"walk": "pedestrian", "drive": "auto", "bike": "bicycle"}
 NO_TIMETABLE = "by bus or tram: the roads have no timetable, so on foot"
@@ -37,6 +44,10 @@ FURTHER_SHARE = 0.05
 
 # A day for networks that tell no date of their own: a Monday in no holiday, of no meaning.
 SOME_DAY = date(2026, 3, 2)
+
+# What Valhalla may round before we do, as a share of our own tolerance: at a quarter it sends half
+# the corners, and what comes out in the end is as like the unrounded area as without (measured).
+GENERALIZE_SHARE = 0.25
 
 # A time for timetables where none is said: shops are open, and it is not the rush.
 SOME_TIME = "Tu 12:00"
@@ -75,6 +86,7 @@ class Status(msgspec.Struct, frozen=True):
     """Valhalla's own account; the last two only where its configuration lets it speak."""
 
     version: str = "of unknown version"
+    available_actions: list[str] = []
     tileset_last_modified: int = 0
     has_transit_tiles: bool | None = None
     bbox: dict[str, Any] | None = None
@@ -115,7 +127,10 @@ class ValhallaRouter:
         if question.mode == "transit":
             return await self._by_transit(question, status)
         drawn = await self._drawn(question, COSTING[question.mode], status)
-        return judge(question, drawn, self._edge(status))
+        if question.mode == "walk":
+            return judge(question, drawn, self._edge(status))
+        streets = await self._streets(question, status)
+        return judge(question, drawn, self._edge(status), partial(_mended, streets, question))
 
     async def close(self) -> None:
         await self._line.close()
@@ -126,19 +141,26 @@ class ValhallaRouter:
         edge = self._edge(status)
         if status.has_transit_tiles is False:
             return _doubted(judge(question, walked, edge), NO_TIMETABLE)
-        outwards = await self._drawn(question, "pedestrian", status, is_reverse=False)
-        ridden = await self._drawn(question, "multimodal", status, is_reverse=False)
-        if ridden.area < (1 + FURTHER_SHARE) * outwards.area:
+        ridden = await self._drawn(question, "multimodal", status)
+        if ridden.area < (1 + FURTHER_SHARE) * walked.area:
             return _doubted(judge(question, walked, edge), NO_FURTHER)
         both = shapely.union(shapely.make_valid(walked), shapely.make_valid(ridden))
         return _doubted(judge(question, both, edge), OUTWARDS)
 
-    async def _drawn(
-        self, question: Question, costing: str, status: Status, is_reverse: bool = True
-    ) -> BaseGeometry:
-        since = self._network.since or _day_of(status)
-        body = body_of(question, costing, since, is_reverse)
+    async def _drawn(self, question: Question, costing: str, status: Status) -> BaseGeometry:
+        body = body_of(question, costing, self._network.since or _day_of(status))
         return read_area(await self._line.call("isochrone", body))
+
+    async def _streets(self, question: Question, status: Status) -> list[Street]:
+        """Of the store itself; none where a server does not look them up."""
+        if "locate" not in status.available_actions:
+            return []
+        costing = COSTING[question.mode]
+        body = {"locations": [_place(question)], "costing": costing, "verbose": True}
+        try:
+            return read_streets(await self._line.call("locate", body), question.mode)
+        except msgspec.DecodeError as error:
+            raise RouterDown(f"its streets are not Valhalla's: {error}") from error
 
     async def _known(self) -> Status:
         """Its status, asked once: a router is opened for one build."""
@@ -155,18 +177,17 @@ class ValhallaRouter:
         return self._network.edge or _outline(status)
 
 
-def body_of(question: Question, costing: str, since: date, is_reverse: bool) -> dict[str, Any]:
+def body_of(question: Question, costing: str, since: date) -> dict[str, Any]:
     """What Valhalla is asked; the rest of what makes its answer a zone is ours (`judge`)."""
-    place = {"lon": question.lon_deg, "lat": question.lat_deg, "search_cutoff": SNAP_M}
     body: dict[str, Any] = {
-        "locations": [place],
+        "locations": [_place(question)],
         "costing": costing,
         "costing_options": _OPTIONS,
         "contours": [{"time": question.minutes}],
-        "reverse": is_reverse,
+        "reverse": costing in ("auto", "bicycle"),
         "polygons": True,
         "denoise": SLIVER_SHARE,
-        "generalize": 0,
+        "generalize": GENERALIZE_SHARE * TOLERANCE_M[question.mode],
         "show_locations": True,
     }
     at = question.at or (SOME_TIME if costing == "multimodal" else None)
@@ -183,12 +204,22 @@ def read_area(answer: bytes) -> BaseGeometry:
         areas = [one for one in features if "contour" in one.properties]
         if any(msgspec.json.decode(one.geometry)["coordinates"] == [] for one in points):
             raise NoWay(f"no road within {SNAP_M:.0f} m")
-        drawn = shapely.from_geojson([bytes(one.geometry) for one in areas])
-    except (msgspec.DecodeError, shapely.errors.GEOSException, KeyError, TypeError) as error:
+        drawn = [area_in(one.geometry) for one in areas]
+    except (msgspec.DecodeError, KeyError, TypeError) as error:
         raise RouterDown(f"its answer is not Valhalla's: {error}") from error
     if len(drawn) != 1:
         raise NoWay(f"{len(drawn)} areas in its answer: expected one")
-    found: BaseGeometry = drawn[0]
+    return drawn[0]
+
+
+def _place(question: Question) -> dict[str, float]:
+    return {"lon": question.lon_deg, "lat": question.lat_deg, "search_cutoff": SNAP_M}
+
+
+def _mended(
+    streets: list[Street], question: Question, area: BaseGeometry, plane: Plane
+) -> BaseGeometry:
+    found: BaseGeometry = mended(area, streets, plane, question.minutes * 60)
     return found
 
 

@@ -16,9 +16,10 @@ from geoengine.service.http.listener import Written, response_of
 from geoengine.service.http.ndjson import Upload, wants_lines
 from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
+from geoengine.service.native.hearing import GATEWAYS
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
-from geoengine.service.routes.native import GATEWAYS, add_native, add_osmand, take_heard
+from geoengine.service.routes.native import add_native, add_osmand, take_heard
 from geoengine.service.routes.stream import key_of
 from geoengine.service.routes.table import Route, Upgrade
 from geoengine.service.settings import Settings

@@ -2,8 +2,9 @@
 out and told of.
 
 The directory is watched, not its files: editors replace files, which looks like deletion to a
-watch on one. Files are read and compiled by another process, and what is left to do here is done
-in a thread in short steps: the loop goes on serving.
+watch on one. At the data folder, where densities and reaches are put now and then and which need
+not exist, a look a second does. Files are read and compiled by another process, and what is left
+to do here is done in a thread in short steps: the loop goes on serving.
 """
 
 from __future__ import annotations
@@ -17,7 +18,16 @@ from typing import Final
 
 from watchfiles import DefaultFilter, awatch
 
-from geoengine.catalog import GENTLE, KEPT_PATTERNS, Obtained, Reading, default_folder, obtain
+from geoengine.catalog import (
+    GENTLE,
+    KEPT_PATTERNS,
+    Obtained,
+    Reading,
+    Stamp,
+    default_folder,
+    obtain,
+    stamp_of,
+)
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.service.context import Context
@@ -27,6 +37,7 @@ from geoengine.service.settings import Settings
 from geoengine.state.collector import keep
 
 QUIET_MS: Final = 200  # changes closer together than this are one: an editor writes in steps
+LOOK_S: Final = 1.0  # between two looks at the data folder, where a dozen files lie
 FAULTS_TOLD: Final = 100
 _LOG = logger("reload")
 
@@ -61,12 +72,18 @@ class Reloader:
         self._directory = directory
         self._context = context
         self.on_book: Callable[[Book], None] = lambda book: None  # told of each that took over
+        self._seen = self._data()  # what is put there from now on is news
         self._one_at_a_time = asyncio.Lock()
         self._stop = asyncio.Event()
         self._asked: asyncio.Task[bool] | None = None  # kept, or the loop would drop it
 
     async def run(self) -> None:
         """Watch until stopped."""
+        async with asyncio.TaskGroup() as both:
+            both.create_task(self._watch())
+            both.create_task(self._look())
+
+    async def _watch(self) -> None:
         async for _changes in awatch(
             self._directory,
             stop_event=self._stop,
@@ -75,6 +92,21 @@ class Reloader:
             debounce=QUIET_MS,
         ):
             await self.reload()
+
+    async def _look(self) -> None:
+        """See what is put into the data folder of the Book in force."""
+        while not self._stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_S)
+            found = await asyncio.to_thread(self._data)
+            if found != self._seen and not self._stop.is_set():
+                self._seen = found
+                await self.reload()
+
+    def _data(self) -> tuple[str, Stamp]:
+        """The data folder of the Book in force, and what lies there."""
+        data = self._context.book.engine.spec.data
+        return data, stamp_of(Path(data))
 
     def ask(self) -> None:
         """Read the directory again, soon: what SIGHUP means."""

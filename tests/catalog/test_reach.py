@@ -1,12 +1,10 @@
-"""Five minutes, city and countryside."""
+"""Five minutes, as a circle."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from geoengine.catalog.reach.circle import PACE, reach
-from geoengine.catalog.setting.fallback import people_around, settings
 from geoengine.core.model import Decided, Mode, Reach
 
 SETTINGS: tuple[Decided, ...] = ("city", "suburb", "countryside")
@@ -22,7 +20,7 @@ MODES: tuple[Mode, ...] = ("walk", "bike", "drive", "transit")
         (Reach(minutes=10), "city", 600.0, "walk", 10),
         (Reach(minutes=5), "suburb", 1562.5, "drive", 5),
         (Reach(mode="drive"), "city", 2058.8, "drive", 5),
-        (Reach(mode="walk"), "suburb", 167.1, "walk", 3),
+        (Reach(mode="walk"), "suburb", 278.6, "walk", 5),
         (Reach(mode="bike"), "city", 885.4, "bike", 5),
         (Reach(detour=1), "city", 390.0, "walk", 5),
         (Reach(detour=1), "countryside", 4000.0, "drive", 5),
@@ -62,39 +60,3 @@ def test_walking_is_slower_than_cycling_is_slower_than_driving():
             for mode in ("walk", "bike", "drive")
         )
         assert walk < bike < drive
-
-
-PLACES = {
-    "Paris, Rivoli": (48.8583, 2.3470, True),
-    "Paris, Montmartre": (48.8844, 2.3382, True),
-    "Lyon, Bellecour": (45.7578, 4.8320, True),
-    "Lille, Grand-Place": (50.6366, 3.0635, True),
-    "Toulouse, Capitole": (43.6043, 1.4437, True),
-    "London, Oxford Street": (51.5154, -0.1410, True),
-    "Newport, Wales": (51.5877, -2.9984, True),
-    "Gordes": (43.9112, 5.2003, False),
-    "Riquewihr": (48.1664, 7.2983, False),
-    "Auvillar": (44.0690, 0.9000, False),
-    "a field in the Beauce": (48.2500, 1.7000, False),
-    "the Atlantic": (45.0000, -30.000, False),
-}
-
-
-@pytest.mark.parametrize(
-    ("lat", "lon", "expected"), [pytest.param(*row, id=name) for name, row in PLACES.items()]
-)
-def test_the_people_around_tell_a_city_from_the_countryside(lat, lon, expected):
-    is_city, _people = settings(np.array([lon]), np.array([lat]))
-    assert is_city[0] == expected
-
-
-def test_many_stores_are_answered_as_each_alone():
-    lat_deg = np.array([row[0] for row in PLACES.values()])
-    lon_deg = np.array([row[1] for row in PLACES.values()])
-    together = people_around(lon_deg, lat_deg)
-    alone = [people_around(lon_deg[i : i + 1], lat_deg[i : i + 1])[0] for i in range(len(PLACES))]
-    np.testing.assert_allclose(together, alone)
-
-
-def test_no_stores_need_no_answer():
-    assert len(people_around(np.empty(0), np.empty(0))) == 0

@@ -6,12 +6,10 @@ import csv
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from geoengine.catalog import read
 from geoengine.catalog.hours import problem
-from geoengine.catalog.setting.fallback import settings
 from tests.catalog.writing import write
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -81,19 +79,6 @@ def test_hours_of_the_french_post_parse():
     bad = [text for text in expressions if problem(text) is not None]
     assert len(expressions) > 8_000
     assert len(bad) < 0.01 * len(expressions), bad[:5]
-
-
-def test_auto_agrees_with_the_density_grid_on_most_communes_and_people():
-    with (DATA / "urban/fr_communes_dens7.csv").open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["lat_rep"] and row["dens7"]]
-    lat_deg, lon_deg, level, people = (
-        np.array([float(row[key] or 0) for row in rows])
-        for key in ("lat_rep", "lon_rep", "dens7", "pop2019")
-    )
-    is_city, _people = settings(lon_deg, lat_deg)
-    agrees = is_city == (level <= 2)
-    assert agrees.mean() > 0.97
-    assert (people * agrees).sum() / people.sum() > 0.90
 
 
 def test_shops_of_a_town_with_odd_hours_are_reported_one_by_one(tmp_path: Path):

@@ -181,7 +181,7 @@ def test_an_hour_at_the_edge_of_what_counts_as_near_is_at_most_one_entry(
     assert len(entered(world.book(), fluctuating(seed, -75 + off_db, 3_600))) <= 1
 
 
-async def test_who_walks_over_to_another_place_is_there_within_three_quarters_of_a_minute() -> None:
+async def test_who_walks_over_to_another_place_is_there_within_a_minute() -> None:
     for seed in range(5):
         ann = walk()
         near, far = fluctuating(seed, -62, 120), fluctuating(50 + seed, -80, 120)
@@ -190,7 +190,7 @@ async def test_who_walks_over_to_another_place_is_there_within_three_quarters_of
             await ann.hear((second, here, near[second]), (second, there, far[second]))
         assert [place for _, place in places(ann)] == ["shop/entrance"] * 2 + ["shop/shoes"]
         ((_, left_s),) = ann.told("beacon.exited")
-        assert 60 < left_s <= 105
+        assert 60 < left_s <= 120
 
 
 async def test_a_box_that_reports_every_ten_seconds_lets_in_with_its_third_report() -> None:

@@ -73,24 +73,28 @@ async def hear(
     ]
 
 
-async def test_the_token_picks_the_gateway_whatever_the_body_says(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_the_token_picks_the_gateway_whatever_the_body_says(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         await carried(client, "ann", 1)
         path = f"/in/gw/minew/{MINEW_SECRET.replace(' ', '%20')}"
         assert await hear(client, path, mac="AC233FC03643") == [200] * 3  # bastille's
         assert await places(client, "ann") == {"rivoli", "rivoli/entrance"}
 
 
-async def test_a_body_may_name_another_gateway_of_the_same_kind_and_store(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_a_body_may_name_another_gateway_of_the_same_kind_and_store(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         await carried(client, "ann", 1)
         path = f"/in/gw/minew_g1/{MINEW_SECRET.replace(' ', '%20')}"
         assert await hear(client, path, mac="AC233FC03642") == [200] * 3
         assert await places(client, "ann") == {"rivoli", "rivoli/store"}
 
 
-async def test_a_secret_opens_its_own_kind_only(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_a_secret_opens_its_own_kind_only(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         for path in (
             "/in/gw/ingics/bastilles-own-secret",
             "/in/gw/minew/merakis-own-secret",
@@ -104,8 +108,10 @@ async def test_a_secret_opens_its_own_kind_only(tmp_path: Path) -> None:
         assert (await sent(client, "/in/gw/minew/bastilles-own-secret", minew(1), {}))[0] == 200
 
 
-async def test_a_gateways_key_speaks_for_listed_gateways_of_its_store(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_a_gateways_key_speaks_for_listed_gateways_of_its_store(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         await carried(client, "ann", 1)
         bound = basic("anybody", KEYS["bound"])  # to rivoli
         await hear(client, "/in/gw/minew", bound, mac="AC233FC03643")
@@ -117,8 +123,10 @@ async def test_a_gateways_key_speaks_for_listed_gateways_of_its_store(tmp_path: 
         assert await places(client, "ann") == {"rivoli", "rivoli/entrance"}
 
 
-async def test_the_path_may_name_the_gateway_where_a_key_lets_it_in(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_the_path_may_name_the_gateway_where_a_key_lets_it_in(
+    tmp_path: Path, door: str
+) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         await carried(client, "ann", 1)
         bearer = {"Authorization": f"Bearer {KEYS['gateway']}"}
         assert await hear(client, "/in/gw/minew/AC:23:3F:C0:36:43", bearer) == [200] * 3
@@ -127,9 +135,9 @@ async def test_the_path_may_name_the_gateway_where_a_key_lets_it_in(tmp_path: Pa
         assert (await sent(client, "/in/gw/minew/ac233fc03643", minew(1), app))[0] == 401
 
 
-async def test_a_request_may_name_all_of_the_address(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED) as client:
-        port, body = client.service.port, minew(1)
+async def test_a_request_may_name_all_of_the_address(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door) as client:
+        port, body = client.port, minew(1)
         for path in ("http://geo.example.com/in/gw/minew/", "/in/gw/minew/"):
             head = f"POST {path}bastilles-own-secret HTTP/1.1\r\nHost: geo.example.com\r\n"
             rest = f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -138,15 +146,15 @@ async def test_a_request_may_name_all_of_the_address(tmp_path: Path) -> None:
             assert told.endswith(b"\r\n\r\n{}"), path
 
 
-async def test_without_any_key_a_gateways_name_is_enough(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS, keys=NO_KEYS) as client:
+async def test_without_any_key_a_gateways_name_is_enough(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS, keys=NO_KEYS) as client:
         await carried(client.using(None), "ann", 1)
         assert await hear(client, "/in/gw/minew/ac233fc03643") == [200] * 3
         assert await places(client, "ann") == {"bastille", "bastille/entrance"}
 
 
-async def test_strangers_get_no_further_than_the_door(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED, environ=SECRETS) as client:
+async def test_strangers_get_no_further_than_the_door(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door, environ=SECRETS) as client:
         await carried(client, "ann", 1)
         path = "/in/gw/minew/bastilles-own-secret"
         body = minew(*range(1, 101))
@@ -159,8 +167,8 @@ async def test_strangers_get_no_further_than_the_door(tmp_path: Path) -> None:
         assert "geoengine_pings_total 1.0" in client.service.context.metrics.own_page().decode()
 
 
-async def test_the_stores_own_beacons_are_no_news_to_its_gateway(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED) as client:
+async def test_the_stores_own_beacons_are_no_news_to_its_gateway(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door) as client:
         row = Sighted(
             uuid="f7826da6-4fa2-4e98-8024-bc5b71e0893e", major=1, minor=1, rssi_dbm=-50,
             seen_time=int(now_s() * 1_000), gateway_id="roof",
@@ -173,8 +181,8 @@ async def test_the_stores_own_beacons_are_no_news_to_its_gateway(tmp_path: Path)
         assert counted(client, "meraki", "stranger") == 1
 
 
-async def test_a_gateway_cannot_speak_for_a_phone(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED) as client:
+async def test_a_gateway_cannot_speak_for_a_phone(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door) as client:
         row = Sighted(
             uuid="f7826da6-4fa2-4e98-8024-bc5b71e0893e", major=1, minor=1, rssi_dbm=-50,
             seen_time=int(now_s() * 1_000), device_id="jane",
@@ -199,8 +207,8 @@ async def test_merakis_cloud_is_told_its_validator_and_nothing_else(tmp_path: Pa
         assert (await sent(client, "/in/gw/meraki/nobody", b"", {}, "GET"))[0] == 401
 
 
-async def test_merakis_secret_may_stand_in_the_body(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED) as client:
+async def test_merakis_secret_may_stand_in_the_body(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door) as client:
         for secret, expected in (("merakis-own-secret", 200), ("another", 401), (7, 401)):
             body = {"version": "3.0", "secret": secret, "type": "Bluetooth", "data": {}}
             assert (await sent(client, "/in/gw/meraki/roof", body, {}))[0] == expected
@@ -211,11 +219,14 @@ async def test_merakis_secret_may_stand_in_the_body(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["minew", "ingics", "ruuvi", "moko", "april_brother", "cassia"])
-async def test_whatever_a_gateway_we_know_sends_is_a_success(tmp_path: Path, kind: str) -> None:
+async def test_whatever_a_gateway_we_know_sends_is_a_success(
+    tmp_path: Path, kind: str, door: str
+) -> None:
     text = (
         f"  - {{id: box, store: rivoli, place: entrance, kind: {kind}, secret: boxs-own-secret}}\n"
     )
-    async with served(tmp_path, CATALOGUE.replace("engine:\n", text + "engine:\n")) as client:
+    catalogue = CATALOGUE.replace("engine:\n", text + "engine:\n")
+    async with served(tmp_path, catalogue, door=door) as client:
         for body in (b"", b"{", b"[]", b"null", b"\xbb\x01", b"\xff\xfe\x00", b"[" * 5_000):
             told = await sent(client, f"/in/gw/{kind}/boxs-own-secret", body, {})
             assert told[:2] == (200, b"{}"), body
@@ -230,8 +241,8 @@ def test_a_gateways_name_is_the_same_however_it_is_set() -> None:
 # --- the catalogue --------------------------------------------------------------------------------
 
 
-async def test_another_catalogue_brings_other_secrets(tmp_path: Path) -> None:
-    async with served(tmp_path, LISTED) as client:
+async def test_another_catalogue_brings_other_secrets(tmp_path: Path, door: str) -> None:
+    async with served(tmp_path, LISTED, door=door) as client:
         path = "/in/gw/minew/bastilles-own-secret"
         assert (await sent(client, path, minew(1), {}))[0] == 200
         changed = LISTED.replace("bastilles-own-secret", "bastilles-new-secret")
@@ -242,7 +253,7 @@ async def test_another_catalogue_brings_other_secrets(tmp_path: Path) -> None:
         assert (await sent(client, path.replace("own", "new"), minew(1), {}))[0] == 200
 
 
-async def test_the_guides_five_lines_are_enough(tmp_path: Path) -> None:
+async def test_the_guides_five_lines_are_enough(tmp_path: Path, door: str) -> None:
     guide = (Path(__file__).parents[2] / "docs" / "gateways.md").read_text("utf-8")
     text = guide.partition("```yaml\n")[2].partition("```")[0]
     tag = guide.partition('"beacon": "')[2].partition('"')[0]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from geoengine.service.http.lean import PIPELINE_MAX
+from geoengine.service.http.lean import PIPELINE_MAX, Connection
 from tests.service.serving import AWAY, KEYS, Client, bare, ping, served, slow_down, until
 
 KEY = b"Authorization: Bearer " + KEYS["app"].encode() + b"\r\n"
@@ -45,6 +45,14 @@ async def talking(
 ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, Client]]:
     async with served(tmp_path, door="lean", **more) as client, bare(client) as (reader, writer):
         yield reader, writer, client
+
+
+def the_guest(client: Client) -> Connection:
+    """The only connection, to be handed pieces as the socket might cut them."""
+    assert client.service.hall is not None
+    (guest,) = client.service.hall._guests
+    assert isinstance(guest, Connection)
+    return guest
 
 
 async def test_pipelined_requests_are_answered_in_their_order(tmp_path: Path) -> None:
@@ -121,6 +129,31 @@ async def test_a_head_that_was_read_before_is_read_as_it_was(tmp_path: Path) -> 
         writer.write(request(one())[-1:] + request(one(), b"Connection: close"))
         assert [status for status, _ in await answers(reader, 2)] == [200, 200]
         assert await reader.read() == b""
+
+
+async def test_a_known_head_waits_for_its_body(tmp_path: Path) -> None:
+    async with talking(tmp_path) as (reader, writer, client):
+        writer.write(request(one()))
+        assert (await answers(reader, 1))[0][0] == 200
+        guest, body = the_guest(client), one()
+        head = request(body).removesuffix(body)
+        for pieces in ([head, body], [head, body], [head, body[:9], body[9:]], [head + body] * 2):
+            for piece in pieces:
+                guest.data_received(piece)
+        assert [status for status, _ in await answers(reader, 5)] == [200] * 5
+        guest.data_received(head)
+        assert guest._held == head
+
+
+async def test_a_known_head_has_no_more_time_for_its_body_than_another(tmp_path: Path) -> None:
+    async with talking(tmp_path, body_timeout_s=0.2) as (reader, writer, client):
+        body = one()
+        head = request(body).removesuffix(body)
+        for _ in range(2):
+            writer.write(request(body))
+            assert (await answers(reader, 1))[0][0] == 200
+        the_guest(client).data_received(head)
+        assert (await answers(reader, 1))[0][0] == 408
 
 
 async def test_chunks_make_a_body(tmp_path: Path) -> None:

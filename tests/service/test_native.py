@@ -94,7 +94,7 @@ async def sent(
 ) -> tuple[int, bytes, Mapping[str, str]]:
     """Status, body and headers of an answer; nothing is added to the request."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    url = f"http://127.0.0.1:{port or client.service.port}{path}"
+    url = f"http://127.0.0.1:{port or client.port}{path}"
     async with client.session.request(
         method, url, data=data, headers=headers, skip_auto_headers=("Content-Type", "User-Agent")
     ) as reply:

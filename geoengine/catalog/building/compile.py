@@ -13,8 +13,17 @@ from urllib.parse import urlsplit
 import msgspec
 
 import geoengine.catalog.hours as hours
-from geoengine.catalog.building import beacons, gateways, policies, targets, zone_rows, zones
+from geoengine.catalog.building import (
+    beacons,
+    footprints,
+    gateways,
+    policies,
+    targets,
+    zone_rows,
+    zones,
+)
 from geoengine.catalog.building.campaigns import plans
+from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.imports import Progress
@@ -43,14 +52,15 @@ def load(directory: Path) -> Book:
     return read(directory).book
 
 
-def read(directory: Path, tell: Progress | None = None) -> Reading:
+def read(directory: Path, tell: Progress | None = None, *, by_roads: bool = True) -> Reading:
     """The Book of a directory, with warnings. Raises `ConfigurationError` with all its faults.
 
-    ``tell(file, read_bytes, all_bytes)`` hears of the progress through imported files.
+    ``tell(file, read_bytes, all_bytes)`` hears of the progress through imported files. Not
+    ``by_roads``, every reach in minutes is its circle, whatever a road network has answered.
     """
     with _collector_paused():
         found = gather(Path(directory), tell or _silent)
-        book, zone_counts = _compile(found)
+        book, zone_counts = _compile(found, by_roads)
     report = found.report
     if report.errors:
         raise ConfigurationError(list(dict.fromkeys(report.errors)))
@@ -65,8 +75,14 @@ def read(directory: Path, tell: Progress | None = None) -> Reading:
     )
 
 
-def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
-    shops = complete(found.stores, Path(found.engine.data))
+def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
+    data, sources = Path(found.engine.data), found.report.sources
+    sources.read_folders(data)
+    outlined = footprints.check(found.stores, data)
+    shops = complete(found.stores, data)
+    sources.read_folders(data)  # what came meanwhile belongs to another catalogue
+    if by_roads:
+        take_roads(found, shops)
     areas = zones.check_zones(found.zones, found.stores)
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)
@@ -74,6 +90,7 @@ def _compile(found: Gathered) -> tuple[Book, dict[str, int]]:
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
+    footprints.add_footprints(rows, found.stores, outlined, shops, in_use)
     heard_whole = gateways.heard_whole(found.gateways)
     zone_ix_of, keys_of = beacons.add_places(rows, found.stores, shops, in_use, heard_whole)
     names = targets.names_of(found.stores, found.zones, heard_whole)

@@ -15,14 +15,16 @@ from msgspec.structs import replace
 import geoengine.catalog.hours as hours
 import geoengine.catalog.places as places
 import geoengine.catalog.polygons as polygons
+from geoengine.catalog.building.settings import settings
 from geoengine.catalog.reach.circle import Extent, reach
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.catalog.setting.decide import Verdict, decide
+from geoengine.catalog.setting.decide import Verdict
 from geoengine.core.columns import Floats
 from geoengine.core.model import Campaign, Decided, Location, Reach, Store, Zone
 
 RADIUS_DOUBTFUL_M = 100.0  # Android: a circle below 100 m is missed by many phones
-_TIMED = ("minutes", "speed_mps", "detour")
+_TIMED = ("minutes", "at", "speed_mps", "detour")
+_BY_CIRCLE = ("speed_mps", "detour")
 N = TypeVar("N", Store, Zone, Campaign)
 Found = list[tuple[int, Store]]
 
@@ -34,7 +36,9 @@ class Shops:
     stores: list[Store] = field(default_factory=list)
     item_ix: list[int] = field(default_factory=list)  # where each was written
     extents: list[Extent] = field(default_factory=list)
-    areas: dict[int, polygons.Area] = field(default_factory=dict)  # of reaches drawn, by row
+    because: list[str] = field(default_factory=list)  # why each has its setting
+    areas: dict[int, polygons.Area] = field(default_factory=dict)  # of reaches no circle, by row
+    centres: dict[int, tuple[float, float]] = field(default_factory=dict)  # of the areas
 
 
 def complete(items: Items[Store], data: Path) -> Shops:
@@ -55,7 +59,7 @@ def complete(items: Items[Store], data: Path) -> Shops:
             _check_reach(items, ix, store, areas)
         if store.hours is not None:
             _check_hours(items, ix, store.hours, zone_names[ix])
-    return _whole(items, found, zone_names, areas, decide(lon_deg, lat_deg, data))
+    return _whole(items, found, zone_names, areas, settings(items, found, lon_deg, lat_deg, data))
 
 
 def check_ids(items: Items[N], taken: dict[str, str], noun: str) -> None:
@@ -119,6 +123,9 @@ def _check_reach(
         both = " and ".join(dict.fromkeys([*given, *timed]))
         what = f"reach has {both}: expected minutes (with speed and detour), radius_m or polygon"
         items.wrong(ix, what, "reach", given[-1])
+    elif spec.at is not None and any(getattr(spec, key) is not None for key in _BY_CIRCLE):
+        what = "reach has at, and a speed or detour: expected at for roads, or these for a circle"
+        items.wrong(ix, what, "reach", "at")
     elif spec.polygon is not None:
         draw(items, ix, areas, spec.polygon, "reach", "polygon")
     elif spec.radius_m is not None and spec.radius_m < RADIUS_DOUBTFUL_M:
@@ -165,23 +172,19 @@ def _whole(
     for row, (ix, store) in enumerate(found):
         if ix in items.left_out:
             continue
-        decided, because = _decided(store, verdicts[row])
+        decided, because = verdicts[row].setting, verdicts[row].why
         extent = _extent(store, decided, because, areas.get(ix))
         if ix in areas:
             shops.areas[len(shops.stores)] = areas[ix]
+            shops.centres[len(shops.stores)] = polygons.centre_of(areas[ix])
         country = store.country or places.country_of(zone_names[ix])
         whole = replace(store, setting=decided, time_zone=zone_names[ix], country=country)
         items.values[ix] = whole  # lets go of the first one: of a million there is no room for two
         shops.stores.append(whole)
         shops.item_ix.append(ix)
         shops.extents.append(extent)
+        shops.because.append(because)
     return shops
-
-
-def _decided(store: Store, verdict: Verdict) -> tuple[Decided, str]:
-    if store.setting != "auto":
-        return store.setting, f"{store.setting}, as written"
-    return verdict.setting, verdict.why
 
 
 def _extent(store: Store, decided: Decided, because: str, area: polygons.Area | None) -> Extent:

@@ -34,6 +34,9 @@ def names_of(stores: Items[Store], zones: Items[Zone], heard_whole: Set[str]) ->
         for beacon in store.beacons:
             found.places.add(beacon.place)
             found.zones.add(f"{store.id}/{beacon.place}")
+        if store.footprint is not None:
+            found.places.add(store.footprint.place)
+            found.zones.add(f"{store.id}/{store.footprint.place}")
         if store.id in heard_whole:
             found.places.add(WHOLE_STORE)
             found.zones.add(f"{store.id}/{WHOLE_STORE}")
@@ -93,7 +96,7 @@ class Members:
         if not picks:
             return self.areas
         found = set.intersection(*picks)
-        # A beacon place speaks only for campaigns that name it, or its zone.
+        # A place in a store speaks only for campaigns that name it, or its zone.
         if target.place is None and target.zones is None:
             found -= self._places.keys()
         return sorted(found)

@@ -69,7 +69,7 @@ def add_reaches(rows: Rows, shops: Shops, policies: Policies) -> None:
             presence = store.presence
             policy_ix = policies.ix(presence)
         area = shops.areas.get(store_ix)
-        at = (store.location.lon, store.location.lat) if area is None else polygons.centre_of(area)
+        at = shops.centres.get(store_ix, (store.location.lon, store.location.lat))
         kind = CIRCLE if area is None else POLYGON
         mode = MODES.index(extent.mode)
         zone_ix = rows.add(

@@ -22,11 +22,14 @@ from geoengine.catalog.building.compile import Reading
 from geoengine.catalog.keeping import columns, container
 from geoengine.catalog.keeping.columns import Origin
 from geoengine.catalog.keeping.identity import fingerprint
+from geoengine.catalog.reach.journal import JOURNAL, LOCK
 from geoengine.catalog.reading.gather import files_of
 from geoengine.catalog.reading.sources import digest_of
 
 SUFFIX: Final = ".book"
-KEPT_PATTERNS: Final = tuple(re.escape(end) + "$" for end in (SUFFIX, container.UNFINISHED))
+# The ends of names of what we write ourselves, and that is no change of anybody's catalogue.
+_OURS: Final = (SUFFIX, container.UNFINISHED, JOURNAL, LOCK)
+KEPT_PATTERNS: Final = tuple(re.escape(end) + "$" for end in _OURS)
 KEPT_MAX: Final = 8  # files; a million zones take 220 MB
 _ABANDONED_NS: Final = 3_600_000_000_000  # an hour; writing takes seconds
 _OWNER_ONLY: Final = 0o700  # what is in force in a shop is nobody else's business

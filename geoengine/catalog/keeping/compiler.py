@@ -20,14 +20,18 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.catalog.building.compile import Reading, read
+from geoengine.catalog.keeping.added import size_of
 from geoengine.catalog.keeping.cache import Cache, load
 from geoengine.catalog.keeping.container import Damaged
 from geoengine.catalog.reading.gather import files_of
 from geoengine.core.errors import ConfigurationError, Fault, GeoengineError
+from geoengine.core.model import EngineSpec
 
 GENTLE: Final = 5  # niceness beside a service: on a core of its own no matter, shared a quarter
-SMALL_BYTES: Final = 128 * 1024  # of YAML: some thousand stores, a fifth of a second
-_OTHER_FILES: Final = (b"import", b"polygon")  # words without which YAML names no other file
+SMALL_BYTES: Final = 128 * 1024  # of YAML and data: some thousand stores, a fifth of a second
+# Words without which YAML names no other file, and no other folder of data than the usual.
+_OTHER_FILES: Final = (b"import", b"polygon", b"data:")
+_USUAL_DATA: Final = Path(EngineSpec().data)
 _COMPLAINT_MAX: Final = 2_000  # characters of what a compiler that broke said last
 # The other process imports what this one would, from where this one would.
 _RUN: Final = (
@@ -81,10 +85,10 @@ async def obtain(directory: Path, folder: Path, *, niceness: int = 0) -> Obtaine
 
 
 def is_small(directory: Path) -> bool:
-    """Whether a catalogue is a little YAML and nothing else."""
+    """Whether a catalogue is a little YAML and little else."""
     try:
         documents = files_of(directory)
-        size = sum(path.stat().st_size for path in documents)
+        size = sum(path.stat().st_size for path in documents) + size_of(_USUAL_DATA)
         return size <= SMALL_BYTES and not any(
             word in text for text in map(Path.read_bytes, documents) for word in _OTHER_FILES
         )

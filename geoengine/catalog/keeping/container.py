@@ -78,9 +78,14 @@ def write(path: Path, parts: Parts) -> None:
 
 def read(path: Path) -> Parts:
     """The columns of a file, read-only. Raises `Damaged`, and `OSError` where there is none."""
-    content = memoryview(path.read_bytes())
+    return unpacked(path, path.read_bytes())
+
+
+def unpacked(path: Path, packed: bytes) -> Parts:
+    """The columns of a file's content, read-only. Raises `Damaged`, with the file's name."""
+    content = memoryview(packed)
     if len(content) < _START or content[: len(_MAGIC)] != _MAGIC:
-        raise Damaged(f"{path} is no compiled catalogue of this format")
+        raise Damaged(f"{path} is none of ours, or of another format")
     body = content[len(_MAGIC) + _DIGEST_BYTES :]
     digest = blake2b(body, digest_size=_DIGEST_BYTES).digest()
     if content[len(_MAGIC) : len(_MAGIC) + _DIGEST_BYTES] != digest:

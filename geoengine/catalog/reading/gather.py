@@ -41,9 +41,16 @@ class Gathered:
 
     def engine_fault(self, what: str, key: str, *path: str | int) -> None:
         """Report an error of the engine's settings."""
+        self.report.errors.append(self._engine_place(what, key, *path))
+
+    def engine_doubt(self, what: str, key: str, *path: str | int) -> None:
+        """Report something in the engine's settings that deserves a second look."""
+        self.report.warn(self._engine_place(what, key, *path))
+
+    def _engine_place(self, what: str, key: str, *path: str | int) -> Fault:
         file, node, _at = self._engine_keys[key]
         at = node.at(*path)
-        self.report.errors.append(Fault(file, at.line, at.column, what))
+        return Fault(file, at.line, at.column, what)
 
 
 def gather(directory: Path, tell: Progress) -> Gathered:

@@ -13,6 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 UNREAD = ""  # the digest of what could not be read to its end
+# Folders of a data folder whose files say what a catalogue compiles to, whichever they are. Of the
+# reaches it is one file, of the roads none.
+ADDED = ("density", "buildings")
 _DIGEST_BYTES = 16
 _CHUNK_BYTES = 1 << 20
 
@@ -27,13 +30,18 @@ class Sources:
     def read_bytes(self, path: Path) -> bytes:
         """The bytes of a file."""
         content = path.read_bytes()
-        self._learn(path, blake2b(content, digest_size=_DIGEST_BYTES).hexdigest())
+        self._learn(path, _digest(content))
         return content
 
     def open(self, path: Path) -> BinaryIO:
         """A file to be read in pieces; its digest is known once it was read to the end."""
         self.digests.setdefault(str(path), UNREAD)
         return io.BufferedReader(_Tapped(path, self._learn), _CHUNK_BYTES)
+
+    def read_folders(self, data: Path) -> None:
+        """Everything that was added to a data folder for catalogues, and that nothing more was."""
+        for path in added_to(data):
+            self._learn(path, digest_of(path))
 
     def lack(self, path: Path) -> None:
         """A file that could not be used, and without which the catalogue was made."""
@@ -48,12 +56,26 @@ class Sources:
 
 
 def digest_of(path: Path) -> str:
-    """The digest of a file as it is now; `UNREAD` where it cannot be read."""
+    """The digest of a file, or of a folder's names, as it is now; `UNREAD` where there is none."""
     try:
+        if path.is_dir():
+            names = "\0".join(found.name for found in _visible(path))
+            return _digest(names.encode(errors="surrogateescape"))
         with path.open("rb") as file:
             return file_digest(file, _new_digest).hexdigest()
     except OSError:
         return UNREAD
+
+
+def added_to(data: Path) -> list[Path]:
+    """The folders that matter to a catalogue, there or not, and the files in them."""
+    folders = [data / name for name in ADDED]
+    return folders + [path for folder in folders if folder.is_dir() for path in _visible(folder)]
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What lies in a folder, in order; hidden files are not finished."""
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
 
 
 class _Tapped(io.FileIO):
@@ -72,6 +94,10 @@ class _Tapped(io.FileIO):
         else:
             self._learn(self._path, self._digest.hexdigest())
         return count
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def _new_digest() -> blake2b:

@@ -12,8 +12,9 @@ from typing import Final
 
 import h3
 import numpy as np
+from h3.api import numpy_int as numbered
 
-from geoengine.core.columns import Bools, Floats, Ints
+from geoengine.core.columns import Bools, Floats, Ints, Longs
 from geoengine.core.space.boxes import Boxes
 from geoengine.core.space.geodesy import circle_bounds, geodesic_m
 from geoengine.core.space.shapes import Shapes
@@ -92,6 +93,66 @@ def cell_at(lon_deg: float, lat_deg: float, resolution: int) -> str:
     """The cell of a position."""
     cell: str = h3.latlng_to_cell(lat_deg, lon_deg, resolution)
     return cell
+
+
+# --- many cells at once: each an int64, as H3 numbers them ---------------------------------------
+
+# The parts of a cell's number (h3geo.org, "Index bit layout"): from bit 63 one bit of 0, four of
+# mode, which is 1, three of 0; from bit 52 four of resolution, from 45 seven of base cell, then 15
+# digits of three bits, 7 where there is none.
+_MODE_BIT, _RESOLUTION_BIT, _BASE_BIT = 56, 52, 45
+_CELL_MODE: Final = 0b0_0001_000
+_BASE_CELLS: Final = 122
+_FINEST: Final = 15
+_NO_DIGIT: Final = 7
+
+
+def cells_at(lon_deg: Floats, lat_deg: Floats, resolution: int) -> Longs:
+    """The cell of each position, shape (P,). About 1 microsecond each."""
+    pairs = zip(lat_deg.tolist(), lon_deg.tolist(), strict=True)
+    found = (numbered.latlng_to_cell(lat, lon, resolution) for lat, lon in pairs)
+    return np.fromiter(found, np.int64, len(lon_deg))
+
+
+def cells_around(cells: Longs) -> Longs:
+    """The six neighbours of each cell, shape (N, 6); -1 for the sixth of a pentagon.
+
+    About 10 microseconds each.
+    """
+    around = np.full((len(cells), 6), -1, np.int64)
+    for row, cell in zip(around, cells.tolist(), strict=True):
+        disc = numbered.grid_disk(cell, 1).astype(np.int64)
+        row[: len(disc) - 1] = disc[disc != cell]
+    return around
+
+
+def cell_areas_km2(cells: Longs) -> Floats:
+    """The area of each cell on the sphere, shape (N,). About 6 microseconds each."""
+    return np.fromiter((numbered.cell_area(cell) for cell in cells.tolist()), float, len(cells))
+
+
+def cell_centres(cells: Longs) -> tuple[Floats, Floats]:
+    """Longitude and latitude of the middle of each cell, shape (N,)."""
+    centres = np.array([numbered.cell_to_latlng(cell) for cell in cells.tolist()]).reshape(-1, 2)
+    return centres[:, 1], centres[:, 0]
+
+
+def cell_parents(cells: Longs, resolution: int) -> Longs:
+    """The cell of a coarser resolution, or of the same, that each cell belongs to; shape (N,)."""
+    digit_bits = 3 * (_FINEST - resolution)
+    cleared = cells & ~np.int64(0xF << _RESOLUTION_BIT)
+    return cleared | np.int64(resolution << _RESOLUTION_BIT) | np.int64((1 << digit_bits) - 1)
+
+
+def cell_resolutions(cells: Longs) -> Ints:
+    """The resolution of each number, shape (N,); -1 for what is no cell."""
+    resolution = (cells >> _RESOLUTION_BIT) & 0xF
+    base = (cells >> _BASE_BIT) & 0x7F
+    is_cell = (cells >> _MODE_BIT == _CELL_MODE) & (base < _BASE_CELLS)
+    for digit in range(1, _FINEST + 1):
+        is_empty = ((cells >> (3 * (_FINEST - digit))) & 7) == _NO_DIGIT
+        is_cell &= is_empty == (digit > resolution)
+    return np.where(is_cell, resolution, -1).astype(np.int32)
 
 
 def _disc(cell: str) -> tuple[float, float, float]:

@@ -17,9 +17,11 @@ from geoengine.service.http.answers import Stationery
 from geoengine.service.http.listener import BACKLOG, Refusal
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import OnAnswer
+from geoengine.service.native.hearing import GATEWAYS, Ajar, softened
 from geoengine.service.routes.ingest import Doors
 
 SWEEP_S: Final = 0.25  # how often times are looked at: what is set may be so much longer
+_GATEWAYS: Final = GATEWAYS.encode()
 FIELD_MAX_BYTES: Final = 8_190  # of a header, and of the path, as aiohttp has it
 FIELDS_MAX: Final = 128
 # Two of these would be two opinions on where a request ends or what it holds.
@@ -51,6 +53,7 @@ class Hall:
         self._context = context
         self._paths = sorted(doors)
         self._doors = {path.encode(): door for path, door in doors.items()}
+        self._gateways = Ajar(context)
         self._guests: set[Guest] = set()
         self._is_empty = asyncio.Event()
         self._server: asyncio.Server | None = None
@@ -121,7 +124,11 @@ class Hall:
 
     def let_in(self, method: bytes, url: bytes, fields: Mapping[bytes, bytes]) -> Inside:
         """What takes the body of a request with this head; raises `Problem` when nothing does."""
-        door = self._doors.get(url) or self._doors.get(_path(url))
+        # The router of the other door reads a path with its %-signs undone; so does this one.
+        raw_path = url if url in self._doors else _raw_path(url)
+        if raw_path.startswith(_GATEWAYS):
+            return self._let_gateway_in(method, url, raw_path, fields)
+        door = self._doors.get(unquote_to_bytes(raw_path))
         if door is None:
             raise Problem("not_found", f"Here is only POST {' and '.join(self._paths)}.")
         if method != b"POST":
@@ -129,13 +136,27 @@ class Hall:
         key = fields.get(b"authorization", b"").decode("utf-8", "surrogateescape")
         caller = self._context.keys.caller(key)
         demand(caller, door[1])
+        self._admit(fields)
+        return partial(door[0], self._context, caller)
+
+    def _let_gateway_in(
+        self, method: bytes, url: bytes, raw_path: bytes, fields: Mapping[bytes, bytes]
+    ) -> Inside:
+        inside = self._gateways.let_in(method, raw_path, url.partition(b"?")[2], fields)
+        try:
+            self._admit(fields)
+        except Problem as problem:
+            raise softened(problem) from None
+        return inside
+
+    def _admit(self, fields: Mapping[bytes, bytes]) -> None:
+        """Whether there is room for the body that a head announces; raises `Problem`."""
         if fields.get(b"content-encoding", b"identity").lower() != b"identity":
             raise Problem("encoding_not_supported")
         body_bytes = int(fields.get(b"content-length", b"0"))
         if body_bytes > self.max_body_bytes:
             raise Problem("body_too_large")
         self._context.intake.admit(body_bytes)
-        return partial(door[0], self._context, caller)
 
     def hand_over(self, inside: Inside, body: bytes, on_answer: OnAnswer) -> None:
         """Give a body to whom it is for."""
@@ -161,9 +182,9 @@ def check_form(url: bytes, fields: Sequence[tuple[bytes, bytes]]) -> None:
         raise Problem("bad_request", "The head is too long.")
 
 
-def _path(url: bytes) -> bytes:
-    """The path of a URL, as the router of the other door reads it."""
+def _raw_path(url: bytes) -> bytes:
+    """The path of a URL, as it was sent."""
     try:
-        return unquote_to_bytes(httptools.parse_url(url).path or b"")
+        return httptools.parse_url(url).path or b""
     except httptools.HttpParserInvalidURLError:
         return b""

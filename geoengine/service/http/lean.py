@@ -1,8 +1,9 @@
-"""The lean ingest listener: POST pings or sightings and nothing else, at a fraction of the cost.
+"""The lean ingest listener: POST pings, sightings or what gateways hear, at a fraction of the cost.
 
 It speaks HTTP/1.1 on a port of its own, in the same process and loop as everything else, with the
 keys, limits, problem documents and counters of the other routes: one test suite runs against both
-doors. A connection is a parser and a queue of replies; a request makes no task, future or timer.
+doors. A connection is a parser and a queue of replies; a request makes no task, future or timer,
+unless it is a gateway's and somebody was heard.
 Replies leave in the order in which the requests came. One sweep a few times a second finds the
 connections whose time is up: a head without end, a body that drips, a peer that reads nothing.
 
@@ -59,6 +60,7 @@ class Connection(Guest):
         self._heads: dict[bytes, tuple[int, Inside]] = {}  # raw -> length of the body, its taker
         self._plain: tuple[int, Inside] | None = None  # the same of the request being read
         self._is_between = False  # two requests: nothing of the next one has come
+        self._held = b""  # a known head that came without its body: it waits for it unparsed
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._parts: list[bytes] = []
@@ -115,8 +117,22 @@ class Connection(Guest):
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or several."""
-        if self._is_deaf or (self._is_between and self._is_known(data)):
+        if self._is_deaf:
             return
+        was_between = self._is_between
+        if was_between:
+            data, self._held = self._held + data, b""
+            if self._is_known(data):
+                return
+            if data in self._heads:
+                self._held = data
+                return
+        self._read(data)
+        if self._plain is not None and (self._is_between or was_between):
+            self._learn(data, *self._plain)
+
+    def _read(self, data: bytes) -> None:
+        """Let the parser have it."""
         self._chunk_bytes = len(data)
         try:
             self._parser.feed_data(data)
@@ -124,8 +140,6 @@ class Connection(Guest):
             self._stay(data[error.args[0] :])
         except httptools.HttpParserError:
             self._give_up("bad_request")
-        if self._is_between and self._plain is not None:
-            self._learn(data, *self._plain)
         self._piece_bytes += self._chunk_bytes
         if self._reading == HEAD and self._piece_bytes > HEAD_MAX_BYTES:
             self._give_up("bad_request")
@@ -152,9 +166,11 @@ class Connection(Guest):
         return True
 
     def _learn(self, data: bytes, body_bytes: int, inside: Inside) -> None:
-        """Remember the head of a request that came in one piece, and alone in it."""
+        """Remember the head of a request that came in one piece and alone in it, with its body or
+        before it.
+        """
         end = data.find(b"\r\n\r\n") + 4
-        if len(data) - end == body_bytes and len(self._heads) < HEADS_MAX:
+        if len(data) - end in (body_bytes, 0) and len(self._heads) < HEADS_MAX:
             self._heads[data[:end]] = body_bytes, inside
         self._plain = None
 
@@ -294,6 +310,9 @@ class Connection(Guest):
     def sweep(self) -> None:
         """End what has taken too long."""
         hall = self._hall
+        if self._held:  # its body is late: from here on it is a request like any other
+            held, self._held = self._held, b""
+            self._read(held)
         if self._rests_until_s:
             if hall.now_s < self._rests_until_s:
                 return
@@ -315,7 +334,7 @@ class Connection(Guest):
 
     def close_if_idle(self) -> None:
         """For a stop: close unless something is owed."""
-        if not self._replies and self._reading == HEAD:
+        if not self._replies and self._reading == HEAD and not self._held:
             self.close()
 
     def close(self) -> None:

@@ -76,6 +76,17 @@ def decoded_of(context: Context, client: str, body: bytes, origin: Origin) -> De
         return Decoded(drops=["undecodable"])
 
 
+def says_nothing(context: Context, client: str, decoded: Decoded) -> bool:
+    """Whether nothing of a message is to be taken in, as of a gateway's among strangers; counts
+    what was dropped of it if so.
+    """
+    if decoded.reports:
+        return False
+    if decoded.drops:
+        context.metrics.native.add((client, "dropped"), len(decoded.drops))
+    return True
+
+
 async def enter(
     context: Context,
     client: str,
@@ -91,9 +102,7 @@ async def enter(
     the order of a phone's. ``client`` is the family's name, for the counters. Raises `Problem`
     or `StateError` when nothing was committed and the message should come again.
     """
-    if not decoded.reports:  # a gateway among strangers
-        if decoded.drops:
-            context.metrics.native.add((client, "dropped"), len(decoded.drops))
+    if says_nothing(context, client, decoded):
         return
     told = _told(decoded, origin.device_id) if ears is None else _heard(decoded, ears)
     told.counts["dropped"] += len(decoded.drops)

@@ -14,31 +14,35 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from typing import Final, get_args
-from urllib.parse import parse_qsl, unquote
+from typing import Final
+from urllib.parse import parse_qsl
 
 import msgspec
 from aiohttp import StreamReader, web
 from msgspec import Struct
 
-from geoengine.core.model import GatewayKind
 from geoengine.ingest.reports import Origin, Position
 from geoengine.service.context import Answer, Context
 from geoengine.service.http.problems import Problem
 from geoengine.service.native.answering import DONE, GATEWAY_DONE, GREETING, TEXT, answer_to
 from geoengine.service.native.credentials import Principal, presented
 from geoengine.service.native.entering import decoded_of, enter
+from geoengine.service.native.hearing import (
+    CHALLENGE,
+    GATEWAYS,
+    SHOWS_IN_BODY,
+    WHO,
+    demand_ears,
+    hear,
+    knock_of,
+    softened,
+)
 
 Handler = Callable[[Context, web.Request], Awaitable[Answer]]
 
-GATEWAYS: Final = "/in/gw/"
 METHODS: Final = ("GET", "POST", "PUT")
-GATEWAY_KINDS: Final = frozenset(get_args(GatewayKind))
-ALIASES: Final = {"minew_g1": "minew", "theengs_omg": "theengs"}
-_CHALLENGE: Final = {"WWW-Authenticate": 'Basic realm="geoengine", charset="UTF-8"'}
 _KEPT_BACK: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _WHO_PHONE: Final = "A key of kind app, or DEVICE:PASSWORD."
-_WHO_GATEWAY: Final = "The secret of a listed gateway of this kind, or a key of kind gateway."
 _IDS: Final = frozenset({"id", "deviceid", "device_id"})
 
 
@@ -49,14 +53,7 @@ class _Named(Struct):
     id: str | int | None = None
 
 
-class _Sealed(Struct):
-    """Where Meraki's cloud shows what it was given."""
-
-    secret: str | None = None
-
-
 _NAMED = msgspec.json.Decoder(_Named | list[_Named])
-_SEALED = msgspec.json.Decoder(_Sealed)
 
 
 def add_native(app: web.Application, context: Context) -> None:
@@ -88,7 +85,7 @@ async def take_told(context: Context, request: web.Request, client: str = "") ->
     try:
         return await _phone(context, request, client)
     except Problem as problem:
-        raise _softened(problem) from None
+        raise softened(problem) from None
 
 
 async def _phone(context: Context, request: web.Request, client: str) -> Answer:
@@ -100,13 +97,13 @@ async def _phone(context: Context, request: web.Request, client: str) -> Answer:
         return GREETING
     principal = context.credentials.principal(shown)
     if principal is None and client != "osmand":  # whose credential may be in the body
-        raise Problem("unauthorized", _WHO_PHONE, _CHALLENGE)
+        raise Problem("unauthorized", _WHO_PHONE, CHALLENGE)
     body = await _body(context, request)
     origin = _origin(context, request)
     if client == "osmand":
         principal = _holder(context, body, origin.query) or principal
     if principal is None:
-        raise Problem("unauthorized", _WHO_PHONE, _CHALLENGE)
+        raise Problem("unauthorized", _WHO_PHONE, CHALLENGE)
     if client == "overland" and request.method == "GET":
         return GREETING
     origin = replace(origin, device_id=principal.device_id)
@@ -147,57 +144,26 @@ async def take_heard(context: Context, request: web.BaseRequest) -> Answer:
     try:
         return await _gateway(context, request)
     except Problem as problem:
-        raise _softened(problem) from None
+        raise softened(problem) from None
 
 
 async def _gateway(context: Context, request: web.BaseRequest) -> Answer:
     url = request.rel_url
-    kind, _, named = unquote(url.raw_path.removeprefix(GATEWAYS)).partition("/")
-    kind, named = kind.replace("-", "_"), named.strip("/")
-    kind = ALIASES.get(kind, kind)
-    if kind not in GATEWAY_KINDS:
-        raise Problem("not_found", f"Kinds are {', '.join(sorted(GATEWAY_KINDS))}.")
-    if kind == "meraki" and request.method == "GET":
-        return _validator(context, named)
-    shown = presented(request.headers.get("Authorization"), named)
-    ears = context.credentials.ears(kind, shown, named, context.book)
-    if ears is None and kind != "meraki":
-        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
-    body = await _body(context, request)
-    if ears is None:
-        ears = context.credentials.ears(kind, _sealed(body), named, context.book)
-    if ears is None:
-        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
-    query = url.raw_query_string
-    topic = url.query.get("topic", "") if query else ""
-    origin = Origin(context.clock(), gateway_id=ears.only, topic=topic, query=query)
-    decoded = decoded_of(context, kind, body, origin)
-    await enter(context, kind, decoded, origin, body_bytes=len(body), ears=ears)
+    authorization = request.headers.get("Authorization")
+    knock = knock_of(url.raw_path, url.raw_query_string, authorization)
+    if knock.kind == SHOWS_IN_BODY and request.method == "GET":
+        return _validator(context, knock.named)
+    demand_ears(context, knock, None)
+    await hear(context, knock, await _body(context, request))
     return GATEWAY_DONE
-
-
-def _softened(problem: Problem) -> Problem:
-    """Where there is no room, a refusal that none of these clients takes for a no to what it says:
-    OwnTracks throws away what is answered with 429.
-    """
-    return Problem("again", problem.detail) if problem.kind == "queue_full" else problem
 
 
 def _validator(context: Context, named: str) -> Answer:
     """What Meraki's cloud asks for once, to know that this is its owner's address."""
-    gateway = context.credentials.gateway("meraki", named, context.book)
+    gateway = context.credentials.gateway(SHOWS_IN_BODY, named, context.book)
     if gateway is None:
-        raise Problem("unauthorized", _WHO_GATEWAY, _CHALLENGE)
+        raise Problem("unauthorized", WHO, CHALLENGE)
     return Answer((gateway.validator or "").encode(), content_type=TEXT)
-
-
-def _sealed(body: bytes) -> list[str]:
-    """What Meraki's cloud was told to show."""
-    try:
-        secret = _SEALED.decode(body).secret
-    except (ValueError, RecursionError):
-        return []
-    return [secret] if secret else []
 
 
 # --- requests -------------------------------------------------------------------------------------

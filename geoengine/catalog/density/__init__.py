@@ -1,0 +1,1 @@
+"""Official density data: converted once, kept compactly, looked up by position."""

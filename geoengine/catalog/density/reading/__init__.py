@@ -1,0 +1,1 @@
+"""Official files as they are published, read and checked."""
