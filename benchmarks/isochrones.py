@@ -14,11 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import osmium
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from geoengine.catalog.setting.fallback import AROUND_M, people_around
+from geoengine.catalog.setting.fallback import places, share_within
 from geoengine.core.columns import Floats
 from geoengine.core.errors import NoWay
 from geoengine.core.model import Decided, Mode, RoadsSpec
@@ -34,6 +33,7 @@ VISITED = {"bank", "bar", "cafe", "fast_food", "fuel", "pharmacy", "post_office"
 VISITED |= {"restaurant"}
 LIVED_IN = {"city", "farm", "hamlet", "isolated_dwelling", "neighbourhood", "suburb", "town"}
 LIVED_IN |= {"village"}
+AROUND_M = 2_000.0  # about as far as one drives in five minutes
 CITY_PER_KM2, TOWN_PER_KM2 = 1_500, 300  # degree of urbanisation: urban centre, urban cluster
 
 
@@ -124,12 +124,24 @@ def places_in(extract: Path, seed: int = 1) -> list[Place]:
 
 def settings_of(lon_deg: Floats, lat_deg: Floats) -> list[Decided]:
     """City, suburb or countryside by people a square kilometre: shape (P,) in, P out."""
-    per_km2 = people_around(lon_deg, lat_deg) / (np.pi * (AROUND_M / 1_000) ** 2)
+    here = zip(lon_deg.tolist(), lat_deg.tolist(), strict=True)
+    per_km2 = [_people_around(lon, lat) / (np.pi * (AROUND_M / 1_000) ** 2) for lon, lat in here]
     kinds: list[Decided] = ["countryside", "suburb", "city"]
     return [kinds[ix] for ix in np.searchsorted([TOWN_PER_KM2, CITY_PER_KM2], per_km2, "right")]
 
 
+def _people_around(lon_deg: float, lat_deg: float) -> float:
+    """Of the packaged places' people those within `AROUND_M`."""
+    table = places()
+    across_m, along_m = (float(one[0]) for one in degree_m(np.array([lat_deg])))
+    east_m, north_m = (table.lon_deg - lon_deg) * across_m, (table.lat_deg - lat_deg) * along_m
+    share = share_within(AROUND_M, np.hypot(east_m, north_m), table.radius_m)
+    return float(share @ table.people)
+
+
 def _sites(extract: Path) -> Any:
+    import osmium  # only who measures anew needs it: of the test extra
+
     for thing in osmium.FileProcessor(str(extract)).with_locations():
         tags = thing.tags
         is_shop = "shop" in tags or tags.get("amenity") in VISITED

@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from geoengine.core.model import Decided, Mode, Reach
 
-# Minutes on the way unless the marketer writes others. In a suburb three of five are driven: the
-# others go on the way to the car, the car park and the walk across it.
-MINUTES: dict[Decided, float] = {"city": 5.0, "suburb": 3.0, "countryside": 5.0}
+# Minutes on the way unless the marketer writes others. By car in a suburb three of five are driven:
+# the others go on the way to the car, the car park and the walk across it.
+MINUTES = 5.0
+SUBURB_DRIVE_MINUTES = 3.0
 
 MODE_OF: dict[Decided, Mode] = {"city": "walk", "suburb": "drive", "countryside": "drive"}
 ON_THE_WAY: dict[Mode, str] = {
@@ -89,7 +90,8 @@ def reach(spec: Reach, setting: Decided) -> Extent:
     mode: Mode = spec.mode or MODE_OF[setting]
     if spec.radius_m is not None:
         return Extent(spec.radius_m, mode, None, f"radius as written: {spec.radius_m:,.0f} m")
-    minutes = MINUTES[setting] if spec.minutes is None else spec.minutes
+    usual = SUBURB_DRIVE_MINUTES if (setting, mode) == ("suburb", "drive") else MINUTES
+    minutes = usual if spec.minutes is None else spec.minutes
     pace = PACE[mode][setting]
     speed_mps = pace.speed_mps if spec.speed_mps is None else spec.speed_mps
     detour = pace.detour if spec.detour is None else spec.detour
