@@ -65,6 +65,8 @@ Area: TypeAlias = Polygon | MultiPolygon
 Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
 
 
+# GEOS divides by zero inside on areas that fold back on themselves, and is right all the same.
+@np.errstate(divide="ignore", invalid="ignore")
 def judge(
     question: Question,
     answer: BaseGeometry,
