@@ -92,16 +92,32 @@ def judge(
     if abs(question.lat_deg) > LAT_MAX_DEG:
         raise NoWay(f"it is beyond {LAT_MAX_DEG:.0f} degrees of latitude, where no area is drawn")
     plane = plane_at(question.lon_deg, question.lat_deg)
-    tolerance_m = TOLERANCE_M[question.mode]
-    sound = answer if answer.is_valid else shapely.make_valid(answer, method="structure")
-    parts = parts_of(mend(plane.flat(sound), plane))
-    if not parts:
-        raise NoWay("the router's answer holds no area")
-    area = joined(simplified(sifted(parts), tolerance_m), tolerance_m)
+    try:
+        area = _made_of(mend(sound(plane.flat(answer)), plane), TOLERANCE_M[question.mode])
+        found = sound(shapely.set_precision(plane.round(area), _DEGREE_GRID))
+    except shapely.errors.GEOSException as error:  # what folds back on itself within a hair
+        raise NoWay(f"its area cannot be mended: {error}") from error
     doubts = (CUT_OFF,) if is_cut_off(area, plane, edge, question.mode) else ()
-    found = on_the_map(shapely.set_precision(plane.round(area), _DEGREE_GRID))
+    found = on_the_map(found)
     check_place(question, found)
     return Isochrone(found, doubts)
+
+
+def _made_of(drawn: BaseGeometry, tolerance_m: float) -> Area:
+    """The area in what was drawn, flat: sifted, simplified, with the store in it."""
+    parts = parts_of(drawn)
+    if not parts:
+        raise NoWay("the router's answer holds no area")
+    area = simplified(sifted(parts), tolerance_m)
+    return joined(_area(parts_of(sound(area))), tolerance_m)
+
+
+def sound(area: BaseGeometry) -> BaseGeometry:
+    """The same without rings that cut themselves."""
+    if area.is_valid:
+        return area
+    mended: BaseGeometry = shapely.make_valid(area, method="structure")
+    return mended
 
 
 def sifted(parts: list[Polygon]) -> Area:
