@@ -18,6 +18,7 @@ from geoengine.roads.valhalla_python import environment, interpreter
 ANSWER_MAX_BYTES = 32 * 1024 * 1024  # a line longer than this is no isochrone
 ANSWER_S = 60.0  # the longest that one is waited for: an hour's drive takes some seconds
 OPENING_S = 60.0  # to read a continent's index of tiles from a slow disk
+AHEAD = 2  # questions that wait for a worker while answers are made into zones: none stands idle
 DEATHS_MAX = 20  # of workers in one build: a place or two may kill Valhalla, not every tenth
 
 _WORKER = Path(__file__).with_name("valhalla_worker.py")
@@ -110,11 +111,12 @@ class EmbeddedLine:
                 f"no tiles in {tiles}: make them with `geoengine data add roads EXTRACT.osm.pbf`"
             )
         python = interpreter(environ)
-        self.at_once = workers or len(os.sched_getaffinity(0))
+        count = workers or len(os.sched_getaffinity(0))
+        self.at_once = count + AHEAD
         self._deaths = 0
         self._workers = [
             Worker([python, "-P", str(_WORKER)], environment(environ, python), tiles)
-            for _ in range(self.at_once)
+            for _ in range(count)
         ]
         self._free: asyncio.Queue[Worker] = asyncio.Queue()
         for worker in self._workers:

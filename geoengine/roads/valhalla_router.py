@@ -14,6 +14,7 @@ Measured with Valhalla 3.9.1 on the shared extracts, and different in part from 
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -127,10 +128,12 @@ class ValhallaRouter:
         if question.mode == "transit":
             return await self._by_transit(question, status)
         drawn = await self._drawn(question, COSTING[question.mode], status)
+        # Beside the loop, which meanwhile hands the next question to whoever has answered.
         if question.mode == "walk":
-            return judge(question, drawn, self._edge(status))
+            return await asyncio.to_thread(judge, question, drawn, self._edge(status))
         streets = await self._streets(question, status)
-        return judge(question, drawn, self._edge(status), partial(_mended, streets, question))
+        mend = partial(_mended, streets, question)
+        return await asyncio.to_thread(judge, question, drawn, self._edge(status), mend)
 
     async def close(self) -> None:
         await self._line.close()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
 from geoengine.core.space.geodesy import degree_m, geodesic_m
-from geoengine.core.space.raster import box_of, cells_of_shape, on_the_globe
+from geoengine.core.space.levels import with_seam
+from geoengine.core.space.raster import box_of, cells_of_shape
 
 try:
     from geoengine.core.space import _edges
@@ -82,7 +83,10 @@ class Edges:
         columns, rows, *kept = self._fast.cells(polygon_ix, column0, row0, *size)
         numbers, is_inner = self._cells.add(*kept)
         column, row = (np.frombuffer(one, np.int32).astype(np.int64) for one in (columns, rows))
-        nth, column, row = on_the_globe(column, row, is_inner, bits)
+        # Less than half around the globe it cannot meet itself: each cell is there once.
+        nth, column, row = with_seam(
+            np.arange(len(row)), column & (2**bits - 1), np.maximum(row, 0), bits
+        )
         return column, row, is_inner[nth], numbers[nth]
 
     def keep_cells(self) -> None:
