@@ -8,6 +8,7 @@ from typing import Final
 from geoengine.catalog.buildings.outlines import Outlines
 from geoengine.catalog.keeping import container
 from geoengine.catalog.reading.sources import Sources
+from geoengine.catalog.whole import FOR_ALL
 from geoengine.core.errors import DataError
 
 FOLDER: Final = "buildings"  # below the data folder
@@ -38,6 +39,7 @@ def save(data: Path, outlines: Outlines) -> Path:
             "ring_ends": outlines.ring_ends,
             "corners": outlines.corners.reshape(-1),
         },
+        FOR_ALL,
     )
     return path
 

@@ -6,10 +6,8 @@ The file is numpy's npz: every column has a check sum, and nothing in it can run
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from geoengine.catalog.density.lattice import Lattice
+from geoengine.catalog.whole import replacing
 from geoengine.core.columns import Longs
 from geoengine.core.errors import DataError
 
@@ -50,17 +49,8 @@ def write(path: Path, about: About, parts: Parts) -> None:
     """Put a grid into a file; whoever opens it finds all of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     described = np.frombuffer(msgspec.json.encode(about), np.uint8)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **{_ABOUT: described, **parts})
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
+    with replacing(path) as file:
+        np.savez_compressed(file, allow_pickle=False, **{_ABOUT: described, **parts})
 
 
 def read(path: Path) -> tuple[About, dict[str, NDArray[Any]]]:

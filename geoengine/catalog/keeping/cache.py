@@ -25,10 +25,11 @@ from geoengine.catalog.keeping.identity import fingerprint
 from geoengine.catalog.reach.journal import JOURNAL, LOCK
 from geoengine.catalog.reading.gather import files_of
 from geoengine.catalog.reading.sources import digest_of
+from geoengine.catalog.whole import UNFINISHED
 
 SUFFIX: Final = ".book"
 # The ends of names of what we write ourselves, and that is no change of anybody's catalogue.
-_OURS: Final = (SUFFIX, container.UNFINISHED, JOURNAL, LOCK)
+_OURS: Final = (SUFFIX, UNFINISHED, JOURNAL, LOCK)
 KEPT_PATTERNS: Final = tuple(re.escape(end) + "$" for end in _OURS)
 KEPT_MAX: Final = 8  # files; a million zones take 220 MB
 _ABANDONED_NS: Final = 3_600_000_000_000  # an hour; writing takes seconds
@@ -105,7 +106,7 @@ def _drop_oldest(folder: Path) -> None:
         by_age = sorted(folder.glob(f"*{SUFFIX}"), key=_used_ns)
         for path in by_age[:-KEPT_MAX]:
             path.unlink()
-        for path in folder.glob(f".*{container.UNFINISHED}"):
+        for path in folder.glob(f".*{UNFINISHED}"):
             if _used_ns(path) < _used_ns(by_age[-1]) - _ABANDONED_NS:
                 path.unlink()
 

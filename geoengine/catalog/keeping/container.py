@@ -13,10 +13,7 @@ A column is an array of plain numbers. Nothing in the file can run: no pickle, n
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
-from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -26,8 +23,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from geoengine.catalog.whole import FOR_OWNER, replacing
+
 FORMAT = 1
-UNFINISHED = ".new"  # the end of a file's name while it is written
 _MAGIC = b"geoengine book%2d" % FORMAT
 _DIGEST_BYTES = 32
 _START = len(_MAGIC) + _DIGEST_BYTES + 8
@@ -52,7 +50,7 @@ class _Header(Struct):
     columns: list[_Column]
 
 
-def write(path: Path, parts: Parts) -> None:
+def write(path: Path, parts: Parts, mode: int = FOR_OWNER) -> None:
     """Put the columns into a file; whoever opens it finds all of them, also after a power cut."""
     columns, pieces = _laid_out(parts)
     header = msgspec.msgpack.encode(_Header(columns))
@@ -61,19 +59,9 @@ def write(path: Path, parts: Parts) -> None:
     digest = blake2b(length + header, digest_size=_DIGEST_BYTES)
     for piece in pieces:
         digest.update(piece)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(_MAGIC + digest.digest() + length + header)
-            file.writelines(pieces)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    _sync_folder(path.parent)
+    with replacing(path, mode) as file:
+        file.write(_MAGIC + digest.digest() + length + header)
+        file.writelines(pieces)
 
 
 def read(path: Path) -> Parts:
@@ -113,13 +101,3 @@ def _column(content: memoryview, column: _Column) -> NDArray[Any]:
     if column.type not in _TYPES:
         raise Damaged(f"column {column.name} is of type {column.type}")
     return np.frombuffer(content, np.dtype(column.type), column.count, column.start)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The new name reaches the disk too, where the file system can be asked for it."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

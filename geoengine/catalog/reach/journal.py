@@ -11,12 +11,10 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
-import tempfile
 from collections.abc import Container, Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import Final
 
 from geoengine.catalog.reach.kept import (
     FOLDER,
@@ -28,6 +26,7 @@ from geoengine.catalog.reach.kept import (
     path_in,
 )
 from geoengine.catalog.reach.question import Question
+from geoengine.catalog.whole import replacing
 from geoengine.core.errors import DataError
 
 JOURNAL: Final = "reaches.journal"
@@ -168,27 +167,7 @@ def _chosen(
 
 
 def _replace(path: Path, pieces: Iterator[memoryview]) -> None:
-    """Put a file of these records in the place of another; whole, also after a power cut."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            _write(file, pieces)
-        os.chmod(name, 0o644)  # a service under another name reads it, too
-        os.replace(name, path)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(name)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def _write(file: BinaryIO, pieces: Iterator[memoryview]) -> None:
-    file.write(MAGIC)
-    for piece in pieces:
-        file.write(piece)
-    file.flush()
-    os.fsync(file.fileno())
+    """Put a file of these records in the place of another."""
+    with replacing(path) as file:
+        file.write(MAGIC)
+        file.writelines(pieces)
