@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,21 @@ async def test_a_known_head_waits_for_its_body(tmp_path: Path) -> None:
         assert [status for status, _ in await answers(reader, 5)] == [200] * 5
         guest.data_received(head)
         assert guest._held == head
+
+
+async def has_come(client: Client) -> bool:
+    return client.service.hall is not None and client.service.hall.guest_count() > 0
+
+
+@pytest.mark.parametrize("body", [b"[1]", b"[]\r\n\r\n"])
+async def test_a_body_is_never_taken_for_a_head(tmp_path: Path, body: bytes) -> None:
+    async with talking(tmp_path) as (reader, _, client):
+        await until(partial(has_come, client))
+        guest = the_guest(client)
+        guest.data_received(request(body).removesuffix(body))
+        guest.data_received(body)
+        await answers(reader, 1)
+        assert body not in guest._heads
 
 
 async def test_a_known_head_has_no_more_time_for_its_body_than_another(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ class Connection(Guest):
                 return
         self._read(data)
         if self._plain is not None and (self._is_between or was_between):
-            self._learn(data, *self._plain)
+            self._learn(data, *self._plain, begins=was_between)
 
     def _read(self, data: bytes) -> None:
         """Let the parser have it."""
@@ -165,12 +165,14 @@ class Connection(Guest):
             self.pause_writing()
         return True
 
-    def _learn(self, data: bytes, body_bytes: int, inside: Inside) -> None:
-        """Remember the head of a request that came in one piece and alone in it, with its body or
-        before it.
+    def _learn(self, data: bytes, body_bytes: int, inside: Inside, *, begins: bool) -> None:
+        """Remember the head of a request that came in one piece and alone in it, with its body or,
+        where the piece ``begins`` it, before that.
         """
         end = data.find(b"\r\n\r\n") + 4
-        if len(data) - end in (body_bytes, 0) and len(self._heads) < HEADS_MAX:
+        rest_bytes = len(data) - end
+        is_whole = end >= 4 and (rest_bytes == body_bytes or (begins and rest_bytes == 0))
+        if is_whole and len(self._heads) < HEADS_MAX:
             self._heads[data[:end]] = body_bytes, inside
         self._plain = None
 
