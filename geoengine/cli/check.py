@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
 from geoengine.catalog import Reading, read
 from geoengine.catalog.density import kept
 from geoengine.catalog.density.packed import read_about
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
 from geoengine.core.zones import CIRCLE, PLACE
 
 LISTED_MAX = 50  # stores shown one by one unless asked for all
 WARNINGS_SHOWN = 200
-
-Tell = Callable[[str, int, int], None]
 
 
 @click.command()
@@ -53,13 +53,13 @@ def read_or_exit(directory: Path, *, by_roads: bool = True) -> Reading:
 
 
 @contextmanager
-def progress() -> Iterator[Tell | None]:
+def progress() -> Iterator[Progress | None]:
     """A bar for the files that are read in bulk, where somebody watches a terminal."""
     if not sys.stderr.isatty():
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks = {}
 
         def tell(file: str, read_bytes: int, all_bytes: int) -> None:

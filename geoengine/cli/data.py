@@ -17,14 +17,15 @@ from geoengine.catalog.buildings import kept as buildings
 from geoengine.catalog.buildings.add import add as add_buildings
 from geoengine.catalog.density import kept
 from geoengine.catalog.density.reading import eurostat, ghsl, h3_cells, insee
-from geoengine.cli.check import Tell, progress
+from geoengine.catalog.reading.sources import Progress
+from geoengine.cli.check import progress
 from geoengine.core.errors import DataError
 from geoengine.core.model import EngineSpec
 from geoengine.roads import tiles
 
 DEFAULT = EngineSpec().data  # where the service looks, too
 
-Add = Callable[[Sequence[Path], Path, Tell], list[str]]
+Add = Callable[[Sequence[Path], Path, Progress], list[str]]
 
 
 def _size(path: Path) -> str:

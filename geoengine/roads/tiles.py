@@ -11,7 +11,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from hashlib import blake2b, file_digest
 from pathlib import Path
@@ -20,6 +20,7 @@ import msgspec
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError, RoadsError
 from geoengine.roads import timetable
 from geoengine.roads.extract import edge_of, polygon_of
@@ -31,8 +32,6 @@ FOLDER = "roads"  # in the data folder
 NOTE = "network.json"
 _SAYS_LINES = 3  # of a program that fails
 
-Tell = Callable[[str, int, int], None]
-
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
     """What is kept beside tiles."""
@@ -43,7 +42,7 @@ class Made(msgspec.Struct, frozen=True, kw_only=True):
     since: date | None = None
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Make tiles of extracts, with their outlines and timetables if given. Raises `DataError`.
 
     What was there stays until the new is whole, and then gives way to it.
@@ -147,7 +146,7 @@ def _programs() -> Path:
 
 
 def _build(
-    programs: Path, folder: Path, extracts: list[Path], feeds: list[Path], tell: Tell
+    programs: Path, folder: Path, extracts: list[Path], feeds: list[Path], tell: Progress
 ) -> None:
     """Run Valhalla's programs, into ``folder/tiles``."""
     work = folder / "work"

@@ -26,7 +26,7 @@ from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.reading.gather import Gathered, gather
-from geoengine.catalog.reading.imports import Progress
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault

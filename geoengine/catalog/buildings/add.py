@@ -9,7 +9,7 @@ from typing import Final
 from geoengine.catalog.buildings import geojson, osm
 from geoengine.catalog.buildings.kept import described, load, save
 from geoengine.catalog.buildings.outlines import Outlines, merged
-from geoengine.catalog.reading.sources import Sources
+from geoengine.catalog.reading.sources import Progress, Sources
 from geoengine.core.errors import DataError
 
 # Read whole whenever a catalogue is compiled that asks for one: five million are 310 MB, 5 s to
@@ -18,7 +18,6 @@ from geoengine.core.errors import DataError
 BUILDINGS_MAX: Final = 5_000_000
 FORMATS: Final = (*osm.SUFFIXES, *geojson.SUFFIXES)
 
-Tell = Callable[[str, int, int], None]
 Reader = Callable[[Path], Iterator[tuple[Outlines, int]]]
 _READERS: Final[tuple[tuple[tuple[str, ...], Reader], ...]] = (
     (osm.SUFFIXES, osm.read),
@@ -26,7 +25,7 @@ _READERS: Final[tuple[tuple[tuple[str, ...], Reader], ...]] = (
 )
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Add the buildings of these files to those kept in ``data``; what to say of it, in lines.
 
     A building given again replaces the one before. ``tell(file, read_bytes, all_bytes)`` hears of
@@ -54,7 +53,7 @@ def _reader(path: Path) -> Reader:
     raise DataError(f"{path}: expected an extract of OpenStreetMap's, {', '.join(FORMATS)}")
 
 
-def _all_of(path: Path, tell: Tell) -> tuple[Outlines, int]:
+def _all_of(path: Path, tell: Progress) -> tuple[Outlines, int]:
     """The buildings of a file, and how many in it have no outline."""
     try:
         size_bytes = path.stat().st_size

@@ -9,9 +9,10 @@ from typing import Any
 from msgspec import Struct
 
 from geoengine.catalog.reading.document import Node, Refused, read_document
-from geoengine.catalog.reading.imports import Progress, load_rows
+from geoengine.catalog.reading.imports import load_rows
 from geoengine.catalog.reading.report import Items, Report, suggestion
 from geoengine.catalog.reading.shape import convert, keys_of, mend, types_of
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import Fault
 from geoengine.core.model import (
     Campaign,

@@ -31,13 +31,12 @@ from geoengine.catalog.reading.rows import (
     ndjson_rows,
 )
 from geoengine.catalog.reading.shape import convert, keys_of
-from geoengine.catalog.reading.sources import Sources
+from geoengine.catalog.reading.sources import Progress, Sources
 from geoengine.core.errors import Fault
 from geoengine.core.model import Import, PresenceSpec, Store, Zone
 
 N = TypeVar("N", Store, Zone)
 Path2 = tuple[str, ...]
-Progress = Callable[[str, int, int], None]  # file, bytes read, bytes in all
 
 _PRESENCE: dict[str, Path2] = {key: ("presence", key) for key in keys_of(PresenceSpec)}
 _REACH = ("minutes", "mode", "speed_mps", "detour", "radius_m")

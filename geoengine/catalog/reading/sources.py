@@ -12,6 +12,8 @@ from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any, BinaryIO
 
+Progress = Callable[[str, int, int], None]  # file, bytes read, bytes in all
+
 UNREAD = ""  # the digest of what could not be read to its end
 # Folders of a data folder whose files say what a catalogue compiles to, whichever they are. Of the
 # reaches it is one file, of the roads none.

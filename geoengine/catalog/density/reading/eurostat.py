@@ -28,7 +28,7 @@ from geoengine.catalog.density.grid import (
     Degrees,
 )
 from geoengine.catalog.density.lattice import Squares
-from geoengine.catalog.density.reading.plain import Tell, plain
+from geoengine.catalog.density.reading.plain import plain
 from geoengine.catalog.density.reading.population import (
     Origin,
     added_up,
@@ -37,6 +37,7 @@ from geoengine.catalog.density.reading.population import (
     labelled,
 )
 from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, tables, year_in
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.columns import Floats, Longs
 from geoengine.core.errors import DataError
 
@@ -77,7 +78,7 @@ class _Read(NamedTuple):
     notes: list[str]
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Convert files of cells, all together one grid; returns lines to print."""
     read = [_read(path, data, tell) for path in files]
     keys, people, degree = (
@@ -101,7 +102,7 @@ def _keep_degrees(data: Path, origin: Origin, keys: Longs, people: Floats, degre
     return keep_cells(data, origin, LATTICE, once, total, degree[first])
 
 
-def _read(path: Path, data: Path, tell: Tell) -> _Read:
+def _read(path: Path, data: Path, tell: Progress) -> _Read:
     with plain(path, ENDINGS, data, tell) as file:
         table, names = pick(file, tables(file), (CELL, PEOPLE, DEGREE, STATISTIC))
         if names[1] is None and names[2] is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from geoengine.catalog.density.reading.plain import Tell
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
 
 TOLD_EVERY = 16_384  # rows
@@ -33,7 +33,7 @@ class Layer:
         self._path, self._name = path, name
         self.columns = columns
 
-    def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def rows(self, picked: Sequence[str], tell: Progress) -> Iterator[tuple[int, tuple[Any, ...]]]:
         """Where each row stands, from 1, and its cells in the columns picked."""
         names = ", ".join(map(_quoted, picked))
         size = self._path.stat().st_size

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from geoengine.catalog.density.lattice import Squares
-from geoengine.catalog.density.reading.plain import Tell
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
 
 ENDINGS = (".tif", ".tiff")
@@ -33,7 +33,7 @@ class Raster:
         self.nodata: float | None = source.nodata
         self.lattice = _lattice(path, source)
 
-    def bands(self, tell: Tell) -> Iterator[tuple[int, NDArray[Any]]]:
+    def bands(self, tell: Progress) -> Iterator[tuple[int, NDArray[Any]]]:
         """The raster from north to south: first row of a piece, and its numbers, shape (R, W)."""
         height, size = self.lattice.height, self._path.stat().st_size
         for row in range(0, height, ROWS_AT_ONCE):

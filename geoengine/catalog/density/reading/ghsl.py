@@ -19,7 +19,7 @@ from geoengine.catalog.density import kept, runs
 from geoengine.catalog.density.grid import DEGREE_OF_CODE, NOT_COVERED, Degrees
 from geoengine.catalog.density.packed import About, digest_of
 from geoengine.catalog.density.reading.geotiff import ENDINGS, Raster, opened
-from geoengine.catalog.density.reading.plain import Tell, plain
+from geoengine.catalog.density.reading.plain import plain
 from geoengine.catalog.density.reading.population import (
     PEOPLE_MIN,
     Origin,
@@ -27,6 +27,7 @@ from geoengine.catalog.density.reading.population import (
     labelled,
 )
 from geoengine.catalog.density.reading.tables import year_in
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
 
 DEGREE_KIND, PEOPLE_KIND = "ghsl-smod", "ghsl-pop"
@@ -36,12 +37,12 @@ _UNKNOWN = -1
 _DEGREE_BY_CODE = np.array([DEGREE_OF_CODE.get(code, _UNKNOWN) for code in range(31)], np.int8)
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Convert rasters, each into a grid of its own; returns lines to print."""
     return [_added(path, data, tell) for path in files]
 
 
-def _added(path: Path, data: Path, tell: Tell) -> str:
+def _added(path: Path, data: Path, tell: Progress) -> str:
     with plain(path, ENDINGS, data, tell) as file, opened(file) as raster:
         keep = _keep_degrees if _is_degrees(path, raster) else _keep_people
         return keep(path, data, raster, tell)
@@ -53,7 +54,7 @@ def _is_degrees(path: Path, raster: Raster) -> bool:
     return "smod" in name or ("pop" not in name and raster.is_whole_numbers)
 
 
-def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
+def _keep_degrees(path: Path, data: Path, raster: Raster, tell: Progress) -> str:
     bands = (_degrees(path, raster, row, band) for row, band in raster.bands(tell))
     starts, degree = runs.in_runs(bands)
     if not degree.any():
@@ -84,7 +85,7 @@ def _degrees(path: Path, raster: Raster, row: int, band: NDArray[Any]) -> Degree
     return degree
 
 
-def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
+def _keep_people(path: Path, data: Path, raster: Raster, tell: Progress) -> str:
     pieces = list(_inhabited(path, raster, tell))
     keys = np.concatenate([keys for keys, _ in pieces])
     people = np.concatenate([people for _, people in pieces])
@@ -94,7 +95,7 @@ def _keep_people(path: Path, data: Path, raster: Raster, tell: Tell) -> str:
     return keep_population(data, origin, raster.lattice, keys, people)
 
 
-def _inhabited(path: Path, raster: Raster, tell: Tell) -> Iterator[tuple[Any, Any]]:
+def _inhabited(path: Path, raster: Raster, tell: Progress) -> Iterator[tuple[Any, Any]]:
     for row, band in raster.bands(tell):
         people = np.where(band == raster.nodata, 0, band).astype(np.float64).ravel()
         is_wrong = ((people < 0) & (people != NO_DATA)) | (people > 1e7)

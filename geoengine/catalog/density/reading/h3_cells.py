@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from geoengine.catalog.density.lattice import Hexagons
-from geoengine.catalog.density.reading.plain import Tell, plain
+from geoengine.catalog.density.reading.plain import plain
 from geoengine.catalog.density.reading.population import (
     Origin,
     added_up,
@@ -23,6 +23,7 @@ from geoengine.catalog.density.reading.population import (
     labelled,
 )
 from geoengine.catalog.density.reading.tables import ENDINGS, Role, Tally, pick, tables, year_in
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.columns import Floats, Longs
 from geoengine.core.errors import DataError
 from geoengine.core.space.cells import cell_parents, cell_resolutions
@@ -38,7 +39,7 @@ FINEST = 8
 COARSEST = 7
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Convert files of cells, all together one grid; returns lines to print."""
     notes: list[str] = []
     read = [_read(path, data, tell, notes) for path in files]
@@ -52,7 +53,7 @@ def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
     return [keep_population(data, origin, Hexagons(resolution), keys, people), *notes]
 
 
-def _read(path: Path, data: Path, tell: Tell, notes: list[str]) -> tuple[Longs, Floats]:
+def _read(path: Path, data: Path, tell: Progress, notes: list[str]) -> tuple[Longs, Floats]:
     keys, people = array("q"), array("d")
     with plain(path, ENDINGS, data, tell) as file:
         table, names = pick(file, tables(file), (CELL, PEOPLE))

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from geoengine.catalog.density import kept, outlines
 from geoengine.catalog.density.grid import Degrees
 from geoengine.catalog.density.packed import About, digest_of
-from geoengine.catalog.density.reading.plain import Tell, plain
+from geoengine.catalog.density.reading.plain import plain
 from geoengine.catalog.density.reading.population import labelled
 from geoengine.catalog.density.reading.tables import (
     Feature,
@@ -33,6 +33,7 @@ from geoengine.catalog.density.reading.tables import (
     tables,
     year_in,
 )
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
 
 KIND = "insee"
@@ -74,7 +75,7 @@ class _Commune(NamedTuple):
     shape: Any
 
 
-def add(files: Sequence[Path], data: Path, tell: Tell) -> list[str]:
+def add(files: Sequence[Path], data: Path, tell: Progress) -> list[str]:
     """Convert outlines of communes, and levels where these are apart; returns lines to print."""
     apart = [path for path in files if _bare(path).endswith(LEVEL_ENDINGS)]
     drawn = [path for path in files if path not in apart]
@@ -120,7 +121,7 @@ def _check_grid(files: Sequence[Path], degree: Degrees) -> None:
 
 
 def _communes(
-    path: Path, data: Path, level_of: dict[str, str], tell: Tell
+    path: Path, data: Path, level_of: dict[str, str], tell: Progress
 ) -> tuple[list[_Commune], Tally]:
     tally = Tally(path, "feature")
     communes = []
@@ -152,7 +153,7 @@ def _is_level(text: str) -> bool:
         return False
 
 
-def _outlines(path: Path, data: Path, tell: Tell, is_level_apart: bool) -> Iterator[_Outline]:
+def _outlines(path: Path, data: Path, tell: Progress, is_level_apart: bool) -> Iterator[_Outline]:
     with plain(path, OUTLINE_ENDINGS, data, tell) as file:
         level = LEVEL._replace(is_needed=not is_level_apart)
         table, (code_name, level_name) = pick(file, [Features(file)], (CODE, level))
@@ -182,7 +183,7 @@ def _check_degrees(path: Path, shapes: NDArray[np.object_]) -> None:
         )
 
 
-def _levels(path: Path, data: Path, tell: Tell) -> Iterator[tuple[str, str]]:
+def _levels(path: Path, data: Path, tell: Progress) -> Iterator[tuple[str, str]]:
     with plain(path, LEVEL_ENDINGS, data, tell) as file:
         seven = LEVEL._replace(pattern=SEVEN, is_needed=False)
         table, (code, seven_name, any_name) = pick(file, tables(file), (CODE, seven, LEVEL))

@@ -7,20 +7,19 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
-
-Tell = Callable[[str, int, int], None]  # file, bytes read, bytes of all
 
 _PIECE_BYTES = 1 << 20
 
 
 @contextmanager
-def plain(path: Path, endings: Sequence[str], room: Path, tell: Tell) -> Iterator[Path]:
+def plain(path: Path, endings: Sequence[str], room: Path, tell: Progress) -> Iterator[Path]:
     """The file, unpacked into a folder under `room` where it ends in .gz or .zip.
 
     Of a zip the one file is taken that ends as asked.
@@ -40,7 +39,7 @@ def plain(path: Path, endings: Sequence[str], room: Path, tell: Tell) -> Iterato
         yield unpacked
 
 
-def _unpacked(path: Path, endings: Sequence[str], folder: Path, tell: Tell) -> Path:
+def _unpacked(path: Path, endings: Sequence[str], folder: Path, tell: Progress) -> Path:
     if path.suffix.lower() == ".gz":
         _check_ending(path, path.stem, endings)
         with path.open("rb") as packed, gzip.open(packed) as content:
@@ -51,7 +50,7 @@ def _unpacked(path: Path, endings: Sequence[str], folder: Path, tell: Tell) -> P
             return _copied(content, packed, path, folder / Path(member).name, tell)
 
 
-def _copied(content: Any, packed: IO[bytes], path: Path, target: Path, tell: Tell) -> Path:
+def _copied(content: Any, packed: IO[bytes], path: Path, target: Path, tell: Progress) -> Path:
     size = path.stat().st_size
     with target.open("wb") as out:
         while piece := content.read(_PIECE_BYTES):

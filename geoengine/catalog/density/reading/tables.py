@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from geoengine.catalog.density.reading import geopackage
-from geoengine.catalog.density.reading.plain import Tell
+from geoengine.catalog.reading.sources import Progress
 from geoengine.core.errors import DataError
 
 ENDINGS = (".csv", ".geojson", ".json", ".ndjson", ".geojsonl", ".gpkg")
@@ -34,7 +34,7 @@ class Table(Protocol):
     unit: str  # what rows are counted in: line, feature, row
     columns: list[str]
 
-    def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, Cells]]:
+    def rows(self, picked: Sequence[str], tell: Progress) -> Iterator[tuple[int, Cells]]:
         """Where each row stands, from 1, and its cells in the columns picked."""
 
 
@@ -133,7 +133,7 @@ class _Csv:
         names = next(csv.reader([first[self._header_ix]], delimiter=self._delimiter))
         self.columns = [name.strip() for name in names]
 
-    def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, Cells]]:
+    def rows(self, picked: Sequence[str], tell: Progress) -> Iterator[tuple[int, Cells]]:
         places = [self.columns.index(name) for name in picked]
         size = self._path.stat().st_size
         with self._opened() as file:
@@ -170,11 +170,11 @@ class _Lines:
         first = next(self._objects(lambda *_: None), (0, {}))[1]
         self.columns = list(first)
 
-    def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, Cells]]:
+    def rows(self, picked: Sequence[str], tell: Progress) -> Iterator[tuple[int, Cells]]:
         for at, record in self._objects(tell):
             yield at, tuple(map(record.get, picked))
 
-    def _objects(self, tell: Tell) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _objects(self, tell: Progress) -> Iterator[tuple[int, dict[str, Any]]]:
         decoder, size, read_bytes = msgspec.json.Decoder(dict[str, Any]), 0, 0
         size = self._path.stat().st_size
         with self._path.open("rb") as file:
@@ -221,7 +221,7 @@ class Features:
         first = next((f.properties for f in self.features if f.properties), {})
         self.columns = list(first)
 
-    def rows(self, picked: Sequence[str], tell: Tell) -> Iterator[tuple[int, Cells]]:
+    def rows(self, picked: Sequence[str], tell: Progress) -> Iterator[tuple[int, Cells]]:
         size = self._path.stat().st_size
         for at, feature in enumerate(self.features, 1):
             yield at, tuple(map((feature.properties or {}).get, picked))
