@@ -19,7 +19,7 @@ from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_dea
 from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
-from geoengine.core.record import Change, Decision, Event, Record, Send, Transition
+from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.units import HOUR_MS
@@ -60,6 +60,7 @@ class Outcome:
     events: list[Event] = field(default_factory=list)  # by time, exit before enter
     decisions: list[Decision] = field(default_factory=list)
     sends: list[Send] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     last: LastFixes | None = None
     rests: Rests | None = None  # rows of ``last`` about people with nothing else to tell
     counts: Counter[str] = field(default_factory=Counter)
@@ -74,6 +75,7 @@ class Outcome:
             events=[event for event in self.events if event.person_id not in people],
             decisions=[one for one in self.decisions if one.person_id not in people],
             sends=[send for send in self.sends if send.person_id not in people],
+            facts=[fact for fact in self.facts if fact.person_id not in people],
             counts=counts,
         )
 
@@ -83,6 +85,7 @@ class Outcome:
         self.events += other.events
         self.decisions += other.decisions
         self.sends += other.sends
+        self.facts += other.facts
         self.counts.update(other.counts)
 
 

@@ -73,6 +73,43 @@ class Group(Packed):
     campaign_id: str = ""
 
 
+class Visited(Packed):
+    """How often somebody came into a store, and when first and last."""
+
+    visit_count: int
+    first_ms: int
+    last_ms: int
+
+
+class Timed(Packed):
+    """A fact about somebody that ends by itself, such as an abandoned basket."""
+
+    value: Any
+    until_ms: int
+
+
+class Order(Packed):
+    """Something of theirs that lies ready at a store."""
+
+    store_id: str
+    ready_ms: int
+    until_ms: int  # kept for them until then
+    told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
+
+
+class HeldCoupon(Packed):
+    """A coupon in somebody's hands; what became of its code is on the code's card."""
+
+    trigger_id: str
+    campaign_id: str
+    store_id: str
+    code: str  # "" until a pool has given one
+    from_ms: int
+    until_ms: int
+    is_redeemed: bool = False
+    is_reminded: bool = False
+
+
 class Record(Packed):
     """Everything remembered of one person."""
 
@@ -94,6 +131,15 @@ class Record(Packed):
     fired_total: dict[str, int] = field(default_factory=dict)  # campaign -> since the beginning
     lag_ms: int = 0  # how long the latest fix took to reach us
     beacons: list[str] = field(default_factory=list)  # what the person carries: uuid:major:minor
+    ledger: list[bytes] = field(default_factory=list)  # consents ever given or withdrawn, chained
+    is_minor: bool = False
+    paused_until_ms: int = 0  # told to be left alone until then
+    identifiers: dict[str, str] = field(default_factory=dict)  # kind -> loyalty id and the like
+    merges: list[Json] = field(default_factory=list)  # whose records this one took over, and why
+    visited: dict[str, Visited] = field(default_factory=dict)  # by store
+    timed: dict[str, Timed] = field(default_factory=dict)  # facts that end by themselves, by name
+    orders: dict[str, Order] = field(default_factory=dict)  # what lies ready for them, by its id
+    coupons: list[HeldCoupon] = field(default_factory=list)
 
     def allows(self, purpose: str) -> bool:
         """Whether consent for the purpose is on record and stands; missing is no."""
@@ -171,6 +217,24 @@ class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
     reason: str
     lever: str = ""
     trigger_id: str = ""
+
+
+class Fact(Packed, frozen=True):
+    """Something that happened and that reports count; of two with one id the first counts.
+
+    ``kind``: ``visit``, ``sent``, ``delivered``, ``failed``, ``opened``, ``clicked``, ``redeemed``,
+    ``opted_out``.
+    """
+
+    id: str  # the same whenever the same thing is worked out again
+    kind: str
+    person_id: str
+    at_ms: int
+    store_id: str = ""
+    campaign_id: str = ""
+    trigger_id: str = ""
+    visit_id: str = ""
+    data: Json = {}
 
 
 class Event(Struct, frozen=True, gc=False):

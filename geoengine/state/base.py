@@ -59,7 +59,7 @@ from msgspec import Struct
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, LastFixes, Longs, Rests, rows_where
 from geoengine.core.record import Change as Change
-from geoengine.core.record import Decision, Record, Send
+from geoengine.core.record import Decision, Fact, Record, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class Commit:
     sends: tuple[Send, ...] = ()
     cancel_sends_of: tuple[tuple[str, str], ...] = ()  # (person, lever); lever "" is every lever
     decisions: tuple[Decision, ...] = ()
+    facts: tuple[Fact, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)  # device or beacon -> person
     drop_people: dict[str, int] = field(default_factory=dict)  # merged into others; at a version
     now_ms: int = 0
@@ -84,6 +85,7 @@ class Commit:
         return bool(
             self.sends
             or self.decisions
+            or self.facts
             or self.aliases
             or self.cancel_sends_of
             or self.drop_people
@@ -109,6 +111,7 @@ class Commit:
             sends=tuple(send for send in self.sends if send.person_id not in people),
             cancel_sends_of=tuple(one for one in self.cancel_sends_of if one[0] not in people),
             decisions=tuple(one for one in self.decisions if one.person_id not in people),
+            facts=tuple(fact for fact in self.facts if fact.person_id not in people),
         )
 
     def _last_without(self, people: Set[str]) -> tuple[LastFixes | None, Rests | None]:
@@ -142,6 +145,34 @@ class Settlement(Struct, frozen=True):
     reason: str = ""
     due_ms: int = 0
     attempts: int = 0
+
+
+class Card(Struct, frozen=True):
+    """Something named that is no person: a coupon's code, a pool of codes, a number that said STOP.
+
+    Read and written whole, with a version, as records are. It goes with its ``owner`` when that
+    person is erased, and by itself after ``until_ms``.
+    """
+
+    name: str  # KIND/REST; nothing in it may name a person
+    body: bytes
+    version: int = 0  # as loaded; the state back end raises it at each write; 0 for a new one
+    owner: str = ""  # a person; "" for nobody
+    until_ms: int = 0  # 0 for as long as the state
+
+
+class CardPage(NamedTuple):
+    """Some cards, by name, and where the next ones begin; "" when these were the last."""
+
+    cards: list[Card]
+    next: str
+
+
+class History(NamedTuple):
+    """Some of what was decided and of what happened, and where the next begins; "" for no more."""
+
+    items: list[Decision | Fact]
+    next: str
 
 
 class Page(NamedTuple):
@@ -279,6 +310,45 @@ class Outbox(Protocol):
 
     async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
         """Make dead rows pending again, due now; the send_ids revived."""
+        ...
+
+
+class Cards(Protocol):
+    """What is known by name and is no person."""
+
+    async def cards(self, names: Sequence[str]) -> dict[str, Card]:
+        """Those of them that there are."""
+        ...
+
+    async def put_card(self, card: Card, now_ms: int) -> Card:
+        """Write it; durable on return. As it is now. An empty body takes it away.
+
+        Raises `StateConflict` where it has another version than the one given.
+        """
+        ...
+
+    async def cards_from(self, prefix: str, start: str = "", limit: int = 1_000) -> CardPage:
+        """A page of about so many cards whose names begin so, from where the last page said.
+
+        Whatever is there throughout is on one of the pages; the order is the state's.
+        """
+        ...
+
+
+class Past(Protocol):
+    """What was decided and what happened, of everybody."""
+
+    async def history(
+        self, since_ms: int, until_ms: int, start: str = "", limit: int = 10_000
+    ) -> History:
+        """A page of about so many decisions and facts of a time, from where the last page said.
+
+        ``until_ms`` is not among them. The order is the state's; a fact may come twice.
+        """
+        ...
+
+    async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
+        """What happened to a person, newest first."""
         ...
 
 

@@ -170,6 +170,7 @@ async def _commit(state: State, outcome: Outcome, now_ms: int) -> None:
         rests=outcome.rests,
         sends=tuple(outcome.sends),
         decisions=tuple(outcome.decisions),
+        facts=tuple(outcome.facts),
         now_ms=now_ms,
     )
     if commit.changes or commit.last is not None or commit.is_durable:

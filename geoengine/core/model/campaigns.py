@@ -1,0 +1,94 @@
+"""What a marketer says to whom, where and when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from geoengine.core.model.words import (
+    Change,
+    DateText,
+    DurationText,
+    Id,
+    LeverName,
+    PercentText,
+    Spec,
+    ZoneName,
+)
+
+
+class Target(Spec, frozen=True, kw_only=True):
+    """Which zones a campaign is about; several keys must all hold, several values are either-or."""
+
+    stores: list[Id] | None = None
+    tags: list[Id] | None = None
+    zones: list[ZoneName] | None = None
+    place: Id | list[Id] | None = None
+
+
+class Window(Spec, frozen=True, kw_only=True):
+    """When a campaign may speak, in the store's local time."""
+
+    days: Annotated[str, Meta(description="OSM weekdays: Mo-Fr, or Sa,Su,PH.")] | None = None
+    hours: (
+        Annotated[
+            str, Meta(description="One or more spans: 17:30-18:00 or 08:00-10:00,22:00-02:00.")
+        ]
+        | None
+    ) = None
+    except_dates: list[DateText] = []
+    holidays: Annotated[bool, Meta(description="Whether public holidays count as usual days.")] = (
+        True
+    )
+
+
+class Cap(Spec, frozen=True, kw_only=True):
+    """At most `max` triggers per window; `hour`, `day`, `week` are calendar, `24h` slides."""
+
+    max: Annotated[int, Meta(ge=1, le=10_000)]
+    per: Annotated[
+        str,
+        Meta(
+            pattern=r"^(hour|day|week|total|[0-9]+(\.[0-9]+)?(s|m|h|d))$",
+            description="hour, day, week, total, or a span that slides, such as 24h.",
+        ),
+    ]
+
+
+class Coupon(Spec, frozen=True, kw_only=True):
+    """What the message carries to the till."""
+
+    kind: Literal["unique", "shared"]
+    code: str | None = None
+    valid: DurationText = "24h"
+
+
+class Campaign(Spec, frozen=True, kw_only=True):
+    """What to say to whom, where and when."""
+
+    id: Id
+    name: str | None = None
+    on: Change
+    zones: Target = Target()
+    live_from: DateText | None = None
+    live_until: DateText | None = None
+    audience: Annotated[str, Meta(description='For example status == "premium".')] | None = None
+    window: Window | None = None
+    when_closed: Annotated[bool, Meta(description="Also fire when the store is closed.")] = False
+    initial: Annotated[bool, Meta(description="Also for those already inside.")] = False
+    mocked: Annotated[bool, Meta(description="Also for locations the phone says are faked.")] = (
+        False
+    )
+    hold_out: PercentText = "0%"
+    cooldown: DurationText | None = None
+    caps: list[Cap] = []
+    levers: Annotated[list[LeverName], Meta(min_length=1)]
+    message: Annotated[dict[str, str], Meta(min_length=1)]
+    title: dict[str, str] = {}
+    call_to_action: Literal["directions", "call", "web", "app"] = "directions"
+    coupon: Coupon | None = None
+    priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
+    max_age: DurationText | None = None  # older news than this is stale; engine.max_age by default
+    expires: DurationText = "15m"  # a send not started by then never starts
+    late_send: Literal["drop", "hold"] = "drop"  # what to do when the moment passed before sending

@@ -1,0 +1,99 @@
+"""How the engine itself behaves, and everything configured together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, field
+
+from geoengine.core.model.campaigns import (
+    Campaign,
+    Cap,
+)
+from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
+from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.model.places import (
+    Gateway,
+    PresenceSpec,
+    Store,
+    Zone,
+)
+from geoengine.core.model.wallet import WalletSpec
+from geoengine.core.model.words import (
+    DurationText,
+    LeverName,
+    SecretFrom,
+    Spec,
+)
+
+
+class ConsentSpec(Spec, frozen=True, kw_only=True):
+    """Whether being located needs a recorded consent."""
+
+    location: Literal["required", "assumed"] = "required"
+
+
+class RoadsSpec(Spec, frozen=True, kw_only=True):
+    """The road network that `geoengine zones build` asks how far the minutes go."""
+
+    router: Literal["valhalla", "openrouteservice"]
+    url: Annotated[str, Meta(description="Of its HTTP service: http://127.0.0.1:8002.")] | None = (
+        None
+    )
+    tiles: (
+        Annotated[str, Meta(description="Of an embedded Valhalla: its folder of tiles.")] | None
+    ) = None
+    key: SecretFrom | None = None  # of a hosted openrouteservice
+
+
+class EngineSpec(Spec, frozen=True, kw_only=True):
+    """How the engine itself behaves."""
+
+    state: str = "local:var/geoengine.db"
+    data: Annotated[
+        str, Meta(description="The folder of what `data add` and `zones build` keep.")
+    ] = "var/data"
+    roads: RoadsSpec | None = None
+    consent: ConsentSpec = ConsentSpec()
+    presence: PresenceSpec = PresenceSpec()
+    caps: list[Cap] = []  # all campaigns together, per person
+    quiet_hours: (
+        Annotated[
+            str, Meta(description="OSM hours in the person's time when people are left alone.")
+        ]
+        | None
+    ) = None
+    lawful_hours: Annotated[
+        dict[LeverName, str], Meta(description="OSM hours, person's time, by lever.")
+    ] = field(default_factory=lambda: {"sms": "Mo-Sa 08:00-20:00; PH off"})
+    max_age: DurationText = "5m"
+    visit_group: DurationText = "30m"  # visits opened within it of one another share one message
+    last_fixes: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 1_000_000  # devices remembered
+    decisions_kept: DurationText = "90d"
+    public_url: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^https?://[^\s?#]+$",
+                description="Where phones and providers reach this service: https://geo.example.com.",
+            ),
+        ]
+        | None
+    ) = None
+    push: PushSpec | None = None
+    sms: SmsSpec | None = None
+    email: EmailSpec | None = None
+    wallet: WalletSpec | None = None
+    webhook: WebhookSpec | None = None
+    webhooks: list[WebhookSpec] = []  # further endpoints, each with an id of its own
+    measure: MeasureSpec = MeasureSpec()
+
+
+class Catalogue(Spec, frozen=True, kw_only=True):
+    """Everything a directory of YAML files says, merged."""
+
+    stores: list[Store] = []
+    zones: list[Zone] = []
+    campaigns: list[Campaign] = []
+    gateways: list[Gateway] = []
+    engine: EngineSpec = EngineSpec()
