@@ -219,7 +219,7 @@ class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
     trigger_id: str = ""
 
 
-class Fact(Packed, frozen=True):
+class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """Something that happened and that reports count; of two with one id the first counts.
 
     ``kind``: ``visit``, ``sent``, ``delivered``, ``failed``, ``opened``, ``clicked``, ``redeemed``,
