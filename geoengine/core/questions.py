@@ -13,6 +13,7 @@ from geoengine.core import calendar, caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.ids import share_of
 from geoengine.core.model import PERSON_LEVERS, Store
+from geoengine.core.people import is_minor
 from geoengine.core.record import Record, Transition
 from geoengine.core.units import MINUTE_MS
 
@@ -156,6 +157,10 @@ def _audience(q: Question) -> str:
     return "audience"
 
 
+def _left_alone(q: Question) -> str:
+    return left_alone(q.record, q.transition.now_ms)
+
+
 def _hold_out(q: Question) -> str:
     if q.plan.hold_out == 0:
         return ""
@@ -200,6 +205,7 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _open,
     _window,
     _audience,
+    _left_alone,
     _hold_out,
     _consent,
     _lawful,
@@ -214,6 +220,15 @@ def first_no(q: Question) -> str:
         if why := ask(q):
             return why
     return ""
+
+
+def left_alone(record: Record, now_ms: int) -> str:
+    """Why nothing at all is said to somebody: children are not advertised to, and who asked for a
+    pause has one.
+    """
+    if is_minor(record, now_ms):
+        return "minor"
+    return "paused" if now_ms < record.paused_until_ms else ""
 
 
 def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) -> str:
