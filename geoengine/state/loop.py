@@ -244,6 +244,7 @@ class Amended:
     cancel_sends: tuple[str, ...] = ()  # levers whose queued messages die; "" is all of them
     forget_devices: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
+    is_nothing: bool = False  # after all there is nothing to write
 
 
 async def amend(
@@ -258,6 +259,8 @@ async def amend(
     async def once() -> Outcome:
         record = (await state.load([person_id])).get(person_id) or Record(person_id)
         amended = change(record) or Amended()
+        if amended.is_nothing:
+            return Outcome()
         outcome = Outcome(
             changes=[Change(record, next_due_ms(record, book))],
             events=amended.events,
@@ -302,18 +305,29 @@ async def grant(
 
     def change(record: Record) -> Amended:
         if said_ms is not None and people.outdated(record, purpose, said_ms):
-            return Amended()
+            return Amended(is_nothing=True)
         return Amended(events=people.grant(record, purpose, evidence, now_ms, said_ms))
 
     return await amend(state, book, person_id, change, now_ms)
 
 
 async def withdraw(
-    state: State, book: Book, person_id: str, purpose: str, evidence: Json, now_ms: int
+    state: State,
+    book: Book,
+    person_id: str,
+    purpose: str,
+    evidence: Json,
+    now_ms: int,
+    *,
+    only_if: Callable[[Record], bool] = lambda record: True,
 ) -> Outcome:
-    """Record a withdrawal: queued messages die with it, and without location also the last fix."""
+    """Record a withdrawal: queued messages die with it, and without location also the last fix.
+    ``only_if`` may find in the record that it is not about this person after all.
+    """
 
     def change(record: Record) -> Amended:
+        if not only_if(record):
+            return Amended(is_nothing=True)
         devices = (*record.devices, person_id)
         events = people.withdraw(record, purpose, evidence, book, now_ms)
         return _taken_back(events, [purpose], devices)
@@ -389,6 +403,13 @@ async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:
     """The decisions about a person, newest first; also those from when a device was nobody's."""
     names = [person_id, *await _names(state, await _record(state, person_id))]
     found = [one for name in names for one in await state.decisions(name, limit)]
+    return sorted(found, key=lambda one: -one.at_ms)[:limit]
+
+
+async def facts(state: State, person_id: str, limit: int) -> list[Fact]:
+    """What happened to a person, newest first; also when a device was nobody's."""
+    names = [person_id, *await _names(state, await _record(state, person_id))]
+    found = [one for name in names for one in await state.facts(name, limit)]
     return sorted(found, key=lambda one: -one.at_ms)[:limit]
 
 

@@ -48,6 +48,12 @@ class ConsentSpec(Spec, frozen=True, kw_only=True):
         int,
         Meta(ge=13, le=18, description="Years of age below which nothing is said to anybody."),
     ] = 15
+    stop_words: Annotated[
+        list[Annotated[str, Meta(min_length=2, max_length=30)]],
+        Meta(
+            description="Answers that mean STOP, beside the English and French ones.", max_length=50
+        ),
+    ] = []
     identify: Annotated[
         list[IdentifierKind],
         Meta(description="Two records that share one of these are one person's."),
