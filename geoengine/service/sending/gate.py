@@ -51,7 +51,8 @@ class Gate:
         self.open_ms = 0  # closed until then
         self.waiting: deque[Leased] = deque()  # the oldest first
         self._width = min(limits.width, width_max)
-        self._per_s, self._burst = limits.per_s, max(limits.burst, 1)
+        self._per_s = limits.per_s
+        self._burst = limits.burst or max(int(limits.per_s / 10), 1)
         self._tokens, self._filled_ms = float(self._burst), 0
         self._back_ms = 0.0  # when the row that was turned away last comes back
 
