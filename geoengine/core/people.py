@@ -98,7 +98,8 @@ def change_consent(
     begin_ledger(record)
     epoch, is_granted = record.epoch(purpose) + 1, what == "granted"
     at_ms = now_ms if said_ms is None else said_ms
-    record.consents[purpose] = Consent(is_granted, epoch, at_ms, evidence)
+    proof = {name: value for name, value in evidence.items() if name != "by"}  # for the ledger
+    record.consents[purpose] = Consent(is_granted, epoch, at_ms, proof)
     ledger.append(record.ledger, purpose, what, evidence, now_ms, said_ms)
     return [
         Event(

@@ -30,6 +30,7 @@ from geoengine.service import clock
 from geoengine.service.app import in_front, make_app, make_osmand_app
 from geoengine.service.auth import Keys
 from geoengine.service.brokers.making import subscribers, wanted
+from geoengine.service.consent.gone import gone
 from geoengine.service.consent.keeping import look_through, trim
 from geoengine.service.context import Context
 from geoengine.service.devices import devices_from
@@ -345,7 +346,12 @@ def assemble(
         clock.now_ms,
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
-        hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
+        hooks=Hooks(
+            _released(state, worker),
+            _told(state, worker, hub),
+            _counted(metrics),
+            lambda send, receipt: gone(context, send, receipt),
+        ),
         preparers=preparers(state, lambda: worker.book, environ),
     )
     worker.on_commit = _committed(dispatcher, hub)

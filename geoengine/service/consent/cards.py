@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
-from contextlib import suppress
 
 import msgspec
 
-from geoengine.core.errors import StateConflict
+from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, State
 
-TRIES = 60  # many who write one card at once each get their turn; more is somebody stuck in a loop
 NAMES_MAX = 1_000  # people with one address: a switchboard; the latest count
 
 # A body before and after; None leaves it as it is, an empty one takes the card away.
@@ -22,18 +19,14 @@ async def rewrite(
     state: State, name: str, change: Rewrite, now_ms: int, *, until_ms: int = 0
 ) -> bytes:
     """Change a card that many may write at once; durable on return. Its body as it is now."""
-    for _ in range(TRIES):
-        card = (await state.cards([name])).get(name) or Card(name, b"")
+
+    def changed(card: Card) -> Card | None:
         body = change(card.body)
         if body is None or body == card.body:
-            return card.body
-        with suppress(StateConflict):
-            await state.put_card(
-                msgspec.structs.replace(card, body=body, until_ms=until_ms), now_ms
-            )
-            return body
-        await asyncio.sleep(0)
-    raise StateConflict([name])
+            return None
+        return msgspec.structs.replace(card, body=body, until_ms=until_ms)
+
+    return (await amend_card(state, name, changed, now_ms)).body
 
 
 async def body_of(state: State, name: str) -> bytes:

@@ -4,12 +4,12 @@ all, so that nobody is tried again who is not there or has said no.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 from geoengine.core.errors import StateError
 from geoengine.core.record import Record, Send
 from geoengine.levers.base import Receipt
+from geoengine.service.consent.suppression import ADDRESSED
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
 from geoengine.state import loop
@@ -19,33 +19,27 @@ OPTED_OUT: Final = "opted_out"  # the provider says that this address said STOP
 TOKEN_DEAD: Final = "token_dead"  # noqa: S105 - the app was removed, or the pass
 _LOG = logger("gone")
 
-OnGone = Callable[[Send, Receipt], Awaitable[None]]
 
-
-def on_gone(context: Context) -> OnGone:
-    """What to do with a receipt ``gone``; it does not raise: the next message says the same again.
+async def gone(context: Context, send: Send, receipt: Receipt) -> None:
+    """Act upon a receipt ``gone``. Does not raise: the next message says the same again.
 
     ``opted_out`` suppresses the address. ``token_dead`` drops a push token, and with the last of
     somebody's tokens their consent: who removes the app has said no. Anything else drops the
     address, which reaches nobody.
     """
-
-    async def act(send: Send, receipt: Receipt) -> None:
-        if send.kind != "trigger" or not send.address:
-            return
-        reason = receipt.reason.partition(":")[0]
-        try:
-            if reason == OPTED_OUT and send.lever in ("sms", "email"):
-                told = {"source": f"{send.lever}:provider"}
-                await context.suppression.stop(send.lever, send.address, told)
-            elif send.lever == "push":
-                await _drop_token(context, send)
-            elif send.lever in ("sms", "email"):
-                await _drop_address(context, send)
-        except StateError as error:
-            _LOG.warning("postponed", lever=send.lever, why=str(error))
-
-    return act
+    if send.kind != "trigger" or not send.address:
+        return
+    reason = receipt.reason.partition(":")[0]
+    try:
+        if reason == OPTED_OUT and send.lever in ADDRESSED:
+            told = {"source": f"{send.lever}:provider"}
+            await context.suppression.stop(send.lever, send.address, told)
+        elif send.lever == "push":
+            await _drop_token(context, send)
+        elif send.lever in ADDRESSED:
+            await _drop_address(context, send)
+    except StateError as error:
+        _LOG.warning("postponed", lever=send.lever, why=str(error))
 
 
 async def _drop_token(context: Context, send: Send) -> None:

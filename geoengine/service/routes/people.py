@@ -97,6 +97,7 @@ async def delete_person(context: Context, call: Call) -> Erased:
     receipt = await erase(state, context.suppression, book, person_id, asked, now_ms)
     context.hub.forget(person_id)
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
+    await loop.erase(state, person_id, now_ms)  # what was on its way has left its traces by now
     until = rfc3339(receipt.proof_until_ms) if receipt.proof else ""
     return Erased(
         person_id, receipt.was_there, rfc3339(now_ms), receipt.proof, receipt.proof_head, until
