@@ -222,8 +222,26 @@ class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
 class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     """Something that happened and that reports count; of two with one id the first counts.
 
-    ``kind``: ``visit``, ``sent``, ``delivered``, ``failed``, ``opened``, ``clicked``, ``redeemed``,
-    ``opted_out``.
+    ``at_ms`` is when it happened, of a visit when it began. About a message, ``trigger_id``,
+    ``campaign_id`` and ``store_id`` are the trigger's. What ``data`` holds by kind, no key of which
+    names a person, a position or a code:
+
+    ==============  ==============================================================================
+    ``visit``       ``by`` (beacon, outline, door), ``confidence`` 0 to 1, ``duration_s``,
+                    ``initial``, ``zone_id`` of the zone that told
+    ``sent``        ``lever``, ``variant`` (of several messages, "" for the only one), ``cost`` and
+                    ``currency`` of all its parts where known, ``parts`` (segments of an SMS);
+                    once a trigger, when its first attempt was taken by the provider
+    ``delivered``   ``lever``, ``variant``; once a trigger
+    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead), ``reason``
+    ``opened``      ``lever``, ``variant``; each opening, reports count triggers
+    ``clicked``     ``lever``, ``variant``, ``call_to_action``; each click
+    ``redeemed``    ``amount`` and ``currency`` (both or none), ``coupon`` (unique, shared, pool);
+                    ``store_id`` is the till's
+    ``opted_out``   ``lever`` (the purpose withdrawn), ``source`` (sms, email, app, wallet, api)
+    ==============  ==============================================================================
+
+    Amounts and costs are numbers in units of the currency (12.5 EUR), currencies ISO 4217.
     """
 
     id: str  # the same whenever the same thing is worked out again

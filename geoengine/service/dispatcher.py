@@ -7,6 +7,10 @@ answered. Between the check and the start of the send nothing else runs. A withd
 calls `quiesce`: whoever read the record before the commit is waited for, or cancelled; whoever
 reads it after sees the withdrawal. Other processes are seen through the state: a row is begun there
 in the same stroke as the record is read, and what was read too long ago is not acted upon.
+*Preparers* run in between, on the record as it was read, and may read more (who is suppressed).
+Whatever they read, they read while the row is begun: whoever writes a suppression and then calls
+`quiesce` waits for those that read before, as with a withdrawal. `FRESH_S` counts from before the
+row was begun to the start of the send, with the preparers' time in it.
 
 *Delivery* (I3). A row is settled after its attempt, never before; one that could not be settled
 comes back when its lease runs out, under the same id.
@@ -22,8 +26,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 import structlog
 
@@ -33,9 +37,10 @@ from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
-from geoengine.levers.base import Lever, Receipt
+from geoengine.levers.base import TIMEOUT_MAX_S, Lever, Receipt
 from geoengine.service.sending.gate import Gate
-from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Settler
+from geoengine.service.sending.preparing import Prepared, Preparer
+from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Mail, Settler
 from geoengine.service.sending.settling import (
     MaySend,
     attempted,
@@ -45,7 +50,8 @@ from geoengine.service.sending.settling import (
     ran_out,
     stopped,
 )
-from geoengine.state.base import Leased, Outbox, Records, Settlement
+from geoengine.service.sending.together import Together
+from geoengine.state.base import Leased, Settlement
 
 __all__ = ["Dispatcher", "Hooks"]
 
@@ -61,12 +67,6 @@ FRESH_S = 2.0
 ASK_AGAIN_S = 0.02  # while another process is sending to somebody who has withdrawn
 
 
-class Mail(Records, Outbox, Protocol):
-    """What the dispatcher needs of the state."""
-
-    look_again_s: float
-
-
 class Dispatcher:
     """One process's hands on the outbox."""
 
@@ -80,9 +80,11 @@ class Dispatcher:
         owner: str,
         *,
         hooks: Hooks | None = None,
+        preparers: Sequence[Preparer] = (),
         may_send: MaySend = rules.may_send,
         width: int = WIDTH,
         settle_again_s: float = SETTLE_AGAIN_S,
+        fresh_s: float = FRESH_S,
     ) -> None:
         self._state = state
         self._book_of = book_of
@@ -94,6 +96,9 @@ class Dispatcher:
         self._rng = rng
         self._owner = owner
         self._may_send = may_send
+        self._preparers = tuple(preparers)
+        self._fresh_s = fresh_s
+        self._beginning = Together(state.begin)
         self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sends_of: dict[str, set[asyncio.Task[Ended]]] = {}
@@ -290,27 +295,41 @@ class Dispatcher:
         return Ended(row, attempted(row.send, receipt, self._clock(), self._rng))
 
     async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended:
-        """Check and send."""
-        send, elapsed_s = row.send, asyncio.get_running_loop().time
-        began_s = elapsed_s()
+        """Check, prepare and send."""
+        send, began_s = row.send, asyncio.get_running_loop().time()
         try:
-            records = await self._state.begin([row])
+            records = await self._beginning.ask(row)
+            record = records.get(send.person_id)
+            sent, why_not = await self._prepared(send, record)
         except StateUnavailable:
             # It may have begun there, and while it is in hand a withdrawal waits for it.
             return Ended(row, put_back(send, "busy", self._clock() + BUSY_MS))
         now_ms = self._clock()
-        is_fresh = elapsed_s() < began_s + FRESH_S
-        if (
-            not is_fresh
-            or now_ms + round((lever.timeout_s + OVERRUN_S) * SECOND_MS) >= row.until_ms
-        ):
-            # It took so long that another may hold the row before we are done with it.
+        if self._is_late(row, lever, began_s, now_ms):
             return Ended(row, put_back(send, "busy", now_ms))
-        record = records.get(send.person_id)
-        if reason := self._may_send(send, record, self._book_of(), now_ms):
-            return Ended(row, self._stopped(send, record, reason, now_ms))
-        receipt = await self._try(lever, send, now_ms)  # starts at once: nothing runs in between
-        return self._judged(row, receipt, gate, now_ms)
+        if why_not := why_not or self._may_send(sent, record, self._book_of(), now_ms):
+            return Ended(row, self._stopped(send, record, why_not, now_ms))
+        receipt = await self._try(lever, sent, now_ms)  # starts at once: nothing runs in between
+        return self._judged(row, sent, receipt, gate, now_ms)
+
+    def _is_late(self, row: Leased, lever: Lever, began_s: float, now_ms: int) -> bool:
+        """Whether what was read is too old to act upon, or another may hold the row before we are
+        done with it.
+        """
+        longest_ms = round((_most_s(lever) + OVERRUN_S) * SECOND_MS)
+        is_stale = asyncio.get_running_loop().time() >= began_s + self._fresh_s
+        return is_stale or now_ms + longest_ms >= row.until_ms
+
+    async def _prepared(self, send: Send, record: Record | None) -> Prepared:
+        """The message as it may leave; what the rules stop anyway is not prepared."""
+        if not self._preparers or self._may_send(send, record, self._book_of(), self._clock()):
+            return Prepared(send)
+        record = record or Record(send.person_id)
+        for preparer in self._preparers:
+            send, why_not = await preparer.prepare(send, record, self._clock())
+            if why_not:
+                return Prepared(send, why_not)
+        return Prepared(send)
 
     def _stopped(self, send: Send, record: Record | None, reason: str, now_ms: int) -> Settlement:
         lawful_ms = None
@@ -321,7 +340,7 @@ class Dispatcher:
     async def _try(self, lever: Lever, send: Send, now_ms: int) -> Receipt:
         """One attempt, whatever happens to it."""
         try:
-            async with asyncio.timeout(lever.timeout_s + OVERRUN_S):
+            async with asyncio.timeout(_most_s(lever) + OVERRUN_S):
                 return await lever.send(send, now_ms)
         except (TimeoutError, asyncio.CancelledError):
             return _unknown(send, "cut_off")
@@ -329,14 +348,21 @@ class Dispatcher:
             self._log.exception("lever_failed", lever=lever.name, send_id=send.send_id)
             return _unknown(send, f"lever_error:{type(error).__name__}")
 
-    def _judged(self, row: Leased, receipt: Receipt, gate: Gate, began_ms: int) -> Ended:
+    def _judged(
+        self, row: Leased, sent: Send, receipt: Receipt, gate: Gate, began_ms: int
+    ) -> Ended:
         now_ms = self._clock()
         if receipt.status == "retry":
             gate.failed(now_ms, receipt.retry_after_ms)
         else:
             gate.succeeded()
         settlement = attempted(row.send, receipt, now_ms, self._rng)
-        return Ended(row, settlement, receipt.has_left, now_ms - began_ms)
+        return Ended(row, settlement, receipt, sent, now_ms - began_ms)
+
+
+def _most_s(lever: Lever) -> float:
+    """How long an attempt on a lever may take."""
+    return min(lever.timeout_s, TIMEOUT_MAX_S)
 
 
 def _unknown(send: Send, reason: str) -> Receipt:

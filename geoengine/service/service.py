@@ -48,6 +48,7 @@ from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
 from geoengine.service.routes.operate import own_page
+from geoengine.service.sending.preparers import preparers
 from geoengine.service.sending.senders import senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
@@ -347,6 +348,7 @@ def assemble(
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
         hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
+        preparers=preparers(state, lambda: worker.book, environ),
     )
     worker.on_commit = _committed(dispatcher, hub)
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
