@@ -97,6 +97,7 @@ def _whereabouts(into: Record, other: Record) -> None:
     into.groups += [group for group in other.groups if group.group_id not in had]
     into.beacons = [*into.beacons, *(key for key in other.beacons if key not in into.beacons)]
     into.lag_ms = max(into.lag_ms, other.lag_ms)
+    into.attended = other.attended | into.attended
 
 
 def _longer(ours: Presence | None, theirs: Presence) -> Presence:
@@ -143,6 +144,7 @@ def _seen_twice(ours: Visited, theirs: Visited) -> Visited:
 
 def _counted(into: Record, other: Record, *, is_again: bool) -> None:
     """Triggers of both, each once."""
+    into.withheld = other.withheld | into.withheld
     known = {fired.trigger_id for fired in into.fired}
     news = [fired for fired in other.fired if fired.trigger_id not in known]
     into.fired = sorted([*into.fired, *news], key=lambda fired: fired.at_ms)

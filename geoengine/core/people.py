@@ -54,6 +54,7 @@ def withdraw(
         record.heard.clear()
         record.devices = dict.fromkeys(record.devices, -1)
         record.groups.clear()
+        record.attended.clear()
         record.lag_ms = 0
     return told
 

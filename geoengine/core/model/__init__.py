@@ -16,7 +16,14 @@ from geoengine.core.model.engine import (
     RetentionSpec,
     RoadsSpec,
 )
-from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
+from geoengine.core.model.levers import (
+    ApnsSpec,
+    EmailSpec,
+    FcmSpec,
+    PushSpec,
+    SmsSpec,
+    WebhookSpec,
+)
 from geoengine.core.model.measure import MeasureSpec
 from geoengine.core.model.places import (
     TOUCH_KINDS,
@@ -58,6 +65,7 @@ from geoengine.core.model.words import (
 )
 
 __all__ = [
+    "ApnsSpec",
     "Beacon",
     "Campaign",
     "Cap",
@@ -70,6 +78,7 @@ __all__ = [
     "DurationText",
     "EmailSpec",
     "EngineSpec",
+    "FcmSpec",
     "Footprint",
     "Gateway",
     "GatewayKind",

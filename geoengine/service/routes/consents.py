@@ -14,6 +14,7 @@ from geoengine.core.record import Json, Record
 from geoengine.core.units import CLOCK_AHEAD_MS
 from geoengine.ingest.times import time_ms
 from geoengine.service.consent.erasing import kept_proof
+from geoengine.service.consent.withdrawing import take_back
 from geoengine.service.context import Call, Context
 from geoengine.service.http.problems import Problem
 from geoengine.service.http.wire import ConsentOut, Purpose
@@ -45,11 +46,7 @@ async def put_consent(context: Context, call: Call) -> ConsentOut:
 async def delete_consent(context: Context, call: Call) -> ConsentOut:
     """Withdraw a consent; once this has answered, no message starts that needed it."""
     person_id, purpose = await owner_of(context, call), _purpose(call)
-    now_ms = context.clock()
-    by = recorded_by(call)
-    withdrawn = await loop.withdraw(context.state, context.book, person_id, purpose, by, now_ms)
-    context.hub.publish(withdrawn.events)
-    await context.sender.quiesce(person_id, context.settings.quiesce_s)
+    await take_back(context, person_id, purpose, recorded_by(call))
     return consent_out(await record_of(context, person_id), purpose)
 
 
