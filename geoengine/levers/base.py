@@ -64,7 +64,7 @@ class Limits(Struct, frozen=True):
 
     width: int = WIDTH  # messages at once
     per_s: float = 0.0  # messages a second, in the long run; 0 for as many as go
-    burst: int = 1  # of which so many may start at the same moment; only with ``per_s``
+    burst: int = 0  # so many of which at the same moment; 0 for a tenth of a second's worth
 
 
 class Lane(NamedTuple):
