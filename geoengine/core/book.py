@@ -158,6 +158,11 @@ class Book:
         fine_m = finest_m / COARSE_SIGMAS * ACCURACY_PER_SIGMA
         return fine_m if fine_m > ACCURACY_MIN_M else 0.0
 
+    @cached_property
+    def hold_out(self) -> float:
+        """The share of people, 0 to 1, who hear of no campaign."""
+        return float(self.engine.spec.measure.hold_out[:-1]) / 100
+
     # The columns asked one row at a time: a memoryview gives a number in a third of numpy's time.
 
     @cached_property

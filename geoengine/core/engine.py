@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from geoengine.core import attendance
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
 from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_deadline
@@ -45,10 +46,15 @@ class Batch:
     assumed: frozenset[str] = frozenset()
 
     def purposes(self, book: Book) -> frozenset[str]:
-        """Everything assumed: what the batch says, and location where the operator says so."""
-        if book.engine.spec.consent.location == "assumed":
-            return self.assumed | {"location"}
-        return self.assumed
+        """Everything assumed: what the batch says, and location where the operator says so; and
+        who may be located may be measured, where that is what people agree to.
+        """
+        engine, assumed = book.engine.spec, self.assumed
+        if engine.consent.location == "assumed":
+            assumed = assumed | {"location"}
+        if engine.measure.consent == "location":
+            assumed = assumed | {attendance.PURPOSE}
+        return assumed
 
 
 @dataclass(slots=True)
@@ -221,6 +227,10 @@ class _Life:
             self._decide(verdict)
         if is_exit:
             drop_closed_groups(self.record)
+        if is_exit or self.record.attended:
+            self.outcome.facts += attendance.facts_of(
+                self.record, transitions, self.book, self.assumed
+            )
 
     def _decide(self, verdict: Verdict) -> None:
         decision, outcome = verdict.decision, self.outcome
