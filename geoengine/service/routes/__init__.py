@@ -8,6 +8,7 @@ from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
 from geoengine.service.routes import catalogue, ingest, operate, people, regions, stream
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.table import APPS, HEARERS, Route
 
 ANYBODY: frozenset[str] = frozenset()
@@ -71,4 +72,5 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/outbox/retry", operate.post_retry,
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
+    *ROUTES_REPORTS,
 )  # fmt: skip
