@@ -241,6 +241,7 @@ def calibrate(extracts: list[Path], out: Path) -> None:
 def show(extracts: list[Path]) -> None:
     """Print the bars on the shared isochrones and on those measured before."""
     path = SHARED / "isochrones" / "valhalla_5min.geojson"
+    found: list[Reached] = []
     if path.exists():
         shared = read_shared(path)
         found = [one for one, _ in shared]
@@ -253,7 +254,10 @@ def show(extracts: list[Path]) -> None:
                 print(f"router, {mode}: median {np.median(mine):.3f}, bar {ROUTER_BAR}\n")
     else:
         print(f"{path} is not there: its places are left out\n")
-    print("\n".join(bars(read_kept(PROFILES), f"{PROFILES.name}: measured before")))
+    kept = read_kept(PROFILES)
+    print("\n".join(bars(kept, f"{PROFILES.name}: measured before")))
+    if found:
+        print("\n".join(bars([*found, *kept], "All of them together")))
 
 
 NOTES = """\

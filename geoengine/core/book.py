@@ -16,6 +16,7 @@ from geoengine.core import caps
 from geoengine.core.audience import Audience
 from geoengine.core.births import Births, marks
 from geoengine.core.columns import Longs
+from geoengine.core.endpoints import Endpoints
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
@@ -137,6 +138,11 @@ class Book:
         kinds = self._kinds
         found = sorted(zone_ix for zone_ix in self.zones.places if kinds[zone_ix] != PLACE)
         return np.array(found, np.int64)
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Which of the retailer's systems hear of which event."""
+        return Endpoints(self.engine.spec)
 
     @cached_property
     def memory_ms(self) -> int:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Set
-from contextlib import suppress
+from collections.abc import Callable, Set
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
@@ -16,34 +13,17 @@ from geoengine.core import people
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, rows_where
 from geoengine.core.deadlines import next_due_ms
-from geoengine.core.engine import Batch, Outcome, event_send, step
+from geoengine.core.engine import Batch, Outcome, step
 from geoengine.core.errors import StateConflict
-from geoengine.core.events import PREFIX
+from geoengine.core.news import news
 from geoengine.core.ranging import Sighting, loudness_dbm
 from geoengine.core.record import Decision, Event, Json, Record, Send
 from geoengine.core.scan import Scan, scan
+from geoengine.state.agreeing import TRIES, pause, until_agreed
+from geoengine.state.agreeing import amend_card as amend_card
 from geoengine.state.base import Change, Commit, State
 
 OnPart = Callable[[Outcome, Set[int]], None]
-TRIES = 60  # a record that changes under us this often belongs to somebody stuck in a loop
-# Who lost tries again at once; who keeps losing waits, at random, for longer and longer.
-_AT_ONCE_TRIES = 3
-_PAUSE_MIN_S, _PAUSE_MAX_S = 0.001, 0.05
-
-
-async def _pause(tries: int) -> None:
-    """Let others go first, after so many tries."""
-    most_s = min(_PAUSE_MIN_S * 2 ** max(tries - _AT_ONCE_TRIES, 0), _PAUSE_MAX_S)
-    await asyncio.sleep(random.uniform(0, most_s) if tries >= _AT_ONCE_TRIES else 0)
-
-
-async def _until_agreed(once: Callable[[], Awaitable[Outcome]]) -> Outcome:
-    """Do it again on fresh records as long as somebody else was faster."""
-    for tries in range(1, TRIES):
-        with suppress(StateConflict):
-            return await once()
-        await _pause(tries)
-    return await once()
 
 
 async def advance(
@@ -64,7 +44,7 @@ async def advance(
         batch, lost = await turn.commit(told, on_part)
         if not lost:
             return told
-        await _pause(tries)
+        await pause(tries)
     raise StateConflict(lost)
 
 
@@ -268,13 +248,11 @@ async def amend(
         )
         return outcome
 
-    return await _until_agreed(once)
+    return await until_agreed(once)
 
 
 def _subscribed(events: list[Event], record: Record, book: Book) -> list[Send]:
-    webhook = book.engine.spec.webhook
-    wanted = set(webhook.events) if webhook else set()
-    return [event_send(event, record) for event in events if PREFIX + event.type in wanted]
+    return [row for event in events for row in news(event, record, book)]
 
 
 async def grant(
@@ -338,7 +316,7 @@ async def identify(
         )
         return Outcome(changes=[changed])
 
-    return await _until_agreed(once)
+    return await until_agreed(once)
 
 
 async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:
