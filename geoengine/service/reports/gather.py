@@ -23,7 +23,7 @@ from geoengine.core.questions import HELD_OUT, HELD_OUT_GLOBALLY
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Past
 
-PAGE_ROWS: Final = 20_000
+PAGE_ROWS: Final = 5_000  # unpacked at once, 10 ms in which no ping is answered
 ROWS_MAX: Final = 6_000_000  # 0.6 GB; a busy month of a chain of shops
 KINDS: Final = (
     "visit", "sent", "delivered", "failed", "opened", "clicked", "redeemed", "opted_out",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from geoengine.service.context import Call, Context
 from geoengine.service.http.problems import Problem
@@ -11,21 +11,21 @@ from geoengine.service.reports.desk import Busy
 from geoengine.service.reports.gather import TooMuch
 from geoengine.service.routes.table import Route
 from geoengine.service.wire.reports import CampaignsQuery, CampaignsReport, Period, StoresReport
-from geoengine.state.base import Past
 
 T = TypeVar("T")
 
 
 async def get_campaigns_report(context: Context, call: Call) -> CampaignsReport:
     """What campaigns did in a period, and whether people would have come anyway."""
-    query, past = call.ask(CampaignsQuery), cast(Past, context.state)
-    return await _made(context.reports.campaigns(past, context.book, query, context.clock()))
+    query = call.ask(CampaignsQuery)
+    made = context.reports.campaigns(context.state, context.book, query, context.clock())
+    return await _made(made)
 
 
 async def get_stores_report(context: Context, call: Call) -> StoresReport:
     """Who came to the stores in a period, for how long, and by which ways."""
-    query, past = call.ask(Period), cast(Past, context.state)
-    return await _made(context.reports.stores(past, context.book, query, context.clock()))
+    query = call.ask(Period)
+    return await _made(context.reports.stores(context.state, context.book, query, context.clock()))
 
 
 async def _made(report: Awaitable[T]) -> T:
