@@ -54,5 +54,5 @@ class Tally:
         found: list[dict[str, float]] = [{} for _ in range(len(self))]
         for key, total in zip(keys.tolist(), totals.tolist(), strict=True):
             cell_ix, name_ix = divmod(key, len(names) + 1)
-            found[cell_ix][names[name_ix]] = total
+            found[cell_ix][names[name_ix]] = round(total, 6)  # sums of cents end in dust
         return [dict(sorted(one.items())) for one in found]
