@@ -14,7 +14,6 @@ Measured with Valhalla 3.9.1 on the shared extracts, and different in part from 
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -29,7 +28,7 @@ from geoengine.core.model import Mode
 from geoengine.roads.at import local_time
 from geoengine.roads.base import Isochrone, Question
 from geoengine.roads.drawn import area_in
-from geoengine.roads.isochrone import SLIVER_SHARE, SNAP_M, TOLERANCE_M, judge
+from geoengine.roads.isochrone import ROUNDED_SHARE, SLIVER_SHARE, SNAP_M, TOLERANCE_M, judge
 from geoengine.roads.own_street import Street, mended
 from geoengine.roads.own_street import read as read_streets
 from geoengine.roads.plane import Plane
@@ -45,10 +44,6 @@ FURTHER_SHARE = 0.05
 
 # A day for networks that tell no date of their own: a Monday in no holiday, of no meaning.
 SOME_DAY = date(2026, 3, 2)
-
-# What Valhalla may round before we do, as a share of our own tolerance: at a quarter it sends half
-# the corners, and what comes out in the end is as like the unrounded area as without (measured).
-GENERALIZE_SHARE = 0.25
 
 # A time for timetables where none is said: shops are open, and it is not the rush.
 SOME_TIME = "Tu 12:00"
@@ -128,12 +123,10 @@ class ValhallaRouter:
         if question.mode == "transit":
             return await self._by_transit(question, status)
         drawn = await self._drawn(question, COSTING[question.mode], status)
-        # Beside the loop, which meanwhile hands the next question to whoever has answered.
         if question.mode == "walk":
-            return await asyncio.to_thread(judge, question, drawn, self._edge(status))
+            return judge(question, drawn, self._edge(status))
         streets = await self._streets(question, status)
-        mend = partial(_mended, streets, question)
-        return await asyncio.to_thread(judge, question, drawn, self._edge(status), mend)
+        return judge(question, drawn, self._edge(status), partial(_mended, streets, question))
 
     async def close(self) -> None:
         await self._line.close()
@@ -190,7 +183,7 @@ def body_of(question: Question, costing: str, since: date) -> dict[str, Any]:
         "reverse": costing in ("auto", "bicycle"),
         "polygons": True,
         "denoise": SLIVER_SHARE,
-        "generalize": GENERALIZE_SHARE * TOLERANCE_M[question.mode],
+        "generalize": ROUNDED_SHARE * TOLERANCE_M[question.mode],
         "show_locations": True,
     }
     at = question.at or (SOME_TIME if costing == "multimodal" else None)

@@ -12,7 +12,7 @@ import pytest
 
 from geoengine.core.errors import NoWay, RoadsError, RouterDown
 from geoengine.roads import valhalla_embedded
-from geoengine.roads.valhalla_embedded import AHEAD, DEATHS_MAX, EmbeddedLine
+from geoengine.roads.valhalla_embedded import DEATHS_MAX, DEPTH, EmbeddedLine
 from geoengine.roads.valhalla_python import VARIABLE
 
 # An interpreter that takes no notice of the file it is to run, and does what the question says.
@@ -50,7 +50,7 @@ async def test_workers_start_when_they_are_asked_and_answer_side_by_side(
     tmp_path: Path, stand_in: dict[str, str]
 ):
     line = EmbeddedLine(tmp_path, stand_in, workers=3)
-    assert line.at_once == 3 + AHEAD
+    assert line.at_once == 3 * DEPTH
     answers = await asyncio.gather(*(line.call("isochrone", {"n": n}) for n in range(12)))
     await line.close()
     assert [f'"n":{n}' in answer.decode() for n, answer in enumerate(answers)] == [True] * 12
