@@ -111,6 +111,7 @@ class ValhallaRouter:
         self._line = line
         self._network = network or Network()
         self._status: Status | None = None
+        self._edge = self._network.edge  # of the extract where it was recorded, else of the tiles
 
     async def version(self) -> str:
         """Its version and that of its roads."""
@@ -124,9 +125,9 @@ class ValhallaRouter:
             return await self._by_transit(question, status)
         drawn = await self._drawn(question, COSTING[question.mode], status)
         if question.mode == "walk":
-            return judge(question, drawn, self._edge(status))
+            return judge(question, drawn, self._edge)
         streets = await self._streets(question, status)
-        return judge(question, drawn, self._edge(status), partial(_mended, streets, question))
+        return judge(question, drawn, self._edge, partial(_mended, streets, question))
 
     async def close(self) -> None:
         await self._line.close()
@@ -134,14 +135,13 @@ class ValhallaRouter:
     async def _by_transit(self, question: Question, status: Status) -> Isochrone:
         """On foot, and as far as a timetable adds to it."""
         walked = await self._drawn(question, "pedestrian", status)
-        edge = self._edge(status)
         if status.has_transit_tiles is False:
-            return _doubted(judge(question, walked, edge), NO_TIMETABLE)
+            return _doubted(judge(question, walked, self._edge), NO_TIMETABLE)
         ridden = await self._drawn(question, "multimodal", status)
         if ridden.area < (1 + FURTHER_SHARE) * walked.area:
-            return _doubted(judge(question, walked, edge), NO_FURTHER)
+            return _doubted(judge(question, walked, self._edge), NO_FURTHER)
         both = shapely.union(shapely.make_valid(walked), shapely.make_valid(ridden))
-        return _doubted(judge(question, both, edge), OUTWARDS)
+        return _doubted(judge(question, both, self._edge), OUTWARDS)
 
     async def _drawn(self, question: Question, costing: str, status: Status) -> BaseGeometry:
         body = body_of(question, costing, self._network.since or _day_of(status))
@@ -166,11 +166,8 @@ class ValhallaRouter:
                 self._status = msgspec.json.decode(answer, type=Status)
             except msgspec.DecodeError as error:
                 raise RouterDown(f"its status is not Valhalla's: {error}") from error
+            self._edge = self._edge or _outline(self._status)
         return self._status
-
-    def _edge(self, status: Status) -> BaseGeometry | None:
-        """The extract's outline where it was recorded, else that of the tiles: a quarter degree."""
-        return self._network.edge or _outline(status)
 
 
 def body_of(question: Question, costing: str, since: date) -> dict[str, Any]:
@@ -234,6 +231,7 @@ def _made(status: Status) -> str:
 
 
 def _outline(status: Status) -> BaseGeometry | None:
+    """Of its tiles, to a quarter of a degree."""
     features = (status.bbox or {}).get("features") or ()
     return shapely.union_all([shape(one["geometry"]) for one in features]) if features else None
 
