@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.affinity import translate
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
@@ -95,7 +96,7 @@ def judge(
     plane = plane_at(question.lon_deg, question.lat_deg)
     try:
         area = _made_of(mend(sound(plane.flat(answer)), plane), TOLERANCE_M[question.mode])
-        found = on_the_map(rounded(plane.round(area)))
+        found = on_the_map(rounded(area, plane))
     except shapely.errors.GEOSException as error:  # what folds back on itself within a hair
         raise NoWay(f"its area cannot be mended: {error}") from error
     check_place(question, area, found)
@@ -136,12 +137,13 @@ def sifted(parts: list[Polygon]) -> Area:
 
 def simplified(area: Area, tolerance_m: float) -> Area:
     """With fewer corners where they are too many: coarser in steps, holes and validity kept."""
-    found, moved_m = area, ROUNDED_SHARE * tolerance_m
-    coarsest_m = max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
-    while shapely.get_num_coordinates(found) > CORNERS and tolerance_m <= coarsest_m:
-        found = thinned(area, tolerance_m - moved_m)
+    by_m, coarsest_m = 0.0, max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
+    moved_m, count = ROUNDED_SHARE * tolerance_m, shapely.get_num_coordinates(area)
+    while count > CORNERS and tolerance_m <= coarsest_m:
+        by_m = tolerance_m - moved_m
+        count = shapely.get_num_coordinates(_thin_rings(area, by_m)[0]).sum()
         tolerance_m *= COARSER
-    return found
+    return thinned(area, by_m) if by_m else area
 
 
 def thinned(area: Area, by_m: float) -> Area:
@@ -150,15 +152,18 @@ def thinned(area: Area, by_m: float) -> Area:
     Ring by ring, which may cut one another then: those that do are thinned again, slowly (ten
     times as long), with an eye to one another.
     """
-    thin = [
-        shapely.simplify(shapely.get_rings(part), by_m, preserve_topology=False)
-        for part in parts_of(area)
-    ]
-    if all((shapely.get_num_coordinates(rings) >= _RING_MIN).all() for rings in thin):
-        found = _area([Polygon(rings[0], rings[1:]) for rings in thin])
+    rings, part_ix = _thin_rings(area, by_m)
+    if (shapely.get_num_coordinates(rings) >= _RING_MIN).all():
+        found = _area(list(shapely.polygons(rings, indices=part_ix)))
         if found.is_valid:
             return found
     return _area(parts_of(sound(shapely.simplify(area, by_m))))
+
+
+def _thin_rings(area: Area, by_m: float) -> tuple[Any, NDArray[np.int64]]:
+    """The rings of all parts, outlines first, each by itself; and which part each is of."""
+    rings, part_ix = shapely.get_rings(shapely.get_parts(area), return_index=True)
+    return shapely.simplify(rings, by_m, preserve_topology=False), part_ix
 
 
 def joined(area: Area, tolerance_m: float) -> Area:
@@ -176,9 +181,9 @@ def is_cut_off(area: Area, plane: Plane, edge: BaseGeometry | None, mode: Mode) 
         return False
     west_m, south_m, east_m, north_m = area.bounds
     near_m = EDGE_M[mode]
-    around = box(west_m - near_m, south_m - near_m, east_m + near_m, north_m + near_m)
+    around_m = np.array([[west_m - near_m, south_m - near_m], [east_m + near_m, north_m + near_m]])
     shapely.prepare(edge)  # no more than once
-    if edge.covers(plane.round(around)):
+    if edge.covers(shapely.box(*plane.degrees(around_m).ravel())):
         return False
     inside = plane.flat(edge)
     return not inside.covers(area) or bool(inside.boundary.distance(area) < near_m)
@@ -203,12 +208,12 @@ def check_place(question: Question, area: Area, found: Area) -> None:
         )
 
 
-def rounded(area: BaseGeometry) -> BaseGeometry:
+def rounded(area: BaseGeometry, plane: Plane) -> BaseGeometry:
     """In degrees, to what is kept of a coordinate; where it would cut itself for it, mended."""
-    found: BaseGeometry = shapely.transform(area, lambda xy: xy.round(_DECIMALS))
+    found: BaseGeometry = shapely.transform(area, lambda xy: plane.degrees(xy).round(_DECIMALS))
     if found.is_valid:
         return found
-    return sound(shapely.set_precision(area, 10.0**-_DECIMALS))
+    return sound(shapely.set_precision(plane.round(area), 10.0**-_DECIMALS))
 
 
 def on_the_map(area: BaseGeometry) -> Area:

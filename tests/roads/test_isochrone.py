@@ -166,10 +166,11 @@ def test_a_ring_too_small_for_the_tolerance_stays_a_ring():
 
 def test_what_would_cut_itself_when_it_is_rounded_is_mended():
     """Its notch ends 5 mm above its lower edge, and would end below, in millionths of a degree."""
-    notched = Polygon(np.array([(0, 0), (10, 0.8), (10, 100), (5, 0.45), (0, 100)]) * 1e-6)
+    corners = np.array([(0, 0), (10, 0.8), (10, 100), (5, 0.45), (0, 100)]) * 1e-6
+    notched, here = Polygon(corners), plane_at(0.0, 0.0)
     assert notched.is_valid
-    assert not Polygon(shapely.get_coordinates(notched).round(6)).is_valid
-    found = rounded(notched)
+    assert not Polygon(corners.round(6)).is_valid
+    found = rounded(here.flat(notched), here)
     assert found.is_valid
     assert found.area == pytest.approx(notched.area, rel=0.02)
 
