@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
 from geoengine.core.zones import CIRCLE, PLACE
+from geoengine.service.sending.senders import shortcomings
 
 LISTED_MAX = 50  # stores shown one by one unless asked for all
 WARNINGS_SHOWN = 200
@@ -35,6 +37,8 @@ def command(directory: Path, shows_all: bool) -> None:
     """
     reading = read_or_exit(directory)
     _show_warnings(reading, shows_all)
+    for what in shortcomings(reading.book, os.environ):
+        click.echo(f"warning: {what}")
     for line in summary(reading, shows_all):
         click.echo(line)
 

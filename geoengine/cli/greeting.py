@@ -8,7 +8,7 @@ from geoengine.catalog import Reading
 from geoengine.cli.demo import demo_command
 from geoengine.levers.base import Lever
 from geoengine.service.auth import Keys
-from geoengine.service.sending.senders import SECRET_VARIABLE, unsent
+from geoengine.service.sending.senders import lacking, unsent
 from geoengine.service.settings import Settings
 
 
@@ -44,6 +44,6 @@ def _concerns(reading: Reading, keys: Keys, levers: Mapping[str, Lever]) -> list
     if reading.warnings:
         told.append(f"  {len(reading.warnings)} warnings: see `geoengine check`.")
     for lever, campaigns in unsent(reading.book, levers).items():
-        why = f"set engine.webhook and {SECRET_VARIABLE}" if lever == "webhook" else "not yet"
-        told.append(f"  No sender for {lever} ({why}): {', '.join(campaigns)}")
+        told.append(f"  No sender for {lever} (set engine.{lever}): {', '.join(campaigns)}")
+    told += [f"  {lever}: {why}" for lever, why in lacking(levers.values())]
     return told

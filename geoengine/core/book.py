@@ -16,6 +16,7 @@ from geoengine.core import caps
 from geoengine.core.audience import Audience
 from geoengine.core.births import Births, marks
 from geoengine.core.columns import Longs
+from geoengine.core.endpoints import Endpoints
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
@@ -139,6 +140,11 @@ class Book:
         return np.array(found, np.int64)
 
     @cached_property
+    def endpoints(self) -> Endpoints:
+        """Which of the retailer's systems hear of which event."""
+        return Endpoints(self.engine.spec)
+
+    @cached_property
     def memory_ms(self) -> int:
         """How long a fired trigger is remembered: as long as any cap or cool-down looks back."""
         every_cap = [*self.engine.spec.caps, *(cap for plan in self.campaigns for cap in plan.caps)]
@@ -151,6 +157,11 @@ class Book:
         finest_m = float(radius_m.min()) if len(radius_m) else 0.0
         fine_m = finest_m / COARSE_SIGMAS * ACCURACY_PER_SIGMA
         return fine_m if fine_m > ACCURACY_MIN_M else 0.0
+
+    @cached_property
+    def hold_out(self) -> float:
+        """The share of people, 0 to 1, who hear of no campaign."""
+        return float(self.engine.spec.measure.hold_out[:-1]) / 100
 
     # The columns asked one row at a time: a memoryview gives a number in a third of numpy's time.
 

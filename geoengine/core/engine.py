@@ -13,21 +13,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from geoengine.core import attendance
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
 from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_deadline
-from geoengine.core.events import PREFIX, cloud_event, in_order, transition_events
+from geoengine.core.events import in_order, transition_events
+from geoengine.core.news import addressed, news
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
-from geoengine.core.units import HOUR_MS
 from geoengine.core.visits import Fix, When, drop_closed_groups
 
 Report = Fix | Sighting
 NO_FIXES: list[Fix] = []
-EVENT_EXPIRES_MS = 76 * HOUR_MS  # as long as Standard Webhooks' example schedule keeps trying
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,15 @@ class Batch:
     assumed: frozenset[str] = frozenset()
 
     def purposes(self, book: Book) -> frozenset[str]:
-        """Everything assumed: what the batch says, and location where the operator says so."""
-        if book.engine.spec.consent.location == "assumed":
-            return self.assumed | {"location"}
-        return self.assumed
+        """Everything assumed: what the batch says, and location where the operator says so; and
+        who may be located may be measured, where that is what people agree to.
+        """
+        engine, assumed = book.engine.spec, self.assumed
+        if engine.consent.location == "assumed":
+            assumed = assumed | {"location"}
+        if engine.measure.consent == "location":
+            assumed = assumed | {attendance.PURPOSE}
+        return assumed
 
 
 @dataclass(slots=True)
@@ -222,6 +227,10 @@ class _Life:
             self._decide(verdict)
         if is_exit:
             drop_closed_groups(self.record)
+        if is_exit or self.record.attended:
+            self.outcome.facts += attendance.facts_of(
+                self.record, transitions, self.book, self.assumed
+            )
 
     def _decide(self, verdict: Verdict) -> None:
         decision, outcome = verdict.decision, self.outcome
@@ -230,18 +239,14 @@ class _Life:
             self.counts["fired"] += 1
         else:
             self.counts["suppressed:" + decision.reason.partition(" ")[0]] += 1
-        if verdict.send is not None:
-            outcome.sends.append(verdict.send)
-        self._tell(verdict.event, verdict.send)
+        send = verdict.send
+        if send is not None:
+            outcome.sends.append(send := addressed(send, verdict.event, self.book))
+        self._tell(verdict.event, send)
 
     def _tell(self, event: Event, said_by: Send | None = None) -> None:
         self.outcome.events.append(event)
-        webhook = self.book.engine.spec.webhook
-        if webhook is None or PREFIX + event.type not in webhook.events:
-            return
-        if said_by is not None and said_by.lever == "webhook":
-            return  # the message itself already goes there
-        self.outcome.sends.append(event_send(event, self.record))
+        self.outcome.sends += news(event, self.record, self.book, said_by)
 
     def _keep(self, due: Deadline | None, is_heard: bool) -> None:
         """Note the record for writing, unless there is nothing to remember and never was."""
@@ -256,21 +261,6 @@ class _Life:
         """The silenced devices of which nothing was heard since."""
         devices = self.record.devices
         return {name: ms for name, ms in self.silenced.items() if devices.get(name) == ms}
-
-
-def event_send(event: Event, record: Record) -> Send:
-    """The outbox row that tells the retailer's systems of an event."""
-    return Send(
-        send_id=event.id,
-        kind="event",
-        person_id=record.person_id,
-        lever="webhook",
-        created_ms=event.at_ms,
-        expires_ms=event.at_ms + EVENT_EXPIRES_MS,
-        due_ms=event.at_ms,
-        event=cloud_event(event),
-        location_epoch=record.epoch("location"),
-    )
 
 
 def _in_time(fixes: list[Fix], sightings: list[Sighting] | None) -> list[Report]:

@@ -28,6 +28,7 @@ def withdraw(record: Record, purpose: str, evidence: Json, book: Book, now_ms: i
         record.heard.clear()
         record.devices = dict.fromkeys(record.devices, -1)
         record.groups.clear()
+        record.attended.clear()
         record.lag_ms = 0
     return told
 
@@ -94,6 +95,8 @@ def merge(into: Record, device: Record, *, is_again: bool = False) -> None:
     into.time_zone = into.time_zone or device.time_zone
     into.quiet_hours = into.quiet_hours or device.quiet_hours
     into.lag_ms = max(into.lag_ms, device.lag_ms)
+    into.attended = device.attended | into.attended
+    into.withheld = device.withheld | into.withheld
     known = {fired.trigger_id for fired in into.fired}
     news = [fired for fired in device.fired if fired.trigger_id not in known]
     into.fired = sorted([*into.fired, *news], key=lambda fired: fired.at_ms)

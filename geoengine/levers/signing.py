@@ -27,7 +27,7 @@ class Signer:
         """Take one or more space-separated ``whsec_...`` secrets. Raises `SecretError`."""
         self._keys = tuple(_key(secret) for secret in secrets.split())
         if not self._keys:
-            raise SecretError("no signing secret: set GEOENGINE_WEBHOOK_SECRET to whsec_...")
+            raise SecretError("no signing secret: expected whsec_...")
 
     def headers(self, message_id: str, timestamp_s: int, body: bytes) -> dict[str, str]:
         """The three headers of one attempt: the id stays, the timestamp is the attempt's."""

@@ -7,64 +7,48 @@ answered. Between the check and the start of the send nothing else runs. A withd
 calls `quiesce`: whoever read the record before the commit is waited for, or cancelled; whoever
 reads it after sees the withdrawal. Other processes are seen through the state: a row is begun there
 in the same stroke as the record is read, and what was read too long ago is not acted upon.
+*Preparers* run in between, on the record as it was read, and may read more (who is suppressed).
+Whatever they read, they read while the row is begun: whoever writes a suppression and then calls
+`quiesce` waits for those that read before, as with a withdrawal. `FRESH_S` counts from before the
+row was begun to the start of the send, with the preparers' time in it.
 
 *Delivery* (I3). A row is settled after its attempt, never before; one that could not be settled
 comes back when its lease runs out, under the same id.
 
-*Independence*. Each lever has a gate of its own. Rows that find it closed go back to the outbox,
-unattempted, so that what lies behind them is reached.
+*Independence*. Each provider or endpoint of a lever has a gate of its own. Rows that find it closed
+go back to the outbox, unattempted, so that what lies behind them is reached.
 
-It does not decide how long to wait or how a row ends: `settling` does. It reads the clock it was
-given and no other.
+It does not decide how long to wait or how a row ends: `settling` does. `attempting` makes one
+attempt. It reads the clock it was given and no other.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
-
-import structlog
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 
 from geoengine.core import rules
 from geoengine.core.book import Book
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.model import PERSON_LEVERS
-from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
-from geoengine.levers.base import Lever, Receipt
-from geoengine.service.sending.gate import Gate
-from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Settler
-from geoengine.service.sending.settling import (
-    MaySend,
-    attempted,
-    next_lawful_ms,
-    passes,
-    put_back,
-    ran_out,
-    stopped,
-)
-from geoengine.state.base import Leased, Outbox, Records, Settlement
+from geoengine.levers.base import Lever
+from geoengine.service.sending.attempting import FRESH_S, OVERRUN_S, Way
+from geoengine.service.sending.gate import BUSY_MS, Gate
+from geoengine.service.sending.lanes import Lanes
+from geoengine.service.sending.preparing import Preparer
+from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Mail, Settler
+from geoengine.service.sending.settling import MaySend, put_back, ran_out, stopped
+from geoengine.state.base import Leased
 
-__all__ = ["Dispatcher", "Hooks"]
+__all__ = ["BUSY_MS", "OVERRUN_S", "Dispatcher", "Hooks"]
 
 LEASE_MS = 60_000  # over twice the longest attempt: a row is not leased twice while it is sent
-WIDTH = 16  # messages on one lever at once
+WIDTH_MAX = 256  # messages on one lane at once, whatever its provider bears
 BATCH = 256  # rows taken at once
-BUSY_MS = 1_000  # how long a row is left alone that found a full queue before its lever
 REST_MIN_S = 0.005  # between two looks at rows that are due and cannot be had
-OVERRUN_S = 1.0  # a lever keeps its own time; past this it is cut off
-# What was read longer ago than this does not count: this process was asleep, and whoever withdrew
-# may have stopped waiting for it. The longest send and this are less than a withdrawal waits.
-FRESH_S = 2.0
 ASK_AGAIN_S = 0.02  # while another process is sending to somebody who has withdrawn
-
-
-class Mail(Records, Outbox, Protocol):
-    """What the dispatcher needs of the state."""
-
-    look_again_s: float
 
 
 class Dispatcher:
@@ -80,26 +64,24 @@ class Dispatcher:
         owner: str,
         *,
         hooks: Hooks | None = None,
+        preparers: Sequence[Preparer] = (),
         may_send: MaySend = rules.may_send,
-        width: int = WIDTH,
+        width: int = WIDTH_MAX,
         settle_again_s: float = SETTLE_AGAIN_S,
+        fresh_s: float = FRESH_S,
     ) -> None:
         self._state = state
-        self._book_of = book_of
         self._width = width
         self._woken = asyncio.Event()
-        self._levers = dict(levers)
-        self._gates = {name: Gate(width) for name in levers}
+        self._lanes = Lanes(levers, width)
         self._clock = clock
-        self._rng = rng
         self._owner = owner
-        self._may_send = may_send
+        self._way = Way(state, book_of, clock, rng, may_send, tuple(preparers), fresh_s)
         self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sends_of: dict[str, set[asyncio.Task[Ended]]] = {}
         self._failure: BaseException | None = None
         self._is_stopping = False
-        self._log = structlog.get_logger("geoengine.dispatcher")
 
     # -- the outside ------------------------------------------------------------------------------
 
@@ -109,10 +91,8 @@ class Dispatcher:
 
     def use(self, levers: Mapping[str, Lever]) -> None:
         """Take these levers from now on; sends under way end on the ones they started on."""
-        before = self._gates
-        self._levers = dict(levers)
-        self._gates = {name: Gate(self._width) for name in levers}
-        for gate in before.values():
+        before, self._lanes = self._lanes, Lanes(levers, self._width)
+        for gate in before:
             self._empty(gate)
         self.wake()
 
@@ -165,7 +145,7 @@ class Dispatcher:
         """Take nothing more, let what is in flight end, settle; whether all ended in time."""
         self._is_stopping = self._settler.is_stopping = True
         self.wake()
-        for gate in self._gates.values():
+        for gate in self._lanes:
             self._empty(gate)
         sends = [send for sends in self._sends_of.values() for send in sends]
         is_clean = await _end(sends, timeout_s)
@@ -178,19 +158,22 @@ class Dispatcher:
         """Lease what is due and start it; whether more may be waiting."""
         now_ms = self._clock()
         rows = await self._state.lease(now_ms, BATCH, self._owner, LEASE_MS)
-        turned_away = [row for row in rows if not self._queue(row, now_ms)]
+        turned_away = [ended for row in rows if (ended := self._queue(row, now_ms)) is not None]
         if turned_away:
-            self._spawn(self._settler.settle([self._turn_away(row, now_ms) for row in turned_away]))
-        for name, gate in self._gates.items():
-            self._fill(name, gate)
+            self._spawn(self._settler.settle(turned_away))
+        for gate in self._lanes:
+            if gate.waiting:
+                self._fill(gate)
         return len(rows) == BATCH
 
     async def _until_due_s(self) -> float:
+        """How long until something may start, or is worth another look."""
         due_ms = await self._state.next_due()
-        look_again_s = self._state.look_again_s
-        if due_ms is None:
-            return look_again_s
-        return min(max((due_ms - self._clock()) / SECOND_MS, REST_MIN_S), look_again_s)
+        rest_s = self._state.look_again_s
+        if due_ms is not None:
+            rest_s = min(max((due_ms - self._clock()) / SECOND_MS, REST_MIN_S), rest_s)
+        waits_ms = (wait_ms for gate in self._lanes if (wait_ms := gate.wait_ms()) is not None)
+        return min(rest_s, min(waits_ms, default=LEASE_MS) / SECOND_MS)
 
     async def _rest(self, rest_s: float) -> None:
         try:
@@ -216,132 +199,69 @@ class Dispatcher:
 
     # -- one row ----------------------------------------------------------------------------------
 
-    def _queue(self, row: Leased, now_ms: int) -> bool:
-        """Line a row up before its lever, unless it needs none or the lever takes none."""
-        gate = self._gates.get(row.send.lever)
-        is_late = now_ms >= row.send.expires_ms
-        if self._is_stopping or is_late or gate is None or not gate.takes(now_ms):
-            return False
+    def _queue(self, row: Leased, now_ms: int) -> Ended | None:
+        """Line a row up before its lane; what becomes of it where that is not to be."""
+        send = row.send
+        if now_ms >= send.expires_ms:
+            return Ended(row, ran_out(send))
+        try:
+            gate = self._lanes.gate_of(send)
+        except Exception as error:
+            return self._way.faulty(row, error)
+        if gate is None:
+            return Ended(row, stopped(send, f"no_sender:{send.lever}", None))
+        if self._is_stopping or not gate.takes(now_ms):
+            return self._turned_away(row, gate, now_ms)
         gate.waiting.append(row)
-        return True
+        return None
 
-    def _fill(self, name: str, gate: Gate) -> None:
-        """Start what waits before a lever, as far as there is room; none if it has closed."""
+    def _turned_away(self, row: Leased, gate: Gate, now_ms: int) -> Ended:
+        """What becomes of a row that is not attempted now."""
+        if self._is_stopping:
+            return self._way.interrupted(row)
+        return Ended(row, put_back(row.send, "busy", gate.back_ms(now_ms)))
+
+    def _fill(self, gate: Gate) -> None:
+        """Start what waits before a lane, as far as there is room; none if it has closed."""
         now_ms = self._clock()
         if now_ms < gate.open_ms:
             self._empty(gate)
-        while gate.waiting and gate.room(now_ms):
-            self._start(gate.waiting.popleft(), self._levers[name], gate)
+        for _ in range(min(gate.room(now_ms), len(gate.waiting))):
+            self._start(gate.start(), gate)
 
     def _empty(self, gate: Gate) -> None:
-        """Give back what waits before a lever."""
+        """Give back what waits before a lane."""
         now_ms = self._clock()
         if gate.waiting:
-            rows = [self._turn_away(row, now_ms) for row in gate.waiting]
+            rows = [self._turned_away(row, gate, now_ms) for row in gate.waiting]
             gate.waiting.clear()
             self._spawn(self._settler.settle(rows))
 
-    def _start(self, row: Leased, lever: Lever, gate: Gate) -> None:
-        gate.in_hand += 1
-        attempt = asyncio.get_running_loop().create_task(self._attempt(row, lever, gate))
+    def _start(self, row: Leased, gate: Gate) -> None:
+        attempt = asyncio.get_running_loop().create_task(self._way.attempt(row, gate))
         self._sends_of.setdefault(row.send.person_id, set()).add(attempt)
         self._spawn(self._carry(row, attempt, gate))
-
-    def _turn_away(self, row: Leased, now_ms: int) -> Ended:
-        """What becomes of a row that is not attempted now."""
-        send = row.send
-        gate = self._gates.get(send.lever)
-        if now_ms >= send.expires_ms:
-            return Ended(row, ran_out(send))
-        if gate is None:
-            return Ended(row, stopped(send, f"no_sender:{send.lever}", None))
-        if self._is_stopping:
-            return self._interrupted(row)
-        wait_ms = self._rng.randint(BUSY_MS // 2, BUSY_MS)
-        return Ended(row, put_back(send, "busy", max(now_ms, gate.open_ms) + wait_ms))
 
     async def _carry(self, row: Leased, attempt: asyncio.Task[Ended], gate: Gate) -> None:
         """See an attempt to its end and settle it; cut off before it began, it was none."""
         await asyncio.wait((attempt,))
         gate.in_hand -= 1
         self._forget(row.send.person_id, attempt)
-        if self._gates.get(row.send.lever) is gate:
-            self._fill(row.send.lever, gate)
+        if gate.waiting:
+            self._fill(gate)
         if attempt.cancelled():
-            await self._settler.settle([self._interrupted(row)])
+            ended = self._way.interrupted(row)
         elif (error := attempt.exception()) is not None:
-            await self._settler.settle([self._faulty(row, error)])
+            ended = self._way.faulty(row, error)
         else:
-            await self._settler.settle([attempt.result()])
+            ended = attempt.result()
+        await self._settler.settle([ended])
 
     def _forget(self, person_id: str, attempt: asyncio.Task[Ended]) -> None:
         sends = self._sends_of[person_id]
         sends.discard(attempt)
         if not sends:
             del self._sends_of[person_id]
-
-    def _interrupted(self, row: Leased) -> Ended:
-        return Ended(row, put_back(row.send, "interrupted", self._clock()))
-
-    def _faulty(self, row: Leased, error: BaseException) -> Ended:
-        """A row whose check failed by a fault of ours: it ends like others, and stops nobody."""
-        self._log.error("check_failed", send_id=row.send.send_id, exc_info=error)
-        receipt = Receipt("retry", f"fault:{type(error).__name__}", has_left=False)
-        return Ended(row, attempted(row.send, receipt, self._clock(), self._rng))
-
-    async def _attempt(self, row: Leased, lever: Lever, gate: Gate) -> Ended:
-        """Check and send."""
-        send, elapsed_s = row.send, asyncio.get_running_loop().time
-        began_s = elapsed_s()
-        try:
-            records = await self._state.begin([row])
-        except StateUnavailable:
-            # It may have begun there, and while it is in hand a withdrawal waits for it.
-            return Ended(row, put_back(send, "busy", self._clock() + BUSY_MS))
-        now_ms = self._clock()
-        is_fresh = elapsed_s() < began_s + FRESH_S
-        if (
-            not is_fresh
-            or now_ms + round((lever.timeout_s + OVERRUN_S) * SECOND_MS) >= row.until_ms
-        ):
-            # It took so long that another may hold the row before we are done with it.
-            return Ended(row, put_back(send, "busy", now_ms))
-        record = records.get(send.person_id)
-        if reason := self._may_send(send, record, self._book_of(), now_ms):
-            return Ended(row, self._stopped(send, record, reason, now_ms))
-        receipt = await self._try(lever, send, now_ms)  # starts at once: nothing runs in between
-        return self._judged(row, receipt, gate, now_ms)
-
-    def _stopped(self, send: Send, record: Record | None, reason: str, now_ms: int) -> Settlement:
-        lawful_ms = None
-        if passes(reason):
-            lawful_ms = next_lawful_ms(send, record, self._book_of(), now_ms, self._may_send)
-        return stopped(send, reason, lawful_ms)
-
-    async def _try(self, lever: Lever, send: Send, now_ms: int) -> Receipt:
-        """One attempt, whatever happens to it."""
-        try:
-            async with asyncio.timeout(lever.timeout_s + OVERRUN_S):
-                return await lever.send(send, now_ms)
-        except (TimeoutError, asyncio.CancelledError):
-            return _unknown(send, "cut_off")
-        except Exception as error:
-            self._log.exception("lever_failed", lever=lever.name, send_id=send.send_id)
-            return _unknown(send, f"lever_error:{type(error).__name__}")
-
-    def _judged(self, row: Leased, receipt: Receipt, gate: Gate, began_ms: int) -> Ended:
-        now_ms = self._clock()
-        if receipt.status == "retry":
-            gate.failed(now_ms, receipt.retry_after_ms)
-        else:
-            gate.succeeded()
-        settlement = attempted(row.send, receipt, now_ms, self._rng)
-        return Ended(row, settlement, receipt.has_left, now_ms - began_ms)
-
-
-def _unknown(send: Send, reason: str) -> Receipt:
-    """An attempt whose fate is unknown: systems know a message by its id, people do not."""
-    return Receipt("ambiguous" if send.lever in PERSON_LEVERS else "retry", reason)
 
 
 async def _end(sends: Iterable[asyncio.Task[Ended]], timeout_s: float) -> bool:

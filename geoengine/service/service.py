@@ -22,9 +22,9 @@ from aiohttp import web
 from geoengine.core import calendar
 from geoengine.core.book import Book
 from geoengine.core.caps import release
-from geoengine.core.engine import Outcome, event_send
+from geoengine.core.engine import Outcome
 from geoengine.core.errors import StateError
-from geoengine.core.events import PREFIX
+from geoengine.core.news import news
 from geoengine.core.record import Event, Record, Send
 from geoengine.levers.base import Lever
 from geoengine.service import clock
@@ -48,7 +48,8 @@ from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import TAKES
 from geoengine.service.routes.operate import own_page
-from geoengine.service.sending.senders import senders, unsent
+from geoengine.service.sending.preparers import preparers
+from geoengine.service.sending.senders import lacking, senders, unsent
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.streaming.hub import Hub
@@ -232,8 +233,8 @@ class Service:
         try:
             levers = senders(book, self.environ)
         except ValueError as error:
-            self.context.reload_error = f"webhook: {error}"
-            _LOG.error("webhook_unusable", why=str(error))
+            self.context.reload_error = str(error)
+            _LOG.error("lever_unusable", why=str(error))
             return
         before = self.levers
         self.levers = levers
@@ -304,25 +305,25 @@ def _told(state: State, worker: Worker, hub: Hub) -> Callable[[Event], Awaitable
 
     async def on_event(event: Event) -> None:
         hub.publish([event])
-        webhook = worker.book.engine.spec.webhook
-        if webhook is None or PREFIX + event.type not in webhook.events:
+        book = worker.book
+        if not book.endpoints.takers(event):
             return
         record = (await state.load([event.person_id])).get(event.person_id)
         if record is not None:
-            news = Commit(
-                op_id=f"news:{event.id}",
-                sends=(event_send(event, record),),
-                now_ms=clock.now_ms(),
+            rows = tuple(news(event, record, book))
+            await _later(
+                state.commit(Commit(f"news:{event.id}", sends=rows, now_ms=clock.now_ms()))
             )
-            await _later(state.commit(news))
 
     return on_event
 
 
 def warn_unsent(book: Book, levers: Mapping[str, Lever]) -> None:
-    """Say which campaigns name a lever that nothing here can pull."""
+    """Say which campaigns name a lever that nothing here can pull, and what the others lack."""
     for lever, campaigns in unsent(book, levers).items():
         _LOG.warning("no_sender", lever=lever, campaigns=campaigns)
+    for lever, why in lacking(levers.values()):
+        _LOG.warning("cannot_send", lever=lever, why=why)
 
 
 def assemble(
@@ -347,6 +348,7 @@ def assemble(
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
         hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
+        preparers=preparers(state, lambda: worker.book, environ),
     )
     worker.on_commit = _committed(dispatcher, hub)
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)

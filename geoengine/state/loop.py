@@ -13,9 +13,9 @@ from geoengine.core import people
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, rows_where
 from geoengine.core.deadlines import next_due_ms
-from geoengine.core.engine import Batch, Outcome, event_send, step
+from geoengine.core.engine import Batch, Outcome, step
 from geoengine.core.errors import StateConflict
-from geoengine.core.events import PREFIX
+from geoengine.core.news import news
 from geoengine.core.ranging import Sighting, loudness_dbm
 from geoengine.core.record import Decision, Event, Json, Record, Send
 from geoengine.core.scan import Scan, scan
@@ -252,9 +252,7 @@ async def amend(
 
 
 def _subscribed(events: list[Event], record: Record, book: Book) -> list[Send]:
-    webhook = book.engine.spec.webhook
-    wanted = set(webhook.events) if webhook else set()
-    return [event_send(event, record) for event in events if PREFIX + event.type in wanted]
+    return [row for event in events for row in news(event, record, book)]
 
 
 async def grant(

@@ -290,6 +290,37 @@ FAULTS = {
         "'smss'",
         "sms",
     ),
+    "a webhook among several without a name": (
+        "engine: {webhooks: [{url: 'https://crm.example.com', secret: {env: CRM}}]}",
+        "1:21",
+        "expected id",
+    ),
+    "two webhooks with one name": (
+        "engine: {webhooks: [{id: a, url: 'https://a.example', secret: {env: A}}, "
+        "{id: a, url: 'https://b.example', secret: {env: B}}]}",
+        "1:79",
+        "one of its own",
+    ),
+    "a webhook that anybody else's secret signs": (
+        "engine: {webhooks: [{id: a, url: 'https://a.example'}]}",
+        "1:21",
+        "expected secret",
+    ),
+    "a webhook that is one of several and has the name of the only one": (
+        "engine: {webhook: {id: a, url: 'https://a.example'}}",
+        "1:24",
+        "has no id",
+    ),
+    "a webhook among several that is no web address": (
+        "engine: {webhooks: [{id: a, url: 'a.example', secret: {env: A}}]}",
+        "1:34",
+        "expected https://",
+    ),
+    "a webhook for a type of event that cannot be": (
+        "engine: {webhook: {url: 'https://a.example', events: [trigger.fired]}}",
+        "1:55",
+        "events",
+    ),
     "a webhook that is no web address": (
         "engine: {webhook: {url: 'ftp://crm.example.com'}}",
         "1:25",
@@ -490,6 +521,11 @@ WARNINGS = {
         campaign().replace("[log]", "[webhook]"),
         "11:13",
         "says nowhere to post",
+    ),
+    "a webhook for a campaign that is not there": (
+        store() + "engine: {webhook: {url: 'https://a.example', campaigns: [nope]}}",
+        "11:58",
+        "no campaign `nope`",
     ),
     "a shop that some lack a phone of": (
         store('phone: "+33199000001"') + CAMPAIGN + "    call_to_action: call\n",

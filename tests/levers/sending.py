@@ -8,7 +8,7 @@ from typing import Any
 
 from geoengine.core.model import WebhookSpec
 from geoengine.core.record import Send
-from geoengine.levers.webhook import WebhookLever
+from geoengine.levers.webhook import Endpoint, WebhookLever
 
 NOW_MS = 1_795_287_600_000  # 2026-11-21T19:00:00Z
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
@@ -63,4 +63,4 @@ def lever_for(
 ) -> Opened:
     """A webhook lever to a receiver of a test."""
     spec = WebhookSpec(url=url, allow_private=allow_private)
-    return Opened(WebhookLever(spec, secrets, **options))
+    return Opened(WebhookLever([Endpoint(spec, secrets)], **options))

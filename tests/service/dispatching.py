@@ -109,6 +109,7 @@ class Post:
     events: list[Event]
     unsent: list[str]
     settled: list[tuple[str, str]]
+    gone: list[tuple[str, str, str]]
 
     async def put(self, *sends: Send, by_person: str = "") -> None:
         """Commit rows."""
@@ -165,6 +166,7 @@ async def a_post(
     events: list[Event] = []
     unsent: list[str] = []
     settled: list[tuple[str, str]] = []
+    gone: list[tuple[str, str, str]] = []
 
     async def on_unsent(send: Send) -> None:
         unsent.append(send.send_id)
@@ -175,6 +177,9 @@ async def a_post(
     def on_settled(send: Send, settlement: Settlement, _took_ms: int) -> None:
         settled.append((send.send_id, settlement.status))
 
+    async def on_gone(send: Send, receipt: Receipt) -> None:
+        gone.append((send.send_id, send.address, receipt.reason))
+
     by_name: Mapping[str, Lever] = {lever.name: lever for lever in levers}
     dispatcher = Dispatcher(
         state,
@@ -183,10 +188,10 @@ async def a_post(
         clock,
         random.Random(7),
         "here",
-        hooks=Hooks(on_unsent, on_event, on_settled),
+        hooks=Hooks(on_unsent, on_event, on_settled, on_gone),
         **options | ({"may_send": may_send} if may_send else {}),
     )
-    post = Post(state, dispatcher, clock, events, unsent, settled)
+    post = Post(state, dispatcher, clock, events, unsent, settled, gone)
     if not await state.load(["ada"]):
         await post.consent("ada", "location", True)
     try:

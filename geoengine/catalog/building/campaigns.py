@@ -14,6 +14,7 @@ from geoengine.catalog.reading.report import Items
 from geoengine.core.audience import Audience, AudienceError
 from geoengine.core.book import CampaignPlan
 from geoengine.core.calendar import FOREVER_MS, duration_ms
+from geoengine.core.endpoints import all_webhooks
 from geoengine.core.model import Campaign, EngineSpec, Store, Window
 
 LOOKED_AT_MAX = 64  # time zones with their holidays; no campaign spans more
@@ -40,7 +41,7 @@ def plans(
             items.doubtful(ix, f"campaign `{spec.id}` matches no zone", "zones")
         stores = _stores_of(zone_ixs, rows, shops)
         check_words(items, ix, spec, stores)
-        if "webhook" in spec.levers and engine.webhook is None:
+        if "webhook" in spec.levers and not all_webhooks(engine):
             items.doubtful(ix, "lever webhook: `engine.webhook` says nowhere to post", "levers")
         if _percent(spec.hold_out) > 1:
             items.wrong(ix, f"hold_out is {spec.hold_out}: expected at most 100%", "hold_out")

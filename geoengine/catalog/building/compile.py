@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -25,14 +24,13 @@ from geoengine.catalog.building import (
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
+from geoengine.catalog.building.webhooks import check_webhooks
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault
 from geoengine.core.zones import Zones
-
-SCHEMES = ("http", "https")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,17 +126,7 @@ def _check_engine(found: Gathered) -> None:
         elif not hours.opens_ever(text, "UTC", ""):
             what = f"lawful_hours.{lever} `{text}` is never open: expected some"
             found.engine_fault(what, "lawful_hours", lever)
-    if engine.webhook is not None and not _is_web(engine.webhook.url):
-        what = f"webhook url {engine.webhook.url!r}: expected https://… or http://…"
-        found.engine_fault(what, "webhook", "url")
-
-
-def _is_web(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in SCHEMES and bool(parts.hostname)
-    except ValueError:
-        return False
+    check_webhooks(found)
 
 
 def _version(

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
 from geoengine.core.model.engine import Catalogue, ConsentSpec, EngineSpec, RoadsSpec
-from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
+from geoengine.core.model.levers import (
+    ApnsSpec,
+    EmailSpec,
+    FcmSpec,
+    PushSpec,
+    SmsSpec,
+    WebhookSpec,
+)
 from geoengine.core.model.measure import MeasureSpec
 from geoengine.core.model.places import (
     TOUCH_KINDS,
@@ -50,6 +57,7 @@ from geoengine.core.model.words import (
 )
 
 __all__ = [
+    "ApnsSpec",
     "Beacon",
     "Campaign",
     "Cap",
@@ -62,6 +70,7 @@ __all__ = [
     "DurationText",
     "EmailSpec",
     "EngineSpec",
+    "FcmSpec",
     "Footprint",
     "Gateway",
     "GatewayKind",

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from geoengine.core.book import Book
-from geoengine.levers.base import Lever
+from geoengine.core.endpoints import all_webhooks
+from geoengine.core.model import WebhookSpec
+from geoengine.levers.base import Lever, cannot
 from geoengine.levers.log import LogLever
-from geoengine.levers.webhook import WebhookLever
+from geoengine.levers.webhook import Endpoint, WebhookLever
 
 SECRET_VARIABLE = "GEOENGINE_WEBHOOK_SECRET"  # noqa: S105 - the name of the variable
 
+Environ = Mapping[str, str]
+# Makes a lever; None where the catalogue does not ask for it. What it lacks to be used, the lever
+# says itself (`cannot`).
+Maker = Callable[[Book, Environ], Lever | None]
 
-def senders(book: Book, environ: Mapping[str, str]) -> dict[str, Lever]:
-    """The levers by name. Raises `ValueError` where the webhook's address or secret is unusable."""
-    levers: dict[str, Lever] = {"log": LogLever()}
-    if (webhook := book.engine.spec.webhook) is not None:
-        levers["webhook"] = WebhookLever(webhook, environ.get(SECRET_VARIABLE, ""))
-    return levers
+
+def _log(_book: Book, _environ: Environ) -> Lever:
+    return LogLever()
+
+
+def _webhook(book: Book, environ: Environ) -> Lever | None:
+    webhooks = all_webhooks(book.engine.spec)
+    endpoints = [_endpoint(name, webhook, environ) for name, webhook in webhooks.items()]
+    return WebhookLever(endpoints) if endpoints else None
+
+
+def _endpoint(name: str, webhook: WebhookSpec, environ: Environ) -> Endpoint:
+    variable = webhook.secret.env if webhook.secret is not None else SECRET_VARIABLE
+    try:
+        return Endpoint(webhook, environ.get(variable, ""))
+    except ValueError as error:
+        which = f"webhook {name}" if name else "webhook"
+        raise ValueError(f"{which}: {error}; its secret is ${variable}") from error
+
+
+MAKERS: tuple[Maker, ...] = (_log, _webhook)
+
+
+def senders(book: Book, environ: Environ) -> dict[str, Lever]:
+    """The levers by name. Raises `ValueError` where a webhook's address or secret is unusable."""
+    made = (make(book, environ) for make in MAKERS)
+    return {lever.name: lever for lever in made if lever is not None}
 
 
 def unsent(book: Book, levers: Mapping[str, Lever]) -> dict[str, list[str]]:
@@ -28,3 +55,19 @@ def unsent(book: Book, levers: Mapping[str, Lever]) -> dict[str, list[str]]:
             if lever not in levers:
                 missing.setdefault(lever, []).append(plan.id)
     return missing
+
+
+def lacking(levers: Iterable[Lever]) -> Iterator[tuple[str, str]]:
+    """The levers that cannot be used as configured, or not all of them, and what is missing."""
+    for lever in levers:
+        if why := cannot(lever):
+            yield lever.name, why
+
+
+def shortcomings(book: Book, environ: Environ) -> list[str]:
+    """What stands against sending as configured, in this environment."""
+    try:
+        levers = senders(book, environ).values()
+    except ValueError as error:
+        return [str(error)]
+    return [f"{lever}: {why}" for lever, why in lacking(levers)]

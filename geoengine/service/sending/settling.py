@@ -114,6 +114,16 @@ def _earliest(no_ms: int, yes_ms: int, is_lawful: Callable[[int], bool]) -> int:
     return yes_ms
 
 
+def reason_code(reason: str) -> str:
+    """The stable part of a reason; behind it, in brackets, may stand what a provider said, which
+    may name an address: that is for operators and leaves in no event.
+
+    >>> reason_code("http_400 (no such number: +33 6 ...)")
+    'http_400'
+    """
+    return reason.partition(" (")[0]
+
+
 def passes(reason: str) -> bool:
     """Whether a reason against sending goes away by waiting."""
     return reason.partition(":")[0] in HOLDABLE
@@ -159,6 +169,6 @@ def _event(send: Send, kind: str, reason: str, now_ms: int) -> Event:
         "person_id": send.person_id,
         "trigger_id": send.trigger_id,
         "lever": send.lever,
-        "reason": reason,
+        "reason": reason_code(reason),
     }
     return Event(digest(send.send_id, kind), kind, now_ms, send.person_id, data)

@@ -1,0 +1,82 @@
+"""What reports count of messages: facts, once a trigger, after its row has settled."""
+
+from __future__ import annotations
+
+from geoengine.core.record import Fact
+from geoengine.core.units import HOUR_MS
+from geoengine.levers.base import Receipt
+from geoengine.state.base import Commit
+from geoengine.state.local import LocalState
+from tests.core.world import NOON_MS
+from tests.service.dispatching import DELIVERED, DOWN, a_post, a_row, answers
+
+EVENT = {
+    "type": "geoengine.trigger.fired",
+    "data": {"zone_id": "shop", "visit_id": "v1", "variant": "b"},
+}
+
+
+class Noting(LocalState):
+    """A state that also shows what it was given to keep."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.noted: list[Fact] = []
+
+    async def commit(self, commit: Commit) -> None:
+        """Keep it."""
+        self.noted += commit.facts
+        await super().commit(commit)
+
+
+async def facts_after(receipt: Receipt, **row: object) -> list[Fact]:
+    """The facts of a row whose lever answers so."""
+    state = Noting()
+    async with a_post([answers(receipt)], state=state) as post:
+        await post.put(a_row(event=EVENT, **row))
+        await post.until_over()
+    return state.noted
+
+
+async def test_a_delivered_trigger_was_sent_and_delivered_and_is_counted_with_what_it_cost():
+    receipt = Receipt("delivered", parts=2, cost=0.15, currency="EUR")
+    sent, delivered = await facts_after(receipt)
+    said = {"lever": "log", "variant": "b"}
+    assert sent.data == said | {"parts": 2, "cost": 0.15, "currency": "EUR"}
+    assert delivered.data == said
+    for fact, kind in ((sent, "sent"), (delivered, "delivered")):
+        assert fact.kind == kind
+        assert fact.trigger_id == "t-s1"
+        assert (fact.person_id, fact.campaign_id, fact.store_id) == ("ada", "hello", "shop")
+        assert (fact.visit_id, fact.at_ms) == ("v1", NOON_MS)
+
+
+async def test_a_cost_that_is_not_known_is_not_told():
+    sent, _delivered = await facts_after(DELIVERED)
+    assert sent.data == {"lever": "log", "variant": "b"}
+
+
+async def test_a_refused_trigger_has_failed_and_what_the_provider_said_is_not_counted():
+    [failed] = await facts_after(Receipt("refused", "bad_address", detail="+336 is no number"))
+    assert failed.kind == "failed"
+    assert (failed.data["status"], failed.data["reason"]) == ("refused", "bad_address")
+
+
+async def test_a_trigger_that_is_tried_again_and_again_is_counted_once_when_it_has_ended():
+    [failed] = await facts_after(DOWN)
+    assert failed.kind == "failed"
+    assert failed.data["status"] in ("dead", "expired")
+
+
+async def test_an_event_is_no_trigger_and_is_not_counted():
+    end_ms = NOON_MS + HOUR_MS
+    assert await facts_after(DELIVERED, kind="event", campaign_id="", expires_ms=end_ms) == []
+
+
+async def test_a_trigger_that_is_delivered_twice_has_the_same_facts():
+    state = Noting()
+    async with a_post([answers(DELIVERED)], state=state) as post:
+        await post.put(a_row(), a_row("copy", trigger_id="t-s1"))
+        await post.until_over()
+    assert len(state.noted) == 4
+    assert len({fact.id for fact in state.noted}) == 2
