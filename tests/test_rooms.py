@@ -36,6 +36,9 @@ ONLY_IN = {
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
     "matplotlib": {"catalog/preview/picture.py", "catalog/preview/sheet.py"},
+    "httpx2": {"levers/apns.py"},
+    "jwt": {"levers/apns.py", "levers/google.py"},
+    "aiosmtplib": {"levers/email/server.py"},
     "osmium": {"catalog/buildings/osm.py"},
 }
 

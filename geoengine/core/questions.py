@@ -12,6 +12,7 @@ from msgspec import Struct
 from geoengine.core import calendar, caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.ids import share_of
+from geoengine.core.lawful import lawful_hours
 from geoengine.core.model import PERSON_LEVERS, Store
 from geoengine.core.people import is_minor
 from geoengine.core.record import Record, Transition
@@ -258,8 +259,7 @@ def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) ->
     Lawful and quiet hours run in the person's time, and are about messages that reach a person,
     not about systems.
     """
-
-    lawful = book.engine.spec.lawful_hours.get(lever)  # type: ignore[call-overload]
+    lawful = lawful_hours(book.engine.spec, lever, spot.country)
     if lawful and not _has(lawful, spot, now_ms):
         return f"lawful_hours:{lever}"
     if lever not in PERSON_LEVERS:

@@ -20,6 +20,7 @@ from geoengine.core.model.places import (
 )
 from geoengine.core.model.wallet import WalletSpec
 from geoengine.core.model.words import (
+    CountryText,
     DurationText,
     LeverName,
     Purpose,
@@ -110,8 +111,13 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     lawful_hours: Annotated[
-        dict[LeverName, str], Meta(description="OSM hours, person's time, by lever.")
-    ] = field(default_factory=lambda: {"sms": "Mo-Sa 08:00-20:00; PH off"})
+        dict[LeverName, str | dict[CountryText, str]],
+        Meta(
+            description="OSM hours, person's time, by lever: for every country, or by country. Of "
+            "SMS where it is not said: FR Mo-Sa 08:00-20:00; PH off, US Mo-Su 08:00-20:00, others "
+            "as FR."
+        ),
+    ] = {}
     max_age: DurationText = "5m"
     visit_group: DurationText = "30m"  # visits opened within it of one another share one message
     last_fixes: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 1_000_000  # devices remembered

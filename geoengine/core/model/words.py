@@ -32,6 +32,7 @@ DateText = Annotated[
         description="A day, 2026-11-21, or an instant, 2026-11-21T18:00:00+01:00.",
     ),
 ]
+CountryText = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1: FR.")]
 LeverName = Literal["push", "sms", "email", "wallet", "webhook", "log"]
 Purpose = Literal["location", "push", "sms", "email", "wallet", "measurement"]
 Decided = Literal["city", "suburb", "countryside"]
