@@ -33,14 +33,14 @@ def ages_of(spec: EngineSpec) -> Ages:
 
 def last_sign_ms(record: Record) -> int:
     """When somebody was last heard of, by whatever; 0 where nobody knows."""
-    return max(
-        0,
+    signs_ms = [
         *record.devices.values(),
         *(consent.at_ms for consent in record.consents.values()),
         *(presence.seen_ms for presence in record.presences.values()),
         *(fired.at_ms for fired in record.fired),
         *(visited.last_ms for visited in record.visited.values()),
-    )
+    ]
+    return max([0, *signs_ms])
 
 
 def is_stale(record: Record, ages: Ages, now_ms: int) -> bool:
