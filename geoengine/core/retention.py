@@ -12,6 +12,7 @@ from msgspec import Struct
 from geoengine.core.calendar import duration_ms
 from geoengine.core.model import EngineSpec
 from geoengine.core.record import Record
+from geoengine.core.units import DAY_MS
 
 
 class Ages(Struct, frozen=True):
@@ -29,6 +30,19 @@ def ages_of(spec: EngineSpec) -> Ages:
     kept = spec.retention
     texts = (spec.decisions_kept, kept.facts, kept.people, kept.proofs, kept.suppressions)
     return Ages(*map(duration_ms, texts))
+
+
+def told_ages(ages: Ages) -> dict[str, str]:
+    """The ages to read, in days.
+
+    >>> told_ages(Ages(90 * DAY_MS, 90 * DAY_MS, 0, 1_827 * DAY_MS, 0))["people"]
+    'for ever'
+    """
+    return {
+        name.removesuffix("_ms"): f"{age_ms / DAY_MS:g} days" if age_ms else "for ever"
+        for name in ages.__struct_fields__
+        for age_ms in [getattr(ages, name)]
+    }
 
 
 def last_sign_ms(record: Record) -> int:
