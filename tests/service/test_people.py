@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geoengine.core.record import Record
+from geoengine.service.http.wire import PersonOut
 from tests.service.serving import CATALOGUE, served, types, walk_in
 
 BASTILLE = (48.8533, 2.3692)
@@ -138,3 +140,15 @@ async def test_ids_may_hold_any_printable_character(tmp_path: Path) -> None:
         path = "/v1/people/" + "ann%20b%C3%A9%2Fc%3Fd"
         await client.ok("PUT", path, {"locale": "fr"})
         assert (await client.ok("GET", path))["person_id"] == "ann bé/c?d"
+
+
+def test_everything_that_is_remembered_of_a_person_is_exported() -> None:
+    as_other_words = {
+        "is_minor": "minor",
+        "paused_until_ms": "paused_until",
+        "fired": "triggers",
+    }
+    # Of the service's own working, and gone in minutes: versions, delays, half-heard beacons.
+    own = {"version", "lag_ms", "heard", "groups"}
+    told = {as_other_words.get(name, name) for name in Record.__struct_fields__ if name not in own}
+    assert told <= set(PersonOut.__struct_fields__)
