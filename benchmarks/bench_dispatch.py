@@ -38,6 +38,7 @@ from geoengine.levers.webhook import Endpoint, WebhookLever
 from geoengine.service import clock
 from geoengine.service.dispatcher import Dispatcher
 from geoengine.state.base import Change, Commit
+from geoengine.state.collector import rare_collection
 from geoengine.state.local import LocalState
 from tests.core.world import World, a_store
 
@@ -194,7 +195,7 @@ def main() -> None:
     load_before = os.getloadavg()[0]
     whole: list[Load] = []
     runs: dict[str, list[Load]] = {ALIVE: [], DEAF: [], REFUSING: []}
-    with receivers() as ports, tempfile.TemporaryDirectory() as name:
+    with receivers() as ports, tempfile.TemporaryDirectory() as name, rare_collection():
         folder = Path(name)
         for _ in range(asked.rounds):
             whole.append(uvloop.run(at_once(ports, folder, asked.rows, asked.endpoints)))
