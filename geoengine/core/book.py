@@ -19,6 +19,7 @@ from geoengine.core.columns import Longs
 from geoengine.core.endpoints import Endpoints
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
+from geoengine.core.lapsing import Terms, terms_of
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
 from geoengine.core.policy import Limits, Policy
 from geoengine.core.quiet import ground_of
@@ -80,6 +81,11 @@ class Book:
     beacons: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # -> zone_ix
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     coupon_key: bytes = b""  # the secret behind unique codes; the service brings its own
+
+    @cached_property
+    def consent_terms(self) -> Terms:
+        """How long consents stand."""
+        return terms_of(self.engine.spec.consent)
 
     def prepare(self) -> None:
         """Work out now what the first batch, or the next reload, would otherwise wait for."""
@@ -157,6 +163,11 @@ class Book:
         finest_m = float(radius_m.min()) if len(radius_m) else 0.0
         fine_m = finest_m / COARSE_SIGMAS * ACCURACY_PER_SIGMA
         return fine_m if fine_m > ACCURACY_MIN_M else 0.0
+
+    @cached_property
+    def hold_out(self) -> float:
+        """The share of people, 0 to 1, who hear of no campaign."""
+        return float(self.engine.spec.measure.hold_out[:-1]) / 100
 
     # The columns asked one row at a time: a memoryview gives a number in a third of numpy's time.
 

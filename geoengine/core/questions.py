@@ -12,11 +12,15 @@ from msgspec import Struct
 from geoengine.core import calendar, caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.ids import share_of
+from geoengine.core.lawful import lawful_hours
 from geoengine.core.model import PERSON_LEVERS, Store
+from geoengine.core.people import is_minor
 from geoengine.core.record import Record, Transition
 from geoengine.core.units import MINUTE_MS
+from geoengine.core.withheld import with_withheld
 
 UTC_NAME = "UTC"
+HELD_OUT, HELD_OUT_GLOBALLY = "holdout", "holdout:global"
 
 
 class Spot(Struct, frozen=True, gc=False):
@@ -156,11 +160,19 @@ def _audience(q: Question) -> str:
     return "audience"
 
 
+def _left_alone(q: Question) -> str:
+    return left_alone(q.record, q.transition.now_ms)
+
+
 def _hold_out(q: Question) -> str:
+    """Held out from every campaign, or from this one: always the same people."""
+    person_id, everywhere = q.record.person_id, q.book.hold_out
+    if everywhere and share_of("holdout:global", person_id) < everywhere:
+        return HELD_OUT_GLOBALLY
     if q.plan.hold_out == 0:
         return ""
-    is_held = share_of("holdout", q.plan.id, q.record.person_id) < q.plan.hold_out
-    return "holdout" if is_held else ""
+    is_held = share_of("holdout", q.plan.id, person_id) < q.plan.hold_out
+    return HELD_OUT if is_held else ""
 
 
 def _consent(q: Question) -> str:
@@ -200,6 +212,7 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _open,
     _window,
     _audience,
+    _left_alone,
     _hold_out,
     _consent,
     _lawful,
@@ -210,10 +223,34 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
 
 def first_no(q: Question) -> str:
     """The first reason that stops it; "" when nothing does."""
-    for ask in QUESTIONS:
+    return _first_no(q, QUESTIONS)
+
+
+def is_held_out_only(q: Question) -> bool:
+    """Whether nothing but the hold-out, which has just stopped it, stands against it.
+
+    What the person would have heard counts under the caps and the cool-down as if it had been
+    said: else who is held out would be counted more often than who has been spoken to.
+    """
+    heard = with_withheld(q.record, "" if _hold_out(q) == HELD_OUT_GLOBALLY else q.plan.id)
+    imagined = Question(q.plan, q.transition, heard, q.book, q.assumed)
+    return not _first_no(imagined, QUESTIONS[QUESTIONS.index(_hold_out) + 1 :])
+
+
+def _first_no(q: Question, questions: tuple[Callable[[Question], str], ...]) -> str:
+    for ask in questions:
         if why := ask(q):
             return why
     return ""
+
+
+def left_alone(record: Record, now_ms: int) -> str:
+    """Why nothing at all is said to somebody: children are not advertised to, and who asked for a
+    pause has one.
+    """
+    if is_minor(record, now_ms):
+        return "minor"
+    return "paused" if now_ms < record.paused_until_ms else ""
 
 
 def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) -> str:
@@ -222,8 +259,7 @@ def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) ->
     Lawful and quiet hours run in the person's time, and are about messages that reach a person,
     not about systems.
     """
-
-    lawful = book.engine.spec.lawful_hours.get(lever)  # type: ignore[call-overload]
+    lawful = lawful_hours(book.engine.spec, lever, spot.country)
     if lawful and not _has(lawful, spot, now_ms):
         return f"lawful_hours:{lever}"
     if lever not in PERSON_LEVERS:

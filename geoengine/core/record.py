@@ -24,8 +24,9 @@ class Consent(Packed):
 
     is_granted: bool
     epoch: int
-    at_ms: int
+    at_ms: int  # when the person said so; 0 where nobody knows
     evidence: Json = {}
+    is_noticed: bool = False  # that it is about to run out has been told
 
 
 class Presence(Packed):
@@ -110,6 +111,26 @@ class HeldCoupon(Packed):
     is_reminded: bool = False
 
 
+class Attended(Packed):
+    """A visit to a shop that may not be over: what has told of it so far."""
+
+    since_ms: int
+    until_ms: int
+    by: str  # the surest that told
+    is_initial: bool = False
+    path: list[tuple[str, int, int]] = []  # places of the shop: name, from, until; in order
+
+
+class Withheld(Packed):
+    """What a campaign would have said to somebody it is held out from: the caps hold for that too.
+
+    So those held out are counted at the same moments as those who are spoken to.
+    """
+
+    count: int = 0
+    at_ms: list[int] = []  # the latest, as long as any cap looks back
+
+
 class Record(Packed):
     """Everything remembered of one person."""
 
@@ -140,6 +161,8 @@ class Record(Packed):
     timed: dict[str, Timed] = field(default_factory=dict)  # facts that end by themselves, by name
     orders: dict[str, Order] = field(default_factory=dict)  # what lies ready for them, by its id
     coupons: list[HeldCoupon] = field(default_factory=list)
+    attended: dict[str, Attended] = field(default_factory=dict)  # by store
+    withheld: dict[str, Withheld] = field(default_factory=dict)  # by campaign
 
     def allows(self, purpose: str) -> bool:
         """Whether consent for the purpose is on record and stands; missing is no."""
@@ -202,10 +225,14 @@ class Transition(Struct, frozen=True, gc=False):
     duration_s: float = 0.0  # exit and crossed
     reason: str = ""  # exit: left, silence, zone_changed, consent_withdrawn
     post_ix: int = -1  # the post that caused it; -1 for a deadline
+    since_ms: int = -1  # when the visit began; -1 of one that was only crossed
 
 
 class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
-    """A campaign that fired for a person, or why it did not. Times are milliseconds."""
+    """A campaign that fired for a person, or why it did not. Times are milliseconds.
+
+    A ``trigger_id`` with a suppression by hold-out says that nothing else stood against it.
+    """
 
     person_id: str
     at_ms: int
@@ -217,6 +244,7 @@ class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
     reason: str
     lever: str = ""
     trigger_id: str = ""
+    is_measured: bool = False  # whether what they did may be counted: consent `measurement`
 
 
 class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
@@ -228,7 +256,7 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
 
     ==============  ==============================================================================
     ``visit``       ``by`` (beacon, outline, door), ``confidence`` 0 to 1, ``duration_s``,
-                    ``initial``, ``zone_id`` of the zone that told
+                    ``initial``, ``path`` [[place, seconds], ...] through the places of the shop
     ``sent``        ``lever``, ``variant`` (of several messages, "" for the only one), ``cost`` and
                     ``currency`` of all its parts where known, ``parts`` (segments of an SMS);
                     once a trigger, when its first attempt was taken by the provider

@@ -13,10 +13,11 @@ record that is committed together with the outbox row: there is no moment betwee
 
 Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
 ``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
-``audience``, ``holdout``, ``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``,
-``quiet_hours``, ``cooldown``, ``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together,
-``cap:person:...`` for the person's own choice), ``arbitration:CAMPAIGN``; before a send also
-``expired`` and ``consent_withdrawn:PURPOSE``.
+``audience``, ``minor``, ``paused``, ``holdout``, ``holdout:global`` (from all campaigns),
+``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``,
+``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together, ``cap:person:...`` for the
+person's own choice), ``arbitration:CAMPAIGN``; before a send also ``expired``,
+``consent_withdrawn:PURPOSE`` and ``consent_expired:PURPOSE``.
 
 Invariants
 ----------
@@ -30,15 +31,27 @@ from __future__ import annotations
 from msgspec import Struct
 
 from geoengine.core import caps
+from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.events import cloud_event, decision_event
 from geoengine.core.ids import BETWEEN, Names
+from geoengine.core.lapsing import is_over
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.presence import newly_coarse
-from geoengine.core.questions import Question, Spot, first_no, unlawful
+from geoengine.core.questions import (
+    HELD_OUT,
+    HELD_OUT_GLOBALLY,
+    Question,
+    Spot,
+    first_no,
+    is_held_out_only,
+    left_alone,
+    unlawful,
+)
 from geoengine.core.record import Decision, Event, Fired, Outcome, Record, Send, Transition
 from geoengine.core.visits import Fix, not_an_entry
+from geoengine.core.withheld import withhold
 
 FIRED_REASON = "ok"
 _TRIGGERS = Names("trigger")
@@ -101,11 +114,21 @@ def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
     if not reason and (winner := spoken.get(q.transition.group_id)):
         reason = f"arbitration:{winner}"
     if reason:
-        decision = _decision(q, "suppressed", reason)
+        decision = _decision(q, "suppressed", reason, trigger_id=_withheld(q, reason, spoken))
         return Verdict(decision, decision_event(decision, q.transition))
     trigger_id = trigger_id_of(q.plan.spec.id, q.transition)
     _reserve(q, trigger_id, spoken)
     return _fire(q, trigger_id)
+
+
+def _withheld(q: Question, reason: str, spoken: dict[str, str]) -> str:
+    """The trigger that a hold-out alone has stopped, now noted; "" where something else would."""
+    if reason not in (HELD_OUT, HELD_OUT_GLOBALLY) or spoken.get(q.transition.group_id):
+        return ""
+    if not is_held_out_only(q):
+        return ""
+    withhold(q.record, q.plan.spec.id, q.transition.now_ms, q.book.memory_ms)
+    return trigger_id_of(q.plan.spec.id, q.transition)
 
 
 def _decision(
@@ -123,6 +146,7 @@ def _decision(
         reason=reason,
         lever=lever,
         trigger_id=trigger_id,
+        is_measured=q.record.agrees(PURPOSE, q.assumed),
     )
 
 
@@ -180,6 +204,8 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
     withdrawn = _withdrawn(send, record)
     if withdrawn or send.kind == "event":
         return withdrawn
+    if why := _run_out(send, record, book, now_ms) or left_alone(record, now_ms):
+        return why
     plan = next((plan for plan in book.campaigns if plan.id == send.campaign_id), None)
     if plan is None or not plan.live_from_ms <= now_ms < plan.live_until_ms:
         return "not_live"
@@ -199,6 +225,14 @@ def _withdrawn(send: Send, record: Record) -> str:
         is_refused = purpose in record.consents and not record.allows(purpose)
         if (is_refused and send.kind == "trigger") or record.epoch(purpose) != epoch:
             return f"consent_withdrawn:{purpose}"
+    return ""
+
+
+def _run_out(send: Send, record: Record, book: Book, now_ms: int) -> str:
+    """The purpose whose consent has run out, also where nobody has noted it yet."""
+    for purpose in ("location", send.lever):
+        if purpose in record.consents and is_over(record, purpose, book.consent_terms, now_ms):
+            return f"consent_expired:{purpose}"
     return ""
 
 

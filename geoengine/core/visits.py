@@ -157,4 +157,5 @@ def _told(
         duration_s=lasted_ms / SECOND_MS,
         reason=reason,
         post_ix=when.post_ix,
+        since_ms=presence.since_ms,
     )

@@ -41,6 +41,10 @@ Invariants, each a test of the contract suite
 6. A settled row is never leased again; a ``send_id`` ever appended is never appended twice.
 7. An erased person leaves no row and no byte behind.
 
+A *card* is compared and written by itself, not with a commit: of two puts of one version one wins.
+Whoever changes a record and a card makes the second change one that may be done again. A *fact* is
+written with a commit, and may be written twice: readers count the first of an id.
+
 A state *tells* everything it keeps, in the same words whatever keeps it, and *takes in* what
 another one told: so it moves from one back end to another (`copying`). Nobody serves either then.
 
@@ -147,18 +151,32 @@ class Settlement(Struct, frozen=True):
     attempts: int = 0
 
 
+CARD_BYTES_MAX = 1 << 20  # of a body: a commit's share of the journal, one server's reply
+CARDS_MAX = 10_000_000  # some 2 GB of the embedded state's file; a new one beyond is refused
+
+
 class Card(Struct, frozen=True):
     """Something named that is no person: a coupon's code, a pool of codes, a number that said STOP.
 
     Read and written whole, with a version, as records are. It goes with its ``owner`` when that
-    person is erased, and by itself after ``until_ms``.
+    person is erased, or one whose name stands for them; and by itself after ``until_ms``, with the
+    next `trim`: whoever needs to know to the moment compares.
     """
 
     name: str  # KIND/REST; nothing in it may name a person
     body: bytes
-    version: int = 0  # as loaded; the state back end raises it at each write; 0 for a new one
+    version: int = 0  # as loaded; the state raises it at each write, nobody else; 0 for a new one
     owner: str = ""  # a person; "" for nobody
     until_ms: int = 0  # 0 for as long as the state
+
+
+def require_card(card: Card) -> None:
+    """Raises `ValueError` for what no state could keep."""
+    if not card.name or len(card.body) > CARD_BYTES_MAX or card.until_ms < 0:
+        raise ValueError(
+            f"a card has a name, up to {CARD_BYTES_MAX} bytes, and a time for an end: {card.name}"
+        )
+    (card.name + card.owner).encode()  # a `UnicodeEncodeError` is one
 
 
 class CardPage(NamedTuple):
@@ -219,7 +237,7 @@ class Note(Struct, frozen=True):
     value: bytes
 
 
-Kept = Note | Person | Alias | LastTime | SentRow | Decision
+Kept = Note | Person | Alias | LastTime | SentRow | Decision | Fact | Card
 
 
 class Told(NamedTuple):
@@ -239,6 +257,8 @@ class Stats(Struct, frozen=True):
     dead_count: int
     decision_count: int
     disk_bytes: int
+    fact_count: int
+    card_count: int
 
 
 class Records(Protocol):
@@ -323,7 +343,7 @@ class Cards(Protocol):
     async def put_card(self, card: Card, now_ms: int) -> Card:
         """Write it; durable on return. As it is now. An empty body takes it away.
 
-        Raises `StateConflict` where it has another version than the one given.
+        Raises `StateConflict`, naming it, where it has another version than the one given.
         """
         ...
 
@@ -348,7 +368,7 @@ class Past(Protocol):
         ...
 
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
-        """What happened to a person, newest first."""
+        """What happened to a person, newest first; of one id what was written first."""
         ...
 
 
@@ -377,11 +397,17 @@ class Archive(Protocol):
         ...
 
     async def erase(self, person_id: str, now_ms: int) -> bool:
-        """Forget a person: record, aliases, last fixes, outbox rows, decisions, bytes on disk."""
+        """Forget a person: record, aliases, last fixes, outbox rows, decisions, facts, the cards
+        that they own, bytes on disk.
+        """
         ...
 
-    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
-        """Drop settled rows, operation ids and decisions older than they are kept; how many."""
+    async def trim(
+        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+    ) -> int:
+        """Drop settled rows, operation ids, decisions and facts older than they are kept (facts as
+        long as decisions, unless told), and cards that have had their day; how many.
+        """
         ...
 
     async def stats(self) -> Stats:
@@ -397,8 +423,9 @@ class Whole(Protocol):
         ...
 
     def tell(self) -> AsyncIterator[Told]:
-        """Everything kept, kind by kind in the order of `Kept`; of one person's decisions the first
-        ones first. Leased rows are told as pending ones, operation ids not at all.
+        """Everything kept, kind by kind in the order of `Kept`; of one person's decisions and
+        facts the first ones first. Leased rows are told as pending ones, cards as new ones,
+        operation ids not at all.
         """
         ...
 
@@ -413,7 +440,7 @@ class Whole(Protocol):
         ...
 
 
-class State(Records, Outbox, Archive, Whole, Protocol):
+class State(Records, Outbox, Cards, Past, Archive, Whole, Protocol):
     """A back end."""
 
     concerns: list[str]  # what it cannot keep of what is promised, known once it is open

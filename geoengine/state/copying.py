@@ -22,8 +22,8 @@ from typing import Final, TypeVar
 import msgspec
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.record import Decision
-from geoengine.state.base import Alias, Kept, LastTime, Note, Person, SentRow, State
+from geoengine.core.record import Decision, Fact
+from geoengine.state.base import Alias, Card, Kept, LastTime, Note, Person, SentRow, State
 
 MARK: Final = "copy"  # the name of a note
 _UNPROVEN: Final = b"unproven"
@@ -36,6 +36,8 @@ KINDS: Final[dict[type, str]] = {
     LastTime: "last fixes",
     SentRow: "sends",
     Decision: "decisions",
+    Fact: "facts",
+    Card: "cards",
 }
 
 OnProgress = Callable[["Tally", float], None]

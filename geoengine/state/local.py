@@ -11,7 +11,7 @@ Without a path there is no file and no thread, and nothing else differs: replay 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from functools import partial
 from pathlib import Path
 
@@ -21,9 +21,24 @@ import numpy as np
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import StateConflict, StateUnavailable
-from geoengine.core.record import Decision, Record
+from geoengine.core.record import Decision, Fact, Record
 from geoengine.core.units import MINUTE_MS
-from geoengine.state.base import Commit, Kept, Leased, Page, SentRow, Settlement, Stats, Told
+from geoengine.state.base import (
+    CARDS_MAX,
+    Card,
+    CardPage,
+    Commit,
+    History,
+    Kept,
+    Leased,
+    Page,
+    SentRow,
+    Settlement,
+    Stats,
+    Told,
+    require_card,
+)
+from geoengine.state.embedded.cards import CardCache, card_of, row_of
 from geoengine.state.embedded.commits import Memory, people_of
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.memory import MemoryShelf
@@ -31,9 +46,10 @@ from geoengine.state.embedded.moving import Intake, Teller
 from geoengine.state.embedded.ops import OpLog, digest
 from geoengine.state.embedded.outbox import Lease, PendingSends
 from geoengine.state.embedded.people import People
+from geoengine.state.embedded.shelf import Ages, Moment, Shelf
 from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
 from geoengine.state.embedded.writer import DirectWriter, ThreadWriter, Ticket, Writer
-from geoengine.state.embedded.writes import SendRow, Shelf, Write, unpack_send
+from geoengine.state.embedded.writes import News, SendRow, Write, unpack_send
 
 # Changes that need not be durable ride along with those that do, so many at a time: more would make
 # the commit they ride with wait.
@@ -44,6 +60,8 @@ _TRIM_ROWS = 10_000
 # crash a visit may fall silent that much too early, and no more. Silence is half an hour.
 _STAYS_KEPT_MS = 5 * MINUTE_MS
 
+_ALL = 1 << 31
+_unpack_fact = msgspec.msgpack.Decoder(Fact).decode
 _unpack_decision = msgspec.msgpack.Decoder(Decision).decode
 
 
@@ -81,6 +99,7 @@ class LocalState:
         self._outbox = PendingSends()
         self._memory = Memory(self._people, self._last, self._outbox)
         self._ops = OpLog()
+        self._cards = CardCache()
 
     def serves(self, name: str) -> bool:
         """There is nobody else."""
@@ -214,10 +233,10 @@ class LocalState:
         rows, gone = self._people.as_rows(passengers)
         write.people, write.dropped = own[0] + rows, own[1] + gone
 
-        def landed(new_sends: set[str]) -> None:
+        def landed(news: News) -> None:
             write.people, write.dropped = own
             self._release(names)
-            self._land(commit, write, op, done, new_sends, conflict)
+            self._land(commit, write, op, done, news.send_ids, conflict)
 
         def failed(error: Exception) -> None:
             self._release(names)
@@ -266,20 +285,24 @@ class LocalState:
             write = Write(people=rows, dropped=gone)
             await self._put_away(write, partial(self._people.mark_dirty, ids))
 
-    async def _put_away(self, write: Write, undo: partial[None]) -> None:
-        """A write that is no commit: nobody waits for a version of it."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    async def _put_away(self, write: Write, undo: partial[None] | None = None) -> News:
+        """A write that is no commit: no version of anybody hangs on it."""
+        done: asyncio.Future[News] = asyncio.get_running_loop().create_future()
 
-        def landed(_: set[str]) -> None:
+        def landed(news: News) -> None:
             self._outbox.land(write)
-            done.set_result(None)
+            for row in news.cards:
+                self._cards.land(card_of(row))
+            done.set_result(news)
 
         def failed(error: Exception) -> None:
-            undo()
+            if undo is not None:
+                undo()
             done.set_exception(error)
+            done.exception()  # whoever waits still gets it; nobody need wait
 
         self._writer.submit(Ticket(write, landed, failed))
-        await asyncio.shield(done)
+        return await asyncio.shield(done)
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People whose next deadline has passed, the longest overdue first."""
@@ -343,11 +366,63 @@ class LocalState:
             self._outbox.add(row)
         return [row.send_id for row in rows]
 
+    async def cards(self, names: Sequence[str]) -> dict[str, Card]:
+        """Those of them that there are."""
+        self._require_usable()
+        found = {name: card for name in names if (card := self._cards.get(name)) is not None}
+        if others := [name for name in dict.fromkeys(names) if name not in found]:
+            rows = await self._writer.call(self._shelf.cards.find, others)
+            found.update((row.name, card_of(row)) for row in rows)
+        return found
+
+    async def put_card(self, card: Card, now_ms: int) -> Card:
+        """Write it; as it is now. Raises `StateConflict`, or `StateUnavailable` beyond bounds."""
+        self._require_usable()
+        require_card(card)
+        if not card.version and self._shelf.cards.count >= CARDS_MAX:
+            raise StateUnavailable(f"the state holds {CARDS_MAX} cards already")
+        news = await self._put_away(Write(now_ms=now_ms, cards=[row_of(card)]))
+        if not news.cards:
+            raise StateConflict([card.name])
+        return card_of(news.cards[0])
+
+    async def cards_from(self, prefix: str, start: str = "", limit: int = 1_000) -> CardPage:
+        """A page of cards in the order of their names, from the one after ``start``."""
+        self._require_usable()
+        rows, last = await self._writer.call(self._shelf.cards.page, prefix, start, limit)
+        return CardPage([card_of(row) for row in rows], last)
+
     async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
         """The decisions about a person, newest first."""
         self._require_usable()
-        packed = await self._writer.call(self._shelf.decisions, person_id, limit)
+        packed = await self._writer.call(self._shelf.decisions.of_person, person_id, limit)
         return [_unpack_decision(row) for row in packed]
+
+    async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
+        """What happened to a person, newest first; of one id what was written first."""
+        self._require_usable()
+        packed = await self._writer.call(self._shelf.facts.of_person, person_id, _ALL)
+        # The newest come first, so of one id the last one found was the first one written.
+        by_id = {fact.id: fact for fact in map(_unpack_fact, packed)}
+        return sorted(by_id.values(), key=lambda fact: -fact.at_ms)[:limit]
+
+    async def history(
+        self, since_ms: int, until_ms: int, start: str = "", limit: int = 10_000
+    ) -> History:
+        """A page of facts, then of decisions, in the order of their time."""
+        self._require_usable()
+        kind, _, rest = start.partition(":")
+        after = Moment(*map(int, rest.split(":"))) if rest else Moment(since_ms, -1)
+        is_decided = kind == "decisions"
+        log = self._shelf.decisions if is_decided else self._shelf.facts
+        unpack: Callable[[bytes], Decision | Fact] = (
+            _unpack_decision if is_decided else _unpack_fact
+        )
+        found = await self._writer.call(log.between, until_ms, after, limit)
+        items = [unpack(packed) for _, packed in found]
+        if len(found) >= limit:
+            return History(items, f"{kind or 'facts'}:{found[-1][0].at_ms}:{found[-1][0].seq}")
+        return History(items, "" if is_decided else "decisions:")
 
     async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
         """Keep something of the service's own under a name, for good; what is kept there."""
@@ -368,7 +443,7 @@ class LocalState:
         return Page(names, names[-1] if len(names) == limit else "")
 
     async def erase(self, person_id: str, now_ms: int) -> bool:
-        """Forget a person: record, aliases, last fixes, outbox rows, decisions, bytes on disk."""
+        """Forget a person, and all that is theirs, to the last byte."""
         self._require_usable()
         await self._turn((person_id,))
         done = asyncio.get_running_loop().create_future()
@@ -376,23 +451,26 @@ class LocalState:
         try:
             record = self._people.get(person_id)
             rows = await self._writer.call(self._shelf.erase, person_id)
+            self._cards.clear()
             devices = [] if record is None else list(record.devices)
             return self._memory.forget_person(person_id, devices) or rows > 0
         finally:
             self._release((person_id,))
             done.set_result(None)
 
-    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
-        """Drop settled rows, operation ids and decisions older than they are kept; how many."""
+    async def trim(
+        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+    ) -> int:
+        """Drop what is older than it is kept; how many."""
         self._require_usable()
         self._ops.trim(now_ms)
         self._outbox.sweep(now_ms)
-        total = 0
+        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
+        ages, total = Ages(now_ms, decisions_before_ms, facts_before_ms), 0
         # In slices, so that commits get their turn in between.
-        while dropped := await self._writer.call(
-            self._shelf.trim, now_ms, decisions_before_ms, _TRIM_ROWS
-        ):
+        while dropped := await self._writer.call(self._shelf.trim, ages, _TRIM_ROWS):
             total += dropped
+        self._cards.clear()
         return total
 
     async def stats(self) -> Stats:
@@ -406,8 +484,10 @@ class LocalState:
             pending_count=len(self._outbox),
             oldest_pending_ms=None if oldest is None else unpack_send(oldest.packed).created_ms,
             dead_count=counts.dead,
-            decision_count=counts.decisions,
+            decision_count=self._shelf.decisions.count,
             disk_bytes=counts.disk_bytes,
+            fact_count=self._shelf.facts.count,
+            card_count=self._shelf.cards.count,
         )
 
     async def served_by(self) -> list[str]:
@@ -425,7 +505,7 @@ class LocalState:
         intake = Intake(items)
         for note in intake.notes:
             await self.note(note.name, note.value)
-        await self._put_away(intake.write, partial(self._people.mark_dirty, []))
+        await self._put_away(intake.write)
         intake.apply(self._memory)
 
     async def wipe(self) -> None:

@@ -23,8 +23,20 @@ import numpy as np
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavailable
-from geoengine.core.record import Decision, Record
-from geoengine.state.base import Commit, Kept, Leased, Page, SentRow, Settlement, Stats, Told
+from geoengine.core.record import Decision, Fact, Record
+from geoengine.state.base import (
+    Card,
+    CardPage,
+    Commit,
+    History,
+    Kept,
+    Leased,
+    Page,
+    SentRow,
+    Settlement,
+    Stats,
+    Told,
+)
 from geoengine.state.shared.durability import concerns_of
 from geoengine.state.shared.forgetting import Forgetting
 from geoengine.state.shared.horizon import LOOK_AGAIN_S, Horizon
@@ -201,6 +213,8 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
+        if commit.facts:
+            raise StateUnavailable("a shared state keeps no facts")
         try:
             self._horizon.expect(await self._writing.write(commit))
         except StateConflict:  # what there is of everybody else has happened
@@ -263,6 +277,28 @@ class RedisState:
         found = decisions_of(replies[number])[::-1]
         return sorted(found, key=lambda one: -one.at_ms)[:limit]
 
+    async def cards(self, names: Sequence[str]) -> dict[str, Card]:
+        """Refused."""
+        raise StateUnavailable("a shared state keeps no cards")
+
+    async def put_card(self, card: Card, now_ms: int) -> Card:
+        """Refused."""
+        raise StateUnavailable("a shared state keeps no cards")
+
+    async def cards_from(self, prefix: str, start: str = "", limit: int = 1_000) -> CardPage:
+        """Refused."""
+        raise StateUnavailable("a shared state keeps no cards")
+
+    async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
+        """Refused."""
+        raise StateUnavailable("a shared state keeps no facts")
+
+    async def history(
+        self, since_ms: int, until_ms: int, start: str = "", limit: int = 10_000
+    ) -> History:
+        """Refused."""
+        raise StateUnavailable("a shared state keeps no history")
+
     async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
         """Keep something of the service's own under a name; what is kept there."""
         self._require_open()
@@ -310,7 +346,9 @@ class RedisState:
         devices = [] if record is None else list(record.devices)
         return await self._forgetting.erase(person_id, devices, now_ms)
 
-    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
+    async def trim(
+        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+    ) -> int:
         """Drop what is older than it is kept, and the erased from the servers' files; how many."""
         self._require_open()
         return await self._forgetting.trim(now_ms, decisions_before_ms)
@@ -329,6 +367,8 @@ class RedisState:
             dead_count=dead,
             decision_count=said,
             disk_bytes=await self._log_bytes(),
+            fact_count=0,
+            card_count=0,
         )
 
     async def _log_bytes(self) -> int:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
+from zipfile import ZipFile
 
 import apsw
 import pytest
+from msgspec.structs import replace
 
 from geoengine.core.errors import ConfigurationError, StateUnavailable
-from geoengine.core.record import Record
+from geoengine.core.record import Fact, Record
 from geoengine.state import open_state
+from geoengine.state.base import Card
 from geoengine.state.embedded.schema import APPLICATION_ID, FORMAT
 from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.disks import Disk, Quota
-from tests.state.samples import change, commit_of, everybody, fixes, last, one, write
+from tests.state.samples import change, commit_of, everybody, fixes, last, located, one, write
 
 
 async def test_a_url_names_a_state(tmp_path: Path) -> None:
@@ -69,12 +72,39 @@ async def test_a_database_of_a_newer_format_is_refused_by_its_numbers(tmp_path: 
         await LocalState(path).open()
 
 
+async def test_a_database_of_format_2_goes_on_with_all_it_has(tmp_path: Path) -> None:
+    """Written, and cut off with something still in its journal, by the code of format 2."""
+    with ZipFile(Path(__file__).with_name("format_2.zip")) as old:
+        old.extractall(tmp_path)
+    for _ in ("upgraded", "as upgraded"):
+        state = LocalState(tmp_path / "state.db")
+        await state.open()
+        assert await everybody(state) == ["ann", "bob"]
+        assert (await state.owners(["phone"]), await state.due(77)) == (["ann"], ["ann"])
+        assert [one.at_ms for one in await state.decisions("ann")] == [2, 1]
+        assert [one.at_ms for one in await state.decisions("bob")] == [3]
+        assert [row.send.send_id for row in await state.sends()] == ["s3", "s2", "s1"]
+        assert await state.noted("coupon_key") == b"secret"
+        await state.commit(commit_of(change(located("bob")), op_id="second"))  # done before
+        card = (await state.cards(["code/1"])).get("code/1", Card("code/1", b""))
+        await state.put_card(replace(card, body=card.body + b"x"), 0)
+        happened = Fact(f"visit-{len(card.body)}", "visit", "ann", 9)
+        await state.commit(commit_of(facts=(happened,)))
+        await state.close()
+    state = LocalState(tmp_path / "state.db")
+    await state.open()
+    assert (await state.cards(["code/1"]))["code/1"].body == b"xx"
+    assert len(await state.facts("ann")) == 2
+    assert (await state.stats()).decision_count == 3
+    await state.close()
+
+
 async def test_a_database_of_an_older_format_is_refused_by_its_numbers(tmp_path: Path) -> None:
     path = tmp_path / "old.db"
     connection = apsw.Connection(str(path))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1")
     connection.close()
-    with pytest.raises(StateUnavailable, match=f"format 1,.*reads format {FORMAT} only"):
+    with pytest.raises(StateUnavailable, match=f"format 1,.*reads formats 2 to {FORMAT}"):
         await LocalState(path).open()
 
 

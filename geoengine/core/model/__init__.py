@@ -8,8 +8,22 @@ engine runs on is compiled from them once, into a `Book`.
 from __future__ import annotations
 
 from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
-from geoengine.core.model.engine import Catalogue, ConsentSpec, EngineSpec, RoadsSpec
-from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
+from geoengine.core.model.engine import (
+    Catalogue,
+    ConsentSpec,
+    EngineSpec,
+    IdentifierKind,
+    RetentionSpec,
+    RoadsSpec,
+)
+from geoengine.core.model.levers import (
+    ApnsSpec,
+    EmailSpec,
+    FcmSpec,
+    PushSpec,
+    SmsSpec,
+    WebhookSpec,
+)
 from geoengine.core.model.measure import MeasureSpec
 from geoengine.core.model.places import (
     TOUCH_KINDS,
@@ -41,6 +55,7 @@ from geoengine.core.model.words import (
     Metres,
     Mode,
     PercentText,
+    Purpose,
     Seconds,
     SecretFrom,
     Setting,
@@ -50,6 +65,7 @@ from geoengine.core.model.words import (
 )
 
 __all__ = [
+    "ApnsSpec",
     "Beacon",
     "Campaign",
     "Cap",
@@ -62,10 +78,12 @@ __all__ = [
     "DurationText",
     "EmailSpec",
     "EngineSpec",
+    "FcmSpec",
     "Footprint",
     "Gateway",
     "GatewayKind",
     "Id",
+    "IdentifierKind",
     "Import",
     "LEVERS",
     "LeverName",
@@ -77,8 +95,10 @@ __all__ = [
     "PURPOSES",
     "PercentText",
     "PresenceSpec",
+    "Purpose",
     "PushSpec",
     "Reach",
+    "RetentionSpec",
     "RoadsSpec",
     "SYSTEM_LEVERS",
     "Seconds",

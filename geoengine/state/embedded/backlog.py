@@ -6,8 +6,8 @@ written wherever its key happens to lie: a person committed five times in betwee
 a send that was settled meanwhile is filed as it ended.
 
 Filing again what is on file already changes nothing, so after a crash the journal is replayed from
-its start: people and aliases are what they last were, decisions are numbered, and sends that are on
-file are only moved.
+its start: people, aliases and cards are what they last were, decisions and facts are numbered, and
+sends that are on file are only moved.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ import msgspec
 from geoengine.state.embedded import schema
 from geoengine.state.embedded.schema import ROWS_AT_ONCE, Bulk
 from geoengine.state.embedded.writes import (
-    DecisionRow,
+    CardRow,
     End,
+    LogRow,
     PersonRow,
     Postponement,
     SendRow,
@@ -38,9 +39,9 @@ unpack_ops = msgspec.msgpack.Decoder(list[tuple[bytes, int]]).decode
 
 
 class Entry(msgspec.Struct, array_like=True):
-    """A row of the journal: a group of writes, and the number of its first decision."""
+    """A row of the journal: a group of writes, and the number of its first decision or fact."""
 
-    decision_seq: int
+    log_seq: int
     writes: list[Write]
 
 
@@ -49,6 +50,7 @@ unpack_entry = msgspec.msgpack.Decoder(Entry).decode
 
 
 _first = itemgetter(0)
+Numbered = tuple[LogRow, int]  # a decision or fact, and its number among all
 
 
 class Share(NamedTuple):
@@ -78,7 +80,9 @@ class Backlog:
         self.entry_seq = 0  # the last entry taken in
         self.size_bytes = 0
         self.sends: dict[str, SendRow] = {}  # in order of appending
-        self.decisions: list[tuple[DecisionRow, int]] = []  # with their numbers
+        self.decisions: list[Numbered] = []
+        self.facts: list[Numbered] = []
+        self.cards: dict[str, CardRow] = {}  # as last put; without a body to drop
         self._people: dict[str, PersonRow | None] = {}  # None to drop
         self._aliases: dict[str, str] = {}
         self._moves: list[End | Postponement] = []  # of sends on file
@@ -88,7 +92,7 @@ class Backlog:
         """Take in an entry, given for each of its writes which send_ids were new."""
         self.entry_seq = entry_seq
         self.size_bytes += size_bytes
-        numbers = count(entry.decision_seq)
+        numbers = count(entry.log_seq)
         for write, send_ids in zip(entry.writes, new, strict=True):
             self._people.update(zip(map(_first, write.people), write.people, strict=True))
             self._people.update(dict.fromkeys(write.dropped))
@@ -97,6 +101,8 @@ class Backlog:
                 self._ops.append((write.op, write.now_ms))
             # The number comes second: a zip that ends has taken one more of what comes first.
             self.decisions += zip(write.decisions, numbers, strict=False)
+            self.facts += zip(write.facts, numbers, strict=False)
+            self.cards.update(zip(map(_first, write.cards), write.cards, strict=True))
             self._note_sends(write, send_ids)
 
     def _note_sends(self, write: Write, new: set[str]) -> None:
@@ -117,23 +123,21 @@ class Backlog:
             else:
                 self.sends[end.send_id] = going.ended(end)
 
-    def decisions_of(self, person_id: str) -> Iterator[tuple[tuple[int, int], bytes]]:
-        """The packed decisions about a person, by time and number."""
-        for row, seq in self.decisions:
-            if row.person_id == person_id:
-                yield (row.at_ms, seq), row.packed
-
     def shares(self) -> list[Share]:
         """All of it for the tables; neighbours in a table go together."""
         people = map(self._people.__getitem__, sorted(self._people))
         dropped = [(name,) for name, row in self._people.items() if row is None]
         aliases = self._aliases.items()
+        cards = [self.cards[name] for name in sorted(self.cards)]
         return [
             *_shares(schema.PUT_PERSON, list(filter(None, people))),
             *_shares(schema.DROP_PERSON, dropped),
             *_shares(schema.PUT_ALIAS, [pair for pair in aliases if pair[0] != pair[1]]),
             *_shares(schema.DROP_ALIAS, [(name,) for name, owner in aliases if name == owner]),
-            *_shares(schema.ADD_DECISION, [_numbered(*pair) for pair in self.decisions]),
+            *_shares(schema.DECISIONS.add, [_numbered(*pair) for pair in self.decisions]),
+            *_shares(schema.FACTS.add, [_numbered(*pair) for pair in self.facts]),
+            *_shares(schema.PUT_CARD, [row for row in cards if row.body]),
+            *_shares(schema.DROP_CARD, [(row.name,) for row in cards if not row.body]),
             *_shares(schema.ADD_SEND, [(key_of(row[0]), *row) for row in self.sends.values()]),
             *(_share_of_move(move) for move in self._moves),
             *_shares(schema.ADD_OPS, self._ops_rows()),
@@ -183,7 +187,7 @@ class Filing:
         self.is_done = not self._shares
 
 
-def _numbered(row: DecisionRow, seq: int) -> tuple[int, int, str, int, bytes]:
+def _numbered(row: LogRow, seq: int) -> tuple[int, int, str, int, bytes]:
     person_id, at_ms, packed = row
     return seq, key_of(person_id), person_id, at_ms, packed
 

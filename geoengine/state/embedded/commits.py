@@ -9,7 +9,7 @@ from geoengine.state.base import Change, Commit
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.outbox import PendingSends
 from geoengine.state.embedded.people import People, pack
-from geoengine.state.embedded.writes import DecisionRow, PersonRow, SendRow, Write, pack_send
+from geoengine.state.embedded.writes import LogRow, PersonRow, SendRow, Write, pack_send
 from geoengine.state.flags import flags_of
 
 _WITHDRAWN = "consent_withdrawn"
@@ -84,7 +84,8 @@ class Memory:
                 for person_id, lever in commit.cancel_sends_of
                 for end in self.outbox.cancel(person_id, lever, commit.now_ms, _WITHDRAWN)
             ],
-            decisions=[DecisionRow(d.person_id, d.at_ms, pack(d)) for d in commit.decisions],
+            decisions=[LogRow(d.person_id, d.at_ms, pack(d)) for d in commit.decisions],
+            facts=[LogRow(fact.person_id, fact.at_ms, pack(fact)) for fact in commit.facts],
             is_relief=bool(commit.cancel_sends_of or commit.drop_people or commit.forget_devices),
         )
 

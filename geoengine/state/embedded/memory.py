@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable
 
-from geoengine.state.embedded.writes import (
-    SETTLED_KEPT_MS,
-    Counts,
-    DecisionRow,
-    Mark,
-    PersonRow,
-    SendRow,
-    Write,
-)
-
-_DECISIONS_KEPT_COUNT = 500_000
+from geoengine.state.embedded.cards import MemoryBox
+from geoengine.state.embedded.log import MemoryLog
+from geoengine.state.embedded.shelf import Ages, Counts
+from geoengine.state.embedded.writes import SETTLED_KEPT_MS, News, PersonRow, SendRow, Write
 
 
 class MemoryShelf:
@@ -23,7 +15,9 @@ class MemoryShelf:
 
     def __init__(self) -> None:
         self._sends: dict[str, SendRow] = {}
-        self._decisions: deque[DecisionRow] = deque(maxlen=_DECISIONS_KEPT_COUNT)
+        self.decisions = MemoryLog()
+        self.facts = MemoryLog()
+        self.cards = MemoryBox()
         self._notes: dict[str, bytes] = {}
 
     def open(self) -> None:
@@ -60,11 +54,11 @@ class MemoryShelf:
         """Leave something under a name, in place of what was there."""
         self._notes[name] = value
 
-    def write(self, writes: list[Write]) -> list[set[str]]:
-        """Keep sends and decisions; cannot fail."""
+    def write(self, writes: list[Write]) -> list[News]:
+        """Keep what is not in memory anyway; cannot fail."""
         return [self._keep(write) for write in writes]
 
-    def _keep(self, write: Write) -> set[str]:
+    def _keep(self, write: Write) -> News:
         new = {row.send_id for row in write.sends if row.send_id not in self._sends}
         for send in write.sends:
             self._sends.setdefault(send.send_id, send)
@@ -74,17 +68,15 @@ class MemoryShelf:
         for end in write.ends:
             if (row := self._sends.get(end.send_id)) is not None:
                 self._sends[end.send_id] = row.ended(end)
-        self._decisions.extend(write.decisions)
-        return new
+        self.decisions.append(write.decisions)
+        self.facts.append(write.facts)
+        judged = self.cards.judge([write])
+        self.cards.keep(judged.cards[0])
+        self.cards.land(judged)
+        return News(new, judged.cards[0])
 
     def copy_log(self) -> None:
         """There is no log."""
-
-    def decisions(self, person_id: str, limit: int) -> list[bytes]:
-        """The packed decisions about a person, newest first."""
-        rows = [row for row in reversed(self._decisions) if row.person_id == person_id]
-        rows.sort(key=lambda row: -row.at_ms)
-        return [row.packed for row in rows[:limit]]
 
     def sends(self, status: str, limit: int) -> list[SendRow]:
         """Rows of the outbox, newest first."""
@@ -103,30 +95,27 @@ class MemoryShelf:
 
     def erase(self, person_id: str) -> int:
         """Forget a person; how many rows there were."""
-        before = len(self._sends) + len(self._decisions)
+        before = len(self._sends)
         self._sends = {s: row for s, row in self._sends.items() if row.person_id != person_id}
-        self._retain(row for row in self._decisions if row.person_id != person_id)
-        return before - len(self._sends) - len(self._decisions)
+        logged = self.decisions.erase(person_id) + self.facts.erase(person_id)
+        return before - len(self._sends) + logged + self.cards.erase(person_id)
 
-    def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
+    def trim(self, ages: Ages, limit: int) -> int:
         """Drop what is older than it is kept; how many."""
-        before = len(self._sends) + len(self._decisions)
-        horizon_ms = now_ms - SETTLED_KEPT_MS
+        before = len(self._sends)
+        horizon_ms = ages.now_ms - SETTLED_KEPT_MS
         self._sends = {
             send_id: row
             for send_id, row in self._sends.items()
             if row.settled_ms is None or row.settled_ms >= horizon_ms
         }
-        self._retain(row for row in self._decisions if row.at_ms >= decisions_before_ms)
-        return before - len(self._sends) - len(self._decisions)
-
-    def _retain(self, rows: Iterable[DecisionRow]) -> None:
-        self._decisions = deque(list(rows), maxlen=_DECISIONS_KEPT_COUNT)
+        logged = self.decisions.trim(ages.decisions_before_ms)
+        logged += self.facts.trim(ages.facts_before_ms)
+        return before - len(self._sends) + logged + self.cards.trim(ages.now_ms)
 
     def counts(self) -> Counts:
         """What is held."""
-        dead = sum(row.status == "dead" for row in self._sends.values())
-        return Counts(dead, len(self._decisions), 0)
+        return Counts(sum(row.status == "dead" for row in self._sends.values()), 0)
 
     def notes(self) -> list[tuple[str, bytes]]:
         """Everything left under a name."""
@@ -136,20 +125,15 @@ class MemoryShelf:
         """Rows of the outbox in the order they were appended, numbered from 1."""
         return list(enumerate(self._sends.values(), 1))[after : after + limit]
 
-    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
-        """Packed decisions as they were made: one key for everybody."""
-        rows = [(Mark(0, seq), row.packed) for seq, row in enumerate(self._decisions, 1)]
-        return rows[max(after.seq, 0) :][:limit]
-
     def rows_kept(self) -> int:
-        """How many of both there are."""
-        return len(self._sends) + len(self._decisions)
+        """How many rows there are."""
+        return len(self._sends) + self.decisions.count + self.facts.count + self.cards.count
 
     def wipe(self) -> None:
         """Forget everything."""
         self._sends.clear()
-        self._decisions.clear()
         self._notes.clear()
+        self.decisions, self.facts, self.cards = MemoryLog(), MemoryLog(), MemoryBox()
 
     def relieve(self) -> bool:
         """There is no reserve."""

@@ -12,17 +12,17 @@ import msgspec
 import numpy as np
 
 from geoengine.core.columns import LastFixes
-from geoengine.core.record import Decision
-from geoengine.state.base import Alias, Kept, LastTime, Note, Person, SentRow, Told
+from geoengine.core.record import Decision, Fact
+from geoengine.state.base import Alias, Card, Kept, LastTime, Note, Person, SentRow, Told
+from geoengine.state.embedded.cards import card_of, row_of
 from geoengine.state.embedded.commits import Memory
 from geoengine.state.embedded.people import pack
+from geoengine.state.embedded.shelf import Log, Mark, Shelf
 from geoengine.state.embedded.writer import Writer
 from geoengine.state.embedded.writes import (
-    DecisionRow,
-    Mark,
+    LogRow,
     PersonRow,
     SendRow,
-    Shelf,
     Write,
     pack_send,
     unpack_send,
@@ -33,6 +33,7 @@ PAGE: Final = 4_000  # items: some megabytes at a time
 T = TypeVar("T")
 
 _unpack_decision = msgspec.msgpack.Decoder(Decision).decode
+_unpack_fact = msgspec.msgpack.Decoder(Fact).decode
 _unpack_times = msgspec.msgpack.Decoder(tuple[list[str], bytes]).decode
 
 
@@ -81,10 +82,22 @@ class Teller:
         while rows := await self._writer.call(self._shelf.sends_from, after, PAGE):
             after = rows[-1][0]
             yield [_sent(row) for _, row in rows]
+        async for rows_of_log in self._of_log(self._shelf.decisions):
+            yield [_unpack_decision(packed) for packed in rows_of_log]
+        async for rows_of_log in self._of_log(self._shelf.facts):
+            yield [_unpack_fact(packed) for packed in rows_of_log]
+        name = ""
+        while (found := await self._writer.call(self._shelf.cards.page, "", name, PAGE))[0]:
+            cards, name = found
+            yield [card_of(row._replace(version=0)) for row in cards]
+            if not name:
+                break
+
+    async def _of_log(self, log: Log) -> AsyncIterator[list[bytes]]:
         mark = Mark(-1, -1)
-        while found := await self._writer.call(self._shelf.decisions_from, mark, PAGE):
+        while found := await self._writer.call(log.following, mark, PAGE):
             mark = found[-1][0]
-            yield [_unpack_decision(packed) for _, packed in found]
+            yield [packed for _, packed in found]
 
 
 class Intake:
@@ -100,7 +113,9 @@ class Intake:
             Person: self._take_person,
             Alias: lambda alias: self.write.aliases.append((alias.name, alias.person_id)),
             SentRow: self._take_send,
-            Decision: self._take_decision,
+            Decision: lambda one: self.write.decisions.append(_logged(one)),
+            Fact: lambda one: self.write.facts.append(_logged(one)),
+            Card: lambda card: self.write.cards.append(row_of(card)),
         }
         for item in items:
             take[type(item)](item)
@@ -116,10 +131,6 @@ class Intake:
         status = "pending" if row.settled_ms is None else row.status
         packed = SendRow(*who, pack_send(send), status, row.reason, row.settled_ms)
         self.write.sends.append(packed)
-
-    def _take_decision(self, decision: Decision) -> None:
-        row = DecisionRow(decision.person_id, decision.at_ms, pack(decision))
-        self.write.decisions.append(row)
 
     def apply(self, memory: Memory) -> None:
         """What the shelf holds by now is for memory too."""
@@ -138,6 +149,10 @@ class Intake:
 
 def _sent(row: SendRow) -> SentRow:
     return SentRow(unpack_send(row.packed), row.status, row.reason, row.settled_ms)
+
+
+def _logged(one: Decision | Fact) -> LogRow:
+    return LogRow(one.person_id, one.at_ms, pack(one))
 
 
 def _pages(rows: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x67656F65  # "geoe": tells our files from other people's databases
-FORMAT = 2
+FORMAT = 3
+FIRST_FORMAT = 2  # the oldest that is upgraded in place, by `ADDED`
 
 # Rows that go down in one call. Each call lets go of the interpreter's lock and must get it back,
 # which under load takes longer than the call.
@@ -42,6 +43,24 @@ CREATE TABLE ops (
 CREATE TABLE notes (name TEXT PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE last_fixes (chunk INTEGER PRIMARY KEY, packed BLOB NOT NULL);
 """
+# By format: what it has that the one before had not.
+ADDED = {
+    3: """
+-- Numbered with the decisions: what is filed twice has the same number.
+CREATE TABLE facts (
+    seq INTEGER PRIMARY KEY, person_key INTEGER NOT NULL, person_id TEXT NOT NULL,
+    at_ms INTEGER NOT NULL, packed BLOB NOT NULL
+);
+CREATE INDEX facts_of_person ON facts (person_key);
+CREATE INDEX facts_by_age ON facts (at_ms);
+-- Most are a few dozen bytes, and they are asked for by name. None by owner: see `sends`.
+CREATE TABLE cards (
+    name TEXT PRIMARY KEY, version INTEGER NOT NULL, until_ms INTEGER NOT NULL,
+    owner TEXT NOT NULL, body BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX cards_by_end ON cards (until_ms) WHERE until_ms > 0;
+"""
+}
 
 
 class Bulk:
@@ -81,24 +100,22 @@ END = Bulk(
     " WHERE send_key = ? AND send_id = ?"
 )
 CANCEL = Bulk(END.one + " AND status = 'pending'")
-ADD_DECISION = Bulk(
-    "INSERT OR IGNORE INTO decisions (seq, person_key, person_id, at_ms, packed) VALUES ",
+PUT_CARD = Bulk(
+    "INSERT INTO cards (name, version, until_ms, owner, body) VALUES ",
     "(?, ?, ?, ?, ?)",
+    " ON CONFLICT (name) DO UPDATE SET version = excluded.version, until_ms = excluded.until_ms,"
+    " owner = excluded.owner, body = excluded.body",
 )
+DROP_CARD = Bulk("DELETE FROM cards WHERE name IN (", "?", ")")
 ADD_OPS = Bulk("INSERT OR IGNORE INTO ops (seq, at_ms, op_count, packed) VALUES ", "(?, ?, ?, ?)")
 PUT_NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
 
-COUNTS = "SELECT count(*), coalesce(max(seq), 0) FROM decisions"
 DEAD = "SELECT count(*) FROM sends WHERE status = 'dead'"
 SEND_COLUMNS = "send_id, person_id, lever, due_ms, packed, status, reason, settled_ms"
 KNOWN_SENDS = "SELECT send_id FROM sends WHERE send_key IN carray(?)"
 DEAD_SEND = f"""
 SELECT {SEND_COLUMNS} FROM sends WHERE send_key = ? AND send_id = ? AND status = 'dead'
 """  # noqa: S608 our own constant
-DECISIONS_OF = """
-SELECT at_ms, seq, packed FROM decisions WHERE person_key = ? AND person_id = ?
-ORDER BY at_ms DESC, seq DESC LIMIT ?
-"""
 REVIVE = """
 UPDATE sends SET due_ms = ?, packed = ?, status = 'pending', reason = '', settled_ms = NULL
 WHERE send_key = ? AND send_id = ?
@@ -107,21 +124,13 @@ NOTES = "SELECT name, value FROM notes ORDER BY name"
 SENDS_FROM = f"""
 SELECT seq, {SEND_COLUMNS} FROM sends WHERE seq > ? ORDER BY seq LIMIT ?
 """  # noqa: S608 our own constant
-DECISIONS_FROM = """
-SELECT person_key, seq, packed FROM decisions WHERE (person_key, seq) > (?, ?)
-ORDER BY person_key, seq LIMIT ?
-"""
-ROWS_KEPT = "SELECT (SELECT count(*) FROM sends) + (SELECT count(*) FROM decisions)"
-WIPE = tuple(
-    f"DELETE FROM {table}"  # noqa: S608 our own constants
-    for table in ("people", "aliases", "sends", "decisions", "ops", "last_fixes", "notes")
-)
+SEND_COUNT = "SELECT count(*) FROM sends"
+_TABLES = "people aliases sends decisions facts cards ops last_fixes notes"
+WIPE = tuple(f"DELETE FROM {table}" for table in _TABLES.split())  # noqa: S608 our own constants
 ERASE = (
     "DELETE FROM people WHERE person_id = :person_id",
     "DELETE FROM aliases WHERE person_id = :person_id",
     "DELETE FROM sends WHERE person_id = :person_id",
-    # Stays last: its count is asked for.
-    "DELETE FROM decisions WHERE person_key = :person_key AND person_id = :person_id",
 )
 TRIM_SENDS = """
 DELETE FROM sends WHERE seq IN (SELECT seq FROM sends WHERE settled_ms < ? LIMIT ?)
@@ -134,7 +143,46 @@ DELETE FROM ops WHERE seq IN (
     WHERE newer >= ?
 )
 """
-TRIM_DECISIONS = """
-DELETE FROM decisions WHERE seq IN
-    (SELECT seq FROM decisions WHERE at_ms < ? ORDER BY at_ms LIMIT ?)
+CARD_COLUMNS = "name, version, until_ms, owner, body"
+CARD = f"SELECT {CARD_COLUMNS} FROM cards WHERE name = ?"  # noqa: S608 our own constant
+CARDS_FROM = f"""
+SELECT {CARD_COLUMNS} FROM cards WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?
+"""  # noqa: S608 our own constant
+CARD_COUNT = "SELECT count(*) FROM cards"
+OWNED = "owner = ?"
+ENDED = """
+name IN (SELECT name FROM cards WHERE until_ms > 0 AND until_ms < ? ORDER BY until_ms LIMIT ?)
 """
+
+
+class LogStatements:
+    """Those about one of the tables of what was: decisions, or facts."""
+
+    def __init__(self, table: str) -> None:
+        self.add = Bulk(
+            f"INSERT OR IGNORE INTO {table}"  # noqa: S608
+            " (seq, person_key, person_id, at_ms, packed) VALUES ",
+            "(?, ?, ?, ?, ?)",
+        )
+        self.count = f"SELECT count(*), coalesce(max(seq), 0) FROM {table}"  # noqa: S608
+        self.of_person = (
+            f"SELECT at_ms, seq, packed FROM {table} WHERE person_key = ? AND person_id = ?"  # noqa: S608
+            " ORDER BY at_ms DESC, seq DESC LIMIT ?"
+        )
+        self.between = (
+            f"SELECT at_ms, seq, packed FROM {table}"  # noqa: S608
+            " WHERE at_ms < ? AND (at_ms, seq) > (?, ?) ORDER BY at_ms, seq LIMIT ?"
+        )
+        self.following = (
+            f"SELECT person_key, seq, packed FROM {table} WHERE (person_key, seq) > (?, ?)"  # noqa: S608
+            " ORDER BY person_key, seq LIMIT ?"
+        )
+        self.erase = f"DELETE FROM {table} WHERE person_key = ? AND person_id = ?"  # noqa: S608
+        self.trim = (
+            f"DELETE FROM {table} WHERE seq IN"  # noqa: S608
+            f" (SELECT seq FROM {table} WHERE at_ms < ? ORDER BY at_ms LIMIT ?)"
+        )
+
+
+DECISIONS = LogStatements("decisions")
+FACTS = LogStatements("facts")

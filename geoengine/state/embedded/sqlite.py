@@ -1,8 +1,8 @@
 """The shelf on disk: what is kept where, and when it goes there.
 
 A group of writes goes to the journal and is durable with it; the tables get it later, together with
-others (`backlog`). Whoever asks the tables has all of it filed before, but for decisions, which are
-looked up in both.
+others (`backlog`). Whoever asks the tables has all of it filed before, but for decisions, facts and
+cards, which are looked up in both.
 """
 
 from __future__ import annotations
@@ -14,29 +14,34 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from geoengine.core.errors import StateError, StateUnavailable
 from geoengine.state.embedded import schema
 from geoengine.state.embedded.backlog import (
     Backlog,
     Entry,
     Filing,
+    Numbered,
     key_of,
     pack_entry,
     unpack_entry,
     unpack_ops,
 )
+from geoengine.state.embedded.cards import TableBox
 from geoengine.state.embedded.connection import Connection, as_table
 from geoengine.state.embedded.files import Ballast, make_file, sync_directory
+from geoengine.state.embedded.log import TableLog
 from geoengine.state.embedded.scrub import scrub
+from geoengine.state.embedded.shelf import Ages, Counts
 from geoengine.state.embedded.writes import (
-    DECISIONS_KEPT_COUNT,
     OPS_KEPT_COUNT,
     OPS_KEPT_MS,
     SETTLED_KEPT_MS,
     Broken,
-    Counts,
+    CardRow,
     DiskFull,
-    Mark,
+    News,
     PersonRow,
     SendRow,
     Write,
@@ -66,11 +71,22 @@ class SqliteShelf:
         limit_bytes = tuning.log_limit_bytes
         self._db = Connection(path, tuning.vfs, tuning.synchronous, limit_bytes)
         self._entry_seq = 0
-        self._decision_seq = 0
-        self._decision_count = 0
+        self._log_seq = 0
         self._dead_count = 0
         self._fresh = Backlog()  # newer than what is being filed
         self._filing = Filing()
+        self.decisions = TableLog(self._db, schema.DECISIONS, self._decisions_waiting)
+        self.facts = TableLog(self._db, schema.FACTS, self._facts_waiting)
+        self.cards = TableBox(self._db, self._cards_waiting)
+
+    def _decisions_waiting(self) -> Iterator[Numbered]:
+        return chain(self._filing.backlog.decisions, self._fresh.decisions)
+
+    def _facts_waiting(self) -> Iterator[Numbered]:
+        return chain(self._filing.backlog.facts, self._fresh.facts)
+
+    def _cards_waiting(self) -> tuple[dict[str, CardRow], dict[str, CardRow]]:
+        return self._filing.backlog.cards, self._fresh.cards
 
     def open(self) -> None:
         """Take hold of the file, making it if there is none."""
@@ -97,18 +113,30 @@ class SqliteShelf:
                     f"{self._path} has format {found}, written by a newer geoengine; "
                     f"this one reads up to {schema.FORMAT}"
                 )
-            if found < schema.FORMAT:
+            if found < schema.FIRST_FORMAT:
                 raise StateUnavailable(
-                    f"{self._path} has format {found}, written by an older geoengine; "
-                    f"this one reads format {schema.FORMAT} only: give it a new file"
+                    f"{self._path} has format {found}, written by an older geoengine; this one "
+                    f"reads formats {schema.FIRST_FORMAT} to {schema.FORMAT}: give it a new file"
                 )
+            self._with_reserve(self._upgrade, found)
             return
         if self._db.value("SELECT count(*) FROM sqlite_schema"):
             raise StateUnavailable(f"{self._path} is a database of some other program")
         with self._db.transaction():
             self._db.run(schema.TABLES)
             self._db.run(f"PRAGMA application_id = {schema.APPLICATION_ID}")
-            self._db.run(f"PRAGMA user_version = {schema.FORMAT}")
+            self._add_formats(schema.FIRST_FORMAT)
+
+    def _upgrade(self, found: int) -> None:
+        if found < schema.FORMAT:
+            with self._db.transaction():
+                self._add_formats(found)
+
+    def _add_formats(self, found: int) -> None:
+        """Bring a file of this format to ours."""
+        for number in range(found + 1, schema.FORMAT + 1):
+            self._db.run(schema.ADDED[number])
+        self._db.run(f"PRAGMA user_version = {schema.FORMAT}")
 
     def _replay_journal(self) -> None:
         """File what was committed before the last stop or crash and was not yet on file."""
@@ -128,7 +156,8 @@ class SqliteShelf:
             function(*values)
 
     def _read_counts(self) -> None:
-        self._decision_count, self._decision_seq = next(self._db.rows(_as_found, schema.COUNTS))
+        self._log_seq = max(self.decisions.read(), self.facts.read())
+        self.cards.read()
         self._entry_seq = self._db.value("SELECT coalesce(max(seq), 0) FROM ops")
         self._dead_count = self._db.value(schema.DEAD)
 
@@ -173,20 +202,26 @@ class SqliteShelf:
         """Leave something under a name, in place of what was there."""
         self._db.alter(schema.PUT_NOTE, (name, value))
 
-    def write(self, writes: list[Write]) -> list[set[str]]:
+    def write(self, writes: list[Write]) -> list[News]:
         """One row of the journal for all of them; returns once it is on the disk."""
-        new = self._news_of(writes)
-        entry = Entry(self._decision_seq + 1, writes)
+        new, judged = self._news_of(writes), self.cards.judge(writes)
+        writes = [
+            replace(write, cards=cards) if write.cards else write
+            for write, cards in zip(writes, judged.cards, strict=True)
+        ]
+        entry = Entry(self._log_seq + 1, writes)
         packed = pack_entry(entry)
         # A single statement is a transaction of its own: one call, one sync.
         self._db.run(schema.ADD_ENTRY, (self._entry_seq + 1, packed))
         self._entry_seq += 1
         self._fresh.note(self._entry_seq, entry, new, len(packed))
+        self.cards.land(judged)
         for write in writes:
-            self._decision_seq += len(write.decisions)
-            self._decision_count += len(write.decisions)
+            self._log_seq += len(write.decisions) + len(write.facts)
+            self.decisions.count += len(write.decisions)
+            self.facts.count += len(write.facts)
             self._dead_count += sum(end.status == "dead" for end in write.ends)
-        return new
+        return list(map(News, new, judged.cards))
 
     def _news_of(self, writes: list[Write]) -> list[set[str]]:
         """Of each write, the send_ids that are neither on file nor on their way there."""
@@ -238,14 +273,6 @@ class SqliteShelf:
                 self._db.checkpoint(self._tuning.checkpoint_pages)
             self._begin_filing()
 
-    def decisions(self, person_id: str, limit: int) -> list[bytes]:
-        """The packed decisions about a person, newest first."""
-        values = (key_of(person_id), person_id, limit)
-        found = dict(self._db.rows(_by_age, schema.DECISIONS_OF, values))
-        for backlog in (self._filing.backlog, self._fresh):
-            found.update(backlog.decisions_of(person_id))
-        return [found[age] for age in sorted(found, reverse=True)[:limit]]
-
     def sends(self, status: str, limit: int) -> list[SendRow]:
         """Rows of the outbox, newest first."""
         self._file_all()
@@ -264,15 +291,11 @@ class SqliteShelf:
         self._file_all()
         return list(self._db.rows(_numbered, schema.SENDS_FROM, (after, limit)))
 
-    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
-        """Packed decisions, one person's in the order they were made, each with its mark."""
-        self._file_all()
-        return list(self._db.rows(_marked, schema.DECISIONS_FROM, (*after, limit)))
-
     def rows_kept(self) -> int:
-        """How many of both there are."""
+        """How many rows there are, all of them on file."""
         self._file_all()
-        return int(self._db.value(schema.ROWS_KEPT))
+        sends = int(self._db.value(schema.SEND_COUNT))
+        return sends + self.decisions.count + self.facts.count + self.cards.count
 
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
@@ -292,14 +315,16 @@ class SqliteShelf:
         """Forget a person to the last byte: rows are overwritten, journal and log are emptied, what
         SQLite leaves in between is blanked.
         """
-        values = {"person_id": person_id, "person_key": key_of(person_id)}
+        values = {"person_id": person_id}
         self._file_all()
         with self._db.transaction():
             counts = [self._db.run(statement, values) for statement in schema.ERASE]
-        self._decision_count -= counts[-1]
+            told = [(one, one.erase(person_id)) for one in (self.decisions, self.facts, self.cards)]
+        for one, count in told:
+            one.count -= count
         self._dead_count = self._db.value(schema.DEAD)
         self._reopen_scrubbed()
-        return sum(counts)
+        return sum(counts) + sum(count for _, count in told)
 
     def wipe(self) -> None:
         """Forget everything, as `erase` does."""
@@ -320,25 +345,23 @@ class SqliteShelf:
             self._db.is_broken = True
             raise Broken(f"{self._path} was lost during an erasure: {error}") from error
 
-    def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
+    def trim(self, ages: Ages, limit: int) -> int:
         """Drop up to ``limit`` rows of each kind that are older than they are kept."""
         # On a full disk trimming makes the room that filing needs.
         with suppress(DiskFull):
             self._file_all()
-        self._db.alter(schema.TRIM_OPS, (now_ms - OPS_KEPT_MS,))
+        self._db.alter(schema.TRIM_OPS, (ages.now_ms - OPS_KEPT_MS,))
         self._db.alter(schema.TRIM_OPS_COUNT, (OPS_KEPT_COUNT,))
-        dropped = self._db.alter(schema.TRIM_SENDS, (now_ms - SETTLED_KEPT_MS, limit))
-        aged = self._db.alter(schema.TRIM_DECISIONS, (decisions_before_ms, limit))
-        excess = min(limit, self._decision_count - aged - DECISIONS_KEPT_COUNT)
-        if excess > 0:
-            aged += self._db.alter(schema.TRIM_DECISIONS, (1 << 62, excess))
-        self._decision_count -= aged
+        dropped = self._db.alter(schema.TRIM_SENDS, (ages.now_ms - SETTLED_KEPT_MS, limit))
+        dropped += self.decisions.trim(ages.decisions_before_ms, limit)
+        dropped += self.facts.trim(ages.facts_before_ms, limit)
+        dropped += self.cards.trim(ages.now_ms, limit)
         self._dead_count = self._db.value(schema.DEAD)
-        return dropped + aged
+        return dropped
 
     def counts(self) -> Counts:
         """What is held."""
-        return Counts(self._dead_count, self._decision_count, self._disk_bytes())
+        return Counts(self._dead_count, self._disk_bytes())
 
     def _disk_bytes(self) -> int:
         files = (self._path, self._path.with_name(self._path.name + "-wal"), self._ballast.path)
@@ -368,11 +391,3 @@ def _as_found(*columns: Any) -> Any:
 
 def _numbered(seq: int, *columns: Any) -> tuple[int, SendRow]:
     return seq, SendRow(*columns)
-
-
-def _marked(person_key: int, seq: int, packed: bytes) -> tuple[Mark, bytes]:
-    return Mark(person_key, seq), packed
-
-
-def _by_age(at_ms: int, seq: int, packed: bytes) -> tuple[tuple[int, int], bytes]:
-    return (at_ms, seq), packed

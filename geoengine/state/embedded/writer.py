@@ -14,7 +14,8 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.state.embedded.writes import Broken, DiskFull, Shelf, Write
+from geoengine.state.embedded.shelf import Shelf
+from geoengine.state.embedded.writes import Broken, DiskFull, News, Write
 
 _GROUP_LIMIT = 500  # commits that share one sync; more would make the first wait for the last
 
@@ -26,7 +27,7 @@ class Ticket:
     """A write on its way, and what to do on the event loop when its fate is known."""
 
     write: Write
-    landed: Callable[[set[str]], None]  # given the send_ids that were new
+    landed: Callable[[News], None]
     failed: Callable[[Exception], None]
 
 
@@ -142,14 +143,14 @@ class ThreadWriter:
     def _commit(self, tickets: list[Ticket]) -> None:
         try:
             self._refuse_if_broken()
-            new = self._shelf.write([ticket.write for ticket in tickets])
+            news = self._shelf.write([ticket.write for ticket in tickets])
         except DiskFull as error:
             self._relieve(tickets, error)
         except Exception as error:
             self._note(error)
             self._answer(_fail, tickets, error)
         else:
-            self._answer(_land, tickets, new)
+            self._answer(_land, tickets, news)
             self._copy_log()
 
     def _relieve(self, tickets: list[Ticket], error: DiskFull) -> None:
@@ -207,9 +208,9 @@ class ThreadWriter:
             return
 
 
-def _land(tickets: list[Ticket], new: list[set[str]]) -> None:
-    for ticket, send_ids in zip(tickets, new, strict=True):
-        ticket.landed(send_ids)
+def _land(tickets: list[Ticket], news: list[News]) -> None:
+    for ticket, one in zip(tickets, news, strict=True):
+        ticket.landed(one)
 
 
 def _fail(tickets: list[Ticket], error: Exception) -> None:

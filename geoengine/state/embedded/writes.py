@@ -1,15 +1,8 @@
-"""What goes to the shelf, and what a shelf is: the blocking half of the embedded state.
-
-A `Write` is one commit with everything packed, made on the event loop. A `Shelf` puts a group of
-them away, all or nothing, and answers questions about what is not worth keeping in memory:
-decisions, and sends that have ended. Two shelves exist: `sqlite.SqliteShelf` and, for replay,
-`memory.MemoryShelf`.
-"""
+"""What goes to the shelf: a `Write` is one commit, packed on the event loop."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,7 +16,7 @@ SETTLED_KEPT_MS = 7 * DAY_MS
 # count bounds memory at about 36 MB whatever the rate.
 OPS_KEPT_MS = DAY_MS
 OPS_KEPT_COUNT = 200_000
-DECISIONS_KEPT_COUNT = 5_000_000
+LOG_KEPT_COUNT = 5_000_000  # decisions, and as many facts: a disk is finite too
 
 pack_send = msgspec.msgpack.Encoder().encode
 unpack_send = msgspec.msgpack.Decoder(Send).decode
@@ -98,12 +91,24 @@ class Postponement(NamedTuple):
     packed: bytes
 
 
-class DecisionRow(NamedTuple):
-    """A decision, packed."""
+class LogRow(NamedTuple):
+    """A decision or a fact, packed."""
 
     person_id: str
     at_ms: int
     packed: bytes
+
+
+class CardRow(NamedTuple):
+    """A card; an empty body takes it away. On its way to the shelf with the version it was loaded
+    with, from there on with the one it is kept with.
+    """
+
+    name: str
+    version: int
+    until_ms: int
+    owner: str
+    body: bytes
 
 
 class Write(msgspec.Struct, array_like=True, omit_defaults=True):
@@ -117,8 +122,17 @@ class Write(msgspec.Struct, array_like=True, omit_defaults=True):
     sends: list[SendRow] = []
     ends: list[End] = []
     postponements: list[Postponement] = []
-    decisions: list[DecisionRow] = []
+    decisions: list[LogRow] = []
     is_relief: bool = False  # must get through on a full disk: it withdraws, ends or frees
+    facts: list[LogRow] = []
+    cards: list[CardRow] = []
+
+
+class News(NamedTuple):
+    """What came of a write."""
+
+    send_ids: set[str]  # that were not there before
+    cards: list[CardRow]  # as they are kept; those that had another version are left out
 
 
 def news_of(writes: list[Write], known: set[str]) -> list[set[str]]:
@@ -128,122 +142,3 @@ def news_of(writes: list[Write], known: set[str]) -> list[set[str]]:
         news.append({row.send_id for row in write.sends} - known)
         known |= news[-1]
     return news
-
-
-class Mark(NamedTuple):
-    """Where a decision stands among all: those of a person are together."""
-
-    person_key: int
-    seq: int
-
-
-class Counts(NamedTuple):
-    """What a shelf holds."""
-
-    dead: int
-    decisions: int
-    disk_bytes: int
-
-
-class Shelf(Protocol):
-    """Where writes are put away. Methods block; all are called from one thread at a time."""
-
-    def open(self) -> None:
-        """Take hold. Raises `StateLocked`, `StateUnavailable`."""
-        ...
-
-    def read_people(self) -> Iterable[PersonRow]:
-        """Every record."""
-        ...
-
-    def read_aliases(self) -> Iterable[tuple[str, str]]:
-        """Every device or beacon that belongs to somebody."""
-        ...
-
-    def read_pending(self) -> Iterable[SendRow]:
-        """Every send that has not ended, oldest first."""
-        ...
-
-    def read_ops(self) -> Iterable[tuple[bytes, int]]:
-        """The operation ids remembered, oldest first, with their times."""
-        ...
-
-    def take_last_fixes(self) -> Iterable[bytes]:
-        """The times that a graceful stop left behind; they are gone afterwards."""
-        ...
-
-    def leave_last_fixes(self, chunks: Iterable[bytes]) -> None:
-        """Leave times for the next start."""
-        ...
-
-    def read_note(self, name: str) -> bytes | None:
-        """What was left under a name."""
-        ...
-
-    def leave_note(self, name: str, value: bytes) -> None:
-        """Leave something under a name, in place of what was there."""
-        ...
-
-    def write(self, writes: list[Write]) -> list[set[str]]:
-        """Put all of them away or none; for each, the send_ids that were new."""
-        ...
-
-    def copy_log(self) -> None:
-        """What can be done after the commits have been answered."""
-        ...
-
-    def decisions(self, person_id: str, limit: int) -> list[bytes]:
-        """The packed decisions about a person, newest first."""
-        ...
-
-    def sends(self, status: str, limit: int) -> list[SendRow]:
-        """Rows of the outbox, newest first."""
-        ...
-
-    def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
-        """Make dead rows pending again."""
-        ...
-
-    def erase(self, person_id: str) -> int:
-        """Forget a person to the last byte; how many rows there were."""
-        ...
-
-    def trim(self, now_ms: int, decisions_before_ms: int, limit: int) -> int:
-        """Drop up to ``limit`` rows of each kind that are older than they are kept; how many."""
-        ...
-
-    def counts(self) -> Counts:
-        """What is held."""
-        ...
-
-    def notes(self) -> list[tuple[str, bytes]]:
-        """Everything left under a name."""
-        ...
-
-    def sends_from(self, after: int, limit: int) -> list[tuple[int, SendRow]]:
-        """Rows of the outbox in the order they were appended, each with its number."""
-        ...
-
-    def decisions_from(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
-        """Packed decisions, one person's in the order they were made, each with its mark."""
-        ...
-
-    def rows_kept(self) -> int:
-        """How many of both there are."""
-        ...
-
-    def wipe(self) -> None:
-        """Forget everything to the last byte."""
-        ...
-
-    def relieve(self) -> bool:
-        """Give up the reserve of space, if there is one left."""
-        ...
-
-    def tidy(self) -> None:
-        """Put the reserve of space back if there is room for it again."""
-        ...
-
-    def close(self) -> None:
-        """Let go."""
-        ...
