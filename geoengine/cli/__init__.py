@@ -19,6 +19,7 @@ VERBS = (
     "state",
     "proof",
     "suppress",
+    "report",
 )
 
 

@@ -20,6 +20,7 @@ from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.advising import Advisor
 from geoengine.service.native.credentials import Credentials
+from geoengine.service.reports.desk import Desk
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
@@ -71,6 +72,7 @@ class Context:
     connection_count: Callable[[], int] = lambda: 0
     credentials: Credentials = field(default_factory=lambda: Credentials(Keys(()), Devices(), {}))
     advisor: Advisor = field(default_factory=Advisor)
+    reports: Desk = field(default_factory=Desk)
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
     environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
     suppression: Suppression = field(init=False)
