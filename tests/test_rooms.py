@@ -18,7 +18,8 @@ MAY_IMPORT = {
 }
 CORE_MAY_USE = {
     "__future__", "base64", "collections", "contextlib", "dataclasses", "datetime", "enum",
-    "functools", "hashlib", "itertools", "math", "re", "statistics", "string", "typing", "urllib",
+    "functools", "hashlib", "itertools", "math", "re", "statistics", "string", "typing",
+    "unicodedata", "urllib",
     "zoneinfo",
     "numpy", "shapely", "h3", "rtree", "pyproj", "msgspec", "opening_hours", "rule_engine",
 }  # fmt: skip
