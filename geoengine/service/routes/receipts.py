@@ -22,6 +22,7 @@ _BODY_BYTES: Final = 64 << 10  # what is told of an SMS takes a few thousand
 _FIELDS_MAX: Final = 200
 # https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
 _TWILIO: Final = {"delivered": "delivered", "undelivered": "failed", "failed": "failed"}
+_TWILIO_STOPPED: Final = "21610"
 # https://developers.brevo.com/docs/transactional-webhooks
 _BREVO: Final = {"delivered": "delivered", "soft_bounce": "failed", "hard_bounce": "failed"}
 _WORD = re.compile(r"^[A-Za-z0-9_]{1,40}$")
@@ -32,6 +33,7 @@ class Told(msgspec.Struct, frozen=True):
 
     kind: str  # delivered or failed; "" for a step on the way
     reason: str = ""
+    stopped: str = ""  # the number, where its owner has said STOP to this sender
 
 
 class _Brevo(msgspec.Struct):
@@ -46,7 +48,10 @@ def _of_twilio(body: bytes) -> Told:
     status = form.get("MessageStatus") or form.get("SmsStatus") or ""
     code = form.get("ErrorCode", "")
     reason = f"twilio_{code}" if _WORD.match(code) else f"twilio_{status}"
-    return Told(_TWILIO.get(status, ""), reason)
+    # By a messaging service a message is taken before it is known who sends it, and whether the
+    # person has said STOP to that one.
+    stopped = form.get("To", "") if code == _TWILIO_STOPPED else ""
+    return Told(_TWILIO.get(status, ""), reason, stopped)
 
 
 def _of_brevo(body: bytes) -> Told:
@@ -61,12 +66,16 @@ _READERS: Final[dict[str, Callable[[bytes], Told]]] = {"twilio": _of_twilio, "br
 
 
 async def take_status(context: Context, request: web.Request) -> web.Response:
-    """Keep what a provider tells of one message; the address it posts to says of which."""
+    """Keep what a provider tells of one message; the address it posts to says of which. A STOP that
+    it tells of is effective before this answers.
+    """
     read = _READERS.get(request.match_info["provider"])
     sent = opened(request.match_info["token"], context.book.coupon_key)
     if read is None or sent is None:
         raise Problem("not_found", "This address is not ours, or not whole.")
     told = read(await _body(context, request))
+    if told.stopped:
+        await context.suppression.stop("sms", told.stopped, {"source": "sms:provider"})
     # Of somebody who was erased meanwhile nothing is written down again.
     if told.kind and await context.state.load([sent.person_id]):
         fact = fact_of(sent, told, context.clock())
