@@ -17,6 +17,8 @@ VERBS = (
     "decode",
     "outbox",
     "state",
+    "proof",
+    "suppress",
     "report",
 )
 

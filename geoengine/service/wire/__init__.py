@@ -1,1 +1,1 @@
-"""What goes over the wire, by what it is about."""
+"""The shapes of the contract, a file a topic; those of ingest and people are in `http.wire`."""
