@@ -18,7 +18,8 @@ MAY_IMPORT = {
 }
 CORE_MAY_USE = {
     "__future__", "base64", "collections", "contextlib", "dataclasses", "datetime", "enum",
-    "functools", "hashlib", "itertools", "math", "re", "statistics", "string", "typing", "urllib",
+    "functools", "hashlib", "itertools", "math", "re", "statistics", "string", "typing",
+    "unicodedata", "urllib",
     "zoneinfo",
     "numpy", "shapely", "h3", "rtree", "pyproj", "msgspec", "opening_hours", "rule_engine",
 }  # fmt: skip
@@ -35,6 +36,9 @@ ONLY_IN = {
     "h3": {"core/space/cells.py"},
     "rtree": {"core/space/boxes.py"},
     "matplotlib": {"catalog/preview/picture.py", "catalog/preview/sheet.py"},
+    "httpx2": {"levers/apns.py"},
+    "jwt": {"levers/apns.py", "levers/google.py"},
+    "aiosmtplib": {"levers/email/server.py"},
     "osmium": {"catalog/buildings/osm.py"},
 }
 

@@ -6,7 +6,21 @@ from importlib import import_module
 
 import click
 
-VERBS = ("serve", "check", "data", "replay", "zones", "schema", "pair", "decode", "outbox", "state")
+VERBS = (
+    "serve",
+    "check",
+    "data",
+    "replay",
+    "zones",
+    "schema",
+    "pair",
+    "decode",
+    "outbox",
+    "state",
+    "proof",
+    "suppress",
+    "report",
+)
 
 
 class Verbs(click.Group):

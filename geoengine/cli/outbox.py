@@ -72,15 +72,15 @@ class Service:
     async def sends(self, status: str, limit: int) -> list[SendOut]:
         """Rows with this status, newest first."""
         params = {"limit": str(limit)} | ({"status": status} if status else {})
-        body = await self._ask("GET", "/v1/outbox", params=params)
+        body = await self.ask("GET", "/v1/outbox", params=params)
         return msgspec.json.decode(body, type=OutboxOut).sends
 
     async def revive(self, send_ids: list[str]) -> list[str]:
         """Make dead rows pending again; the service sends them at once."""
-        body = await self._ask("POST", "/v1/outbox/retry", json={"send_ids": send_ids})
+        body = await self.ask("POST", "/v1/outbox/retry", json={"send_ids": send_ids})
         return msgspec.json.decode(body, type=RetryOut).send_ids
 
-    async def _ask(self, method: str, path: str, **what: Any) -> bytes:
+    async def ask(self, method: str, path: str, **what: Any) -> bytes:
         try:
             async with self.session.request(method, self.url + path, **what) as answer:
                 body = await answer.read()
@@ -151,7 +151,7 @@ def _default_url() -> str:
     return f"http://127.0.0.1:{os.environ.get('GEOENGINE_PORT') or 8080}"
 
 
-def _first_key(_context: object, _option: object, keys: str) -> str:
+def first_key(_context: object, _option: object, keys: str) -> str:
     """The first of several keys, as the environment lists them."""
     return keys.split(",")[0].strip()
 
@@ -164,7 +164,7 @@ def _first_key(_context: object, _option: object, keys: str) -> str:
 @click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
 @click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
 @click.option(
-    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=_first_key, metavar="KEY",
+    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
     help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
 )  # fmt: skip
 @click.option("--status", type=click.Choice(STATUSES), help="Only these.")

@@ -19,6 +19,7 @@ from geoengine.core.columns import Longs
 from geoengine.core.endpoints import Endpoints
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
+from geoengine.core.lapsing import Terms, terms_of
 from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
 from geoengine.core.policy import Limits, Policy
 from geoengine.core.quiet import ground_of
@@ -80,6 +81,11 @@ class Book:
     beacons: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # -> zone_ix
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     coupon_key: bytes = b""  # the secret behind unique codes; the service brings its own
+
+    @cached_property
+    def consent_terms(self) -> Terms:
+        """How long consents stand."""
+        return terms_of(self.engine.spec.consent)
 
     def prepare(self) -> None:
         """Work out now what the first batch, or the next reload, would otherwise wait for."""

@@ -6,6 +6,7 @@ Theory of operation: the page of `presence`. Deadlines are values; nobody waits 
 from __future__ import annotations
 
 from geoengine.core.book import Book
+from geoengine.core.lapsing import next_lapse_ms
 from geoengine.core.policy import Policy
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.visits import When, close, dwell, leave
@@ -44,8 +45,16 @@ def next_deadline(record: Record, book: Book) -> Deadline | None:
 
 def next_due_ms(record: Record, book: Book) -> int | None:
     """When, on our clock, the person's next deadline falls due; None for none."""
-    deadline = next_deadline(record, book)
-    return None if deadline is None else deadline[0] + record.lag_ms
+    return due_ms(record, next_deadline(record, book), book)
+
+
+def due_ms(record: Record, deadline: Deadline | None, book: Book) -> int | None:
+    """When, on our clock, this deadline falls due, or the first of the person's consents to end."""
+    told_ms = None if deadline is None else deadline[0] + record.lag_ms
+    lapse_ms = next_lapse_ms(record, book.consent_terms) if record.consents else None
+    if told_ms is None or lapse_ms is None:
+        return lapse_ms if told_ms is None else told_ms
+    return min(told_ms, lapse_ms)
 
 
 def fall_due(record: Record, due: Deadline, book: Book, when: When) -> Transition | None:

@@ -16,8 +16,9 @@ import numpy as np
 from geoengine.core import attendance
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
-from geoengine.core.deadlines import Deadline, close_strange, fall_due, next_deadline
+from geoengine.core.deadlines import Deadline, close_strange, due_ms, fall_due, next_deadline
 from geoengine.core.events import in_order, transition_events
+from geoengine.core.lapsing import next_lapse_ms
 from geoengine.core.news import addressed, news
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
@@ -68,6 +69,7 @@ class Outcome:
     facts: list[Fact] = field(default_factory=list)
     last: LastFixes | None = None
     rests: Rests | None = None  # rows of ``last`` about people with nothing else to tell
+    lapsed: list[str] = field(default_factory=list)  # people of whom a consent has run out
     counts: Counter[str] = field(default_factory=Counter)
     counts_of: dict[str, Counter[str]] = field(default_factory=dict)  # of ``counts``, by person
 
@@ -81,6 +83,7 @@ class Outcome:
             decisions=[one for one in self.decisions if one.person_id not in people],
             sends=[send for send in self.sends if send.person_id not in people],
             facts=[fact for fact in self.facts if fact.person_id not in people],
+            lapsed=[person_id for person_id in self.lapsed if person_id not in people],
             counts=counts,
         )
 
@@ -166,6 +169,8 @@ class _Life:
     def run(self, reports: list[Report]) -> None:
         """Run the person's time through the reports up to now, and note the record."""
         record, batch = self.record, self.batch
+        if record.consents and self._has_lapsed():
+            self.outcome.lapsed.append(record.person_id)
         if not record.agrees("location", self.assumed):
             # Fixes of people who did not agree have been dropped and counted with the columns.
             heard = sum(isinstance(report, Sighting) for report in reports)
@@ -199,6 +204,13 @@ class _Life:
             if fallen is not None:
                 self._moment([fallen])
         return due
+
+    def _has_lapsed(self) -> bool:
+        """Whether a consent has run out, or is to be told of: the loop sees to it once this batch
+        is committed, as to a withdrawal.
+        """
+        lapse_ms = next_lapse_ms(self.record, self.book.consent_terms)
+        return lapse_ms is not None and lapse_ms <= self.batch.now_ms
 
     def _observe(self, report: Report) -> None:
         if isinstance(report, Fix):
@@ -254,8 +266,8 @@ class _Life:
         is_new, is_empty = record.version == 0, record.is_empty
         if is_new and (is_empty or not (self.is_durable or is_heard)):
             return
-        due_ms = None if due is None else due[0] + record.lag_ms
-        self.outcome.changes.append(Change(record, due_ms, self.is_durable, is_empty))
+        moment_ms = due_ms(record, due, self.book)
+        self.outcome.changes.append(Change(record, moment_ms, self.is_durable, is_empty))
 
     def silenced_still(self) -> dict[str, int]:
         """The silenced devices of which nothing was heard since."""

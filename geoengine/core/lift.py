@@ -101,6 +101,8 @@ def _ratio_low(t: Estimate, h: Estimate) -> float:
     """
     if not t.low > 0 or h.high == inf:
         return 0.0
+    if h.high == 0:
+        return inf  # any number of times nothing
     product, square, free = _quadratic(t.value, t.low, h.value, h.high)
     return free / (product + sqrt(max(product * product - square * free, 0.0)))
 

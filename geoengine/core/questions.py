@@ -12,7 +12,9 @@ from msgspec import Struct
 from geoengine.core import calendar, caps
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.ids import share_of
+from geoengine.core.lawful import lawful_hours
 from geoengine.core.model import PERSON_LEVERS, Store
+from geoengine.core.people import is_minor
 from geoengine.core.record import Record, Transition
 from geoengine.core.units import MINUTE_MS
 from geoengine.core.withheld import with_withheld
@@ -158,6 +160,10 @@ def _audience(q: Question) -> str:
     return "audience"
 
 
+def _left_alone(q: Question) -> str:
+    return left_alone(q.record, q.transition.now_ms)
+
+
 def _hold_out(q: Question) -> str:
     """Held out from every campaign, or from this one: always the same people."""
     person_id, everywhere = q.record.person_id, q.book.hold_out
@@ -206,6 +212,7 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _open,
     _window,
     _audience,
+    _left_alone,
     _hold_out,
     _consent,
     _lawful,
@@ -237,14 +244,22 @@ def _first_no(q: Question, questions: tuple[Callable[[Question], str], ...]) -> 
     return ""
 
 
+def left_alone(record: Record, now_ms: int) -> str:
+    """Why nothing at all is said to somebody: children are not advertised to, and who asked for a
+    pause has one.
+    """
+    if is_minor(record, now_ms):
+        return "minor"
+    return "paused" if now_ms < record.paused_until_ms else ""
+
+
 def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) -> str:
     """Why this lever must not speak to the person at this hour; "" when it may.
 
     Lawful and quiet hours run in the person's time, and are about messages that reach a person,
     not about systems.
     """
-
-    lawful = book.engine.spec.lawful_hours.get(lever)  # type: ignore[call-overload]
+    lawful = lawful_hours(book.engine.spec, lever, spot.country)
     if lawful and not _has(lawful, spot, now_ms):
         return f"lawful_hours:{lever}"
     if lever not in PERSON_LEVERS:

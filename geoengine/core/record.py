@@ -24,8 +24,9 @@ class Consent(Packed):
 
     is_granted: bool
     epoch: int
-    at_ms: int
+    at_ms: int  # when the person said so; 0 where nobody knows
     evidence: Json = {}
+    is_noticed: bool = False  # that it is about to run out has been told
 
 
 class Presence(Packed):

@@ -13,10 +13,11 @@ record that is committed together with the outbox row: there is no moment betwee
 
 Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
 ``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
-``audience``, ``holdout``, ``holdout:global`` (from all campaigns), ``no_consent:LEVER``,
-``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``, ``cap:WINDOW n/max``
-(``cap:all:...`` for all campaigns together, ``cap:person:...`` for the person's own choice),
-``arbitration:CAMPAIGN``; before a send also ``expired`` and ``consent_withdrawn:PURPOSE``.
+``audience``, ``minor``, ``paused``, ``holdout``, ``holdout:global`` (from all campaigns),
+``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``,
+``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together, ``cap:person:...`` for the
+person's own choice), ``arbitration:CAMPAIGN``; before a send also ``expired``,
+``consent_withdrawn:PURPOSE`` and ``consent_expired:PURPOSE``.
 
 Invariants
 ----------
@@ -34,6 +35,7 @@ from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.events import cloud_event, decision_event
 from geoengine.core.ids import BETWEEN, Names
+from geoengine.core.lapsing import is_over
 from geoengine.core.message import compose
 from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.presence import newly_coarse
@@ -44,6 +46,7 @@ from geoengine.core.questions import (
     Spot,
     first_no,
     is_held_out_only,
+    left_alone,
     unlawful,
 )
 from geoengine.core.record import Decision, Event, Fired, Outcome, Record, Send, Transition
@@ -201,6 +204,8 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
     withdrawn = _withdrawn(send, record)
     if withdrawn or send.kind == "event":
         return withdrawn
+    if why := _run_out(send, record, book, now_ms) or left_alone(record, now_ms):
+        return why
     plan = next((plan for plan in book.campaigns if plan.id == send.campaign_id), None)
     if plan is None or not plan.live_from_ms <= now_ms < plan.live_until_ms:
         return "not_live"
@@ -220,6 +225,14 @@ def _withdrawn(send: Send, record: Record) -> str:
         is_refused = purpose in record.consents and not record.allows(purpose)
         if (is_refused and send.kind == "trigger") or record.epoch(purpose) != epoch:
             return f"consent_withdrawn:{purpose}"
+    return ""
+
+
+def _run_out(send: Send, record: Record, book: Book, now_ms: int) -> str:
+    """The purpose whose consent has run out, also where nobody has noted it yet."""
+    for purpose in ("location", send.lever):
+        if purpose in record.consents and is_over(record, purpose, book.consent_terms, now_ms):
+            return f"consent_expired:{purpose}"
     return ""
 
 

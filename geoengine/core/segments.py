@@ -8,6 +8,7 @@ is not cut in two, so that a segment may end one place early.
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 BASIC: Final = frozenset(
@@ -20,6 +21,12 @@ EXTENSION: Final = frozenset("\f^{}\\[~]|€")
 GSM_ONE, GSM_EACH = 160, 153
 UCS2_ONE, UCS2_EACH = 70, 67
 _BEYOND = 0x10000  # signs from here on take two places in UTF-16, which phones read UCS-2 as
+
+
+# In capitals, as networks and people write the word; a tram's stop is none.
+_SAYS_STOP = re.compile(r"\bSTOP\b")
+# Brevo's word for a number of its own: five digits in France, where the word would be 13 places.
+_BREVOS_NUMBER = re.compile(r"\[STOP[ _]CODE\]")
 
 
 class Segments(NamedTuple):
@@ -67,3 +74,30 @@ def _filled(widths: list[int], each: int) -> int:
             count, left = count + 1, each
         left -= width
     return count
+
+
+def says_stop(text: str) -> bool:
+    """Whether a text tells how to opt out.
+
+    >>> says_stop("À tout de suite ! STOP au 36180"), says_stop("Next stop: us")
+    (True, False)
+    """
+    return _SAYS_STOP.search(text) is not None
+
+
+def with_stop(text: str, stop: str | None) -> str:
+    """A text that tells how to opt out: as it is if it does, else with these words after it.
+
+    >>> with_stop("À tout de suite !", "STOP au 36180")
+    'À tout de suite !\\nSTOP au 36180'
+    """
+    return text if stop is None or says_stop(text) else f"{text}\n{stop}"
+
+
+def segments_sent(text: str) -> Segments:
+    """The size of a text once its provider has filled in what is left to it.
+
+    >>> segments_sent("STOP [STOP_CODE]").place_count
+    10
+    """
+    return segments(_BREVOS_NUMBER.sub("36000", text))

@@ -20,6 +20,7 @@ from geoengine.service.native.hearing import GATEWAYS
 from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.native import add_native, add_osmand, take_heard
+from geoengine.service.routes.optout import add_optout
 from geoengine.service.routes.stream import key_of
 from geoengine.service.routes.table import Route, Upgrade
 from geoengine.service.settings import Settings
@@ -41,6 +42,7 @@ def make_app(context: Context) -> web.Application:
     app.on_shutdown.append(_goodbye(context))
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
+    add_optout(app, context)
     add_native(app, context)
     return app
 

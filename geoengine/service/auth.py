@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 from secrets import token_bytes
@@ -35,6 +35,12 @@ class Caller:
 
     kind: Kind
     store_id: str | None = None
+    key_id: str = field(default="", compare=False)  # which of the keys; tells nothing of it
+
+    @property
+    def name(self) -> str:
+        """Who it is, for whoever asks later who wrote something down: kind and key."""
+        return f"{self.kind}:{self.key_id}" if self.key_id else self.kind
 
 
 ANYONE = Caller("server")  # on loopback, with no key configured, everybody is trusted
@@ -45,7 +51,9 @@ class Keys:
 
     def __init__(self, keys: Iterable[tuple[str, Caller]]) -> None:
         self._secret = token_bytes(32)
-        self._known = {self._digest(key): caller for key, caller in keys}
+        self._known = {
+            self._digest(key): replace(caller, key_id=key_id_of(key)) for key, caller in keys
+        }
 
     @property
     def is_empty(self) -> bool:
@@ -71,6 +79,16 @@ class Keys:
     def _digest(self, key: str) -> bytes:
         text = key.encode("utf-8", "surrogateescape")
         return blake2b(text, digest_size=32, key=self._secret).digest()
+
+
+def key_id_of(key: str) -> str:
+    """Which key it was, the same in every process: 32 bits, from which no key can be found again.
+
+    >>> len(key_id_of("server-key-0123456789"))
+    8
+    """
+    text = key.encode("utf-8", "surrogateescape")
+    return blake2b(text, digest_size=4, person=b"key id").hexdigest()
 
 
 def demand(caller: Caller, who: frozenset[str]) -> None:

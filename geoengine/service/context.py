@@ -12,6 +12,7 @@ from msgspec import Struct
 from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
+from geoengine.service.consent.suppression import Suppression
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, OnAnswer, Post
@@ -19,6 +20,7 @@ from geoengine.service.logs import logger
 from geoengine.service.metrics import Metrics
 from geoengine.service.native.advising import Advisor
 from geoengine.service.native.credentials import Credentials
+from geoengine.service.reports.desk import Desk
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
@@ -70,7 +72,22 @@ class Context:
     connection_count: Callable[[], int] = lambda: 0
     credentials: Credentials = field(default_factory=lambda: Credentials(Keys(()), Devices(), {}))
     advisor: Advisor = field(default_factory=Advisor)
+    reports: Desk = field(default_factory=Desk)
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
+    environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
+    suppression: Suppression = field(init=False)
+
+    def __post_init__(self) -> None:
+        async def quiesce(person_id: str) -> None:
+            await self.sender.quiesce(person_id, self.settings.quiesce_s)
+
+        self.suppression = Suppression(
+            self.state,
+            lambda: self.book,
+            self.clock,
+            quiesce,
+            lambda outcome: self.hub.publish(outcome.events),
+        )
 
     @property
     def book(self) -> Book:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from geoengine.core import calendar
 from geoengine.core.book import Book
 from geoengine.core.caps import release
 from geoengine.core.engine import Outcome
@@ -31,6 +30,8 @@ from geoengine.service import clock
 from geoengine.service.app import in_front, make_app, make_osmand_app
 from geoengine.service.auth import Keys
 from geoengine.service.brokers.making import subscribers, wanted
+from geoengine.service.consent.gone import gone
+from geoengine.service.consent.keeping import look_through, trim
 from geoengine.service.context import Context
 from geoengine.service.devices import devices_from
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
@@ -222,9 +223,7 @@ class Service:
                 await _later(self._trim())
 
     async def _trim(self) -> int:
-        now_ms = clock.now_ms()
-        kept_ms = calendar.duration_ms(self.context.book.engine.spec.decisions_kept)
-        return await self.context.state.trim(now_ms, now_ms - kept_ms)
+        return await trim(self.context) + await look_through(self.context)
 
     def adopt(self, book: Book) -> None:
         """Take over the levers and gateways of a Book that came into force."""
@@ -347,12 +346,18 @@ def assemble(
         clock.now_ms,
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
-        hooks=Hooks(_released(state, worker), _told(state, worker, hub), _counted(metrics)),
+        hooks=Hooks(
+            _released(state, worker),
+            _told(state, worker, hub),
+            _counted(metrics),
+            lambda send, receipt: gone(context, send, receipt),
+        ),
         preparers=preparers(state, lambda: worker.book, environ),
     )
     worker.on_commit = _committed(dispatcher, hub)
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
     context.credentials = Credentials(keys, devices_from(environ), environ)
+    context.environ = environ
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))
     runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from geoengine.core import people
+from geoengine.core import merging, people
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, rows_where
 from geoengine.core.deadlines import next_due_ms
@@ -17,7 +17,7 @@ from geoengine.core.engine import Batch, Outcome, step
 from geoengine.core.errors import StateConflict
 from geoengine.core.news import news
 from geoengine.core.ranging import Sighting, loudness_dbm
-from geoengine.core.record import Decision, Event, Json, Record, Send
+from geoengine.core.record import Decision, Event, Fact, Json, Record, Send
 from geoengine.core.scan import Scan, scan
 from geoengine.state.agreeing import TRIES, pause, until_agreed
 from geoengine.state.agreeing import amend_card as amend_card
@@ -108,6 +108,10 @@ class _Turn:
             outcome.counts.subtract(counts)
         told.add(outcome)
         on_part(outcome, _posts_of(batch) if lost else set())
+        for person_id in outcome.lapsed:
+            part = await lapse(state, book, person_id, batch.now_ms)
+            told.add(part)
+            on_part(part, _posts_of(batch) if lost else set())
         return batch, lost
 
     def _scan(self, fixes: Fixes, known: Known) -> Scan:
@@ -208,14 +212,19 @@ def beacon_name(key: tuple[str, int, int]) -> str:
 # --- people -------------------------------------------------------------------------------------
 
 
+DEVICE_TOLD: Json = {"because": "device"}
+
+
 @dataclass(slots=True)
 class Amended:
     """What follows from a change to a person, beside the record itself."""
 
     events: list[Event] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     cancel_sends: tuple[str, ...] = ()  # levers whose queued messages die; "" is all of them
     forget_devices: tuple[str, ...] = ()
     aliases: dict[str, str] = field(default_factory=dict)
+    is_nothing: bool = False  # after all there is nothing to write
 
 
 async def amend(
@@ -230,16 +239,20 @@ async def amend(
     async def once() -> Outcome:
         record = (await state.load([person_id])).get(person_id) or Record(person_id)
         amended = change(record) or Amended()
+        if amended.is_nothing:
+            return Outcome()
         outcome = Outcome(
             changes=[Change(record, next_due_ms(record, book))],
             events=amended.events,
             sends=_subscribed(amended.events, record, book),
+            facts=amended.facts,
         )
         await state.commit(
             Commit(
                 op_id=uuid4().hex,
                 changes=tuple(outcome.changes),
                 sends=tuple(outcome.sends),
+                facts=tuple(outcome.facts),
                 forget_devices=amended.forget_devices,
                 cancel_sends_of=tuple((person_id, lever) for lever in amended.cancel_sends),
                 aliases=amended.aliases,
@@ -256,37 +269,80 @@ def _subscribed(events: list[Event], record: Record, book: Book) -> list[Send]:
 
 
 async def grant(
-    state: State, book: Book, person_id: str, purpose: str, evidence: Json, now_ms: int
+    state: State,
+    book: Book,
+    person_id: str,
+    purpose: str,
+    evidence: Json,
+    now_ms: int,
+    said_ms: int | None = None,
 ) -> Outcome:
-    """Record a consent."""
+    """Record a consent, given now unless it is said when. One that the person has taken back since
+    is no news: nothing is changed then, and no event tells of it.
+    """
 
     def change(record: Record) -> Amended:
-        return Amended(events=people.grant(record, purpose, evidence, now_ms))
+        if said_ms is not None and people.outdated(record, purpose, said_ms):
+            return Amended(is_nothing=True)
+        return Amended(events=people.grant(record, purpose, evidence, now_ms, said_ms))
 
     return await amend(state, book, person_id, change, now_ms)
 
 
 async def withdraw(
-    state: State, book: Book, person_id: str, purpose: str, evidence: Json, now_ms: int
+    state: State,
+    book: Book,
+    person_id: str,
+    purpose: str,
+    evidence: Json,
+    now_ms: int,
+    *,
+    only_if: Callable[[Record], bool] = lambda record: True,
 ) -> Outcome:
-    """Record a withdrawal: queued messages die with it, and without location also the last fix."""
+    """Record a withdrawal: queued messages die with it, and without location also the last fix.
+    ``only_if`` may find in the record that it is not about this person after all.
+    """
 
     def change(record: Record) -> Amended:
+        if not only_if(record):
+            return Amended(is_nothing=True)
         devices = (*record.devices, person_id)
         events = people.withdraw(record, purpose, evidence, book, now_ms)
-        if purpose == "location":
-            return Amended(events, cancel_sends=("",), forget_devices=devices)
-        return Amended(events, cancel_sends=(purpose,))
+        return _taken_back(events, [purpose], devices)
 
     return await amend(state, book, person_id, change, now_ms)
 
 
+async def lapse(state: State, book: Book, person_id: str, now_ms: int) -> Outcome:
+    """Let a person's consents run out whose time is over, each as if withdrawn."""
+
+    def change(record: Record) -> Amended:
+        devices = (*record.devices, person_id)
+        events, ended = people.lapse(record, book, now_ms)
+        return _taken_back(events, ended, devices)
+
+    return await amend(state, book, person_id, change, now_ms)
+
+
+def _taken_back(events: list[Event], purposes: list[str], devices: tuple[str, ...]) -> Amended:
+    """What follows from consents that stand no more."""
+    facts = people.opted_out(events)
+    if "location" in purposes:
+        return Amended(events, facts, cancel_sends=("",), forget_devices=devices)
+    return Amended(events, facts, cancel_sends=tuple(purposes))
+
+
 async def identify(
-    state: State, book: Book, device_id: str, person_id: str, now_ms: int
+    state: State,
+    book: Book,
+    device_id: str,
+    person_id: str,
+    now_ms: int,
+    told: Json = DEVICE_TOLD,
 ) -> Outcome:
     """Say whose device this is: what was remembered of the device becomes the person's.
 
-    A person's name that is somebody else's device stands for its owner.
+    A person's name that is somebody else's device stands for its owner. ``told`` is who said so.
     """
 
     async def once() -> Outcome:
@@ -301,8 +357,10 @@ async def identify(
         if nameless is not None:
             # What stood for the device stands for its owner: nobody's name leads to another name.
             aliases |= dict.fromkeys(await _names(state, nameless), person)
-            # Done half before, if the device is theirs already: see `people.merge`.
-            people.merge(record, nameless, is_again=device_id in record.devices)
+            # Done half before, if the device is theirs already: see `merging.merge`.
+            merging.merge(
+                record, nameless, is_again=device_id in record.devices, now_ms=now_ms, told=told
+            )
         record.devices.setdefault(device_id, -1)
         changed = Change(record, next_due_ms(record, book))
         await state.commit(
@@ -323,6 +381,13 @@ async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:
     """The decisions about a person, newest first; also those from when a device was nobody's."""
     names = [person_id, *await _names(state, await _record(state, person_id))]
     found = [one for name in names for one in await state.decisions(name, limit)]
+    return sorted(found, key=lambda one: -one.at_ms)[:limit]
+
+
+async def facts(state: State, person_id: str, limit: int) -> list[Fact]:
+    """What happened to a person, newest first; also when a device was nobody's."""
+    names = [person_id, *await _names(state, await _record(state, person_id))]
+    found = [one for name in names for one in await state.facts(name, limit)]
     return sorted(found, key=lambda one: -one.at_ms)[:limit]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from geoengine.core.columns import Fixes
+from geoengine.core.merging import merge
 from geoengine.core.model import Cap, EngineSpec, WebhookSpec
-from geoengine.core.people import merge
 from geoengine.core.record import Consent, Fired, Presence, Record
 from geoengine.core.rules import may_send
 from geoengine.state.loop import grant, identify, withdraw
@@ -28,7 +28,7 @@ async def test_withdrawing_location_closes_visits_and_tells_so():
     await ann.post(FAR, (60, 0))
     outcome = await withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 70_000)
     assert [(e.type, e.data.get("reason")) for e in outcome.events] == [
-        ("consent.changed", None),
+        ("consent.changed", "withdrawn"),
         ("zone.exited", "consent_withdrawn"),
         ("visit.closed", "consent_withdrawn"),
     ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import geoengine.catalog.hours as hours
+from geoengine.catalog.building.lengths import check_lengths
 from geoengine.catalog.building.stores import Shops, check_ids
 from geoengine.catalog.building.targets import Members, Names, check_target
 from geoengine.catalog.building.words import check_words
@@ -41,6 +42,7 @@ def plans(
             items.doubtful(ix, f"campaign `{spec.id}` matches no zone", "zones")
         stores = _stores_of(zone_ixs, rows, shops)
         check_words(items, ix, spec, stores)
+        check_lengths(items, ix, spec, engine, stores)
         if "webhook" in spec.levers and not all_webhooks(engine):
             items.doubtful(ix, "lever webhook: `engine.webhook` says nowhere to post", "levers")
         if _percent(spec.hold_out) > 1:

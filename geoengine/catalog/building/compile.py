@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -22,6 +22,7 @@ from geoengine.catalog.building import (
     zones,
 )
 from geoengine.catalog.building.campaigns import plans
+from geoengine.catalog.building.levers import check_levers
 from geoengine.catalog.building.reaches import take_roads
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.building.webhooks import check_webhooks
@@ -84,7 +85,7 @@ def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     areas = zones.check_zones(found.zones, found.stores)
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)
-    _check_engine(found)
+    _check_engine(found, {store.country or "" for store in shops.stores})
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
@@ -113,19 +114,14 @@ def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     return book, {plan.id: count for plan, count in planned}
 
 
-def _check_engine(found: Gathered) -> None:
+def _check_engine(found: Gathered, countries: Set[str]) -> None:
     engine = found.engine
     why = policies.contradiction(policies.merged(engine.presence))
     if why is not None:
         found.engine_fault(why, "presence")
     if engine.quiet_hours is not None and (problem := hours.problem(engine.quiet_hours)):
         found.engine_fault(f"quiet_hours {problem}", "quiet_hours")
-    for lever, text in engine.lawful_hours.items():
-        if problem := hours.problem(text):
-            found.engine_fault(f"lawful_hours.{lever} {problem}", "lawful_hours", lever)
-        elif not hours.opens_ever(text, "UTC", ""):
-            what = f"lawful_hours.{lever} `{text}` is never open: expected some"
-            found.engine_fault(what, "lawful_hours", lever)
+    check_levers(found, countries)
     check_webhooks(found)
 
 

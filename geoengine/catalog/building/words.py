@@ -1,4 +1,4 @@
-"""What campaigns say: templates, coupons, buttons, and whether a text fits its lever."""
+"""What campaigns say: templates, coupons, buttons."""
 
 from __future__ import annotations
 
@@ -8,17 +8,6 @@ from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.message import PLACEHOLDERS, placeholders
 from geoengine.core.model import Campaign, Store
 
-# GSM 03.38: 160 of these fit one SMS; one sign of another alphabet, and only 70 do.
-_GSM = frozenset(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
-    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
-)
-_GSM_TWICE = frozenset("^{}\\[~]|€")  # each takes two places
-SMS_GSM, SMS_OTHER = 160, 70
-
-# How long a placeholder's text becomes; a store's name is looked up.
-_LENGTHS = {"directions": 80, "minutes": 2, "code": 10, "phone": 14, "url": 40, "name": 12}
-_LENGTHS |= {"city": 14, "store": 20}
 _NEEDS = {"phone": "phone", "url": "url"}  # placeholder -> the store's key behind it
 _ACTION_NEEDS = {"call": "phone", "web": "url", "app": "app_link"}
 
@@ -36,9 +25,6 @@ def check_words(items: Items[Campaign], ix: int, spec: Campaign, stores: Sequenc
         key = _ACTION_NEEDS[spec.call_to_action]
         what = f"call_to_action {spec.call_to_action}"
         _check_stores_have(items, ix, stores, key, what, "call_to_action")
-    if "sms" in spec.levers:
-        for language, text in spec.message.items():
-            _check_sms(items, ix, text, language)
 
 
 def _check_template(items: Items[Campaign], ix: int, text: str, path: tuple[str, str]) -> set[str]:
@@ -79,30 +65,3 @@ def _check_stores_have(
     elif lacking:
         shown = ", ".join(lacking[:3]) + (" …" if len(lacking) > 3 else "")
         items.doubtful(ix, f"{what}: {len(lacking)} store(s) lack `{key}`: {shown}", path)
-
-
-def _check_sms(items: Items[Campaign], ix: int, text: str, language: str) -> None:
-    length, fits = sms_length(text)
-    if length > fits:
-        what = f"about {length} signs once filled in: one SMS holds {fits}"
-        items.doubtful(ix, what, "message", language)
-
-
-def sms_length(template: str) -> tuple[int, int]:
-    """How many places a filled-in template takes in an SMS, about, and how many there are.
-
-    >>> sms_length("Bonjour")
-    (7, 160)
-    >>> sms_length("Ça y est…")[1]
-    70
-    """
-    try:
-        names = placeholders(template)
-    except ValueError:
-        return 0, SMS_GSM
-    text = template.replace("{{", "(").replace("}}", ")")
-    for name in names:
-        text = text.replace(f"{{{name}}}", "x" * _LENGTHS.get(name, 0))
-    if all(sign in _GSM or sign in _GSM_TWICE for sign in text):
-        return len(text) + sum(sign in _GSM_TWICE for sign in text), SMS_GSM
-    return len(text), SMS_OTHER

@@ -8,7 +8,14 @@ engine runs on is compiled from them once, into a `Book`.
 from __future__ import annotations
 
 from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
-from geoengine.core.model.engine import Catalogue, ConsentSpec, EngineSpec, RoadsSpec
+from geoengine.core.model.engine import (
+    Catalogue,
+    ConsentSpec,
+    EngineSpec,
+    IdentifierKind,
+    RetentionSpec,
+    RoadsSpec,
+)
 from geoengine.core.model.levers import (
     ApnsSpec,
     EmailSpec,
@@ -48,6 +55,7 @@ from geoengine.core.model.words import (
     Metres,
     Mode,
     PercentText,
+    Purpose,
     Seconds,
     SecretFrom,
     Setting,
@@ -75,6 +83,7 @@ __all__ = [
     "Gateway",
     "GatewayKind",
     "Id",
+    "IdentifierKind",
     "Import",
     "LEVERS",
     "LeverName",
@@ -86,8 +95,10 @@ __all__ = [
     "PURPOSES",
     "PercentText",
     "PresenceSpec",
+    "Purpose",
     "PushSpec",
     "Reach",
+    "RetentionSpec",
     "RoadsSpec",
     "SYSTEM_LEVERS",
     "Seconds",

@@ -20,17 +20,63 @@ from geoengine.core.model.places import (
 )
 from geoengine.core.model.wallet import WalletSpec
 from geoengine.core.model.words import (
+    CountryText,
     DurationText,
     LeverName,
+    Purpose,
     SecretFrom,
     Spec,
 )
 
+IdentifierKind = Literal["loyalty", "email", "phone"]
+
 
 class ConsentSpec(Spec, frozen=True, kw_only=True):
-    """Whether being located needs a recorded consent."""
+    """What people must have agreed to, how long that stands, and who counts as one person."""
 
     location: Literal["required", "assumed"] = "required"
+    expires: Annotated[
+        DurationText, Meta(description="How long a consent stands; 0s for no end. 25 months.")
+    ] = "760d"
+    expires_by_purpose: Annotated[
+        dict[Purpose, DurationText], Meta(description="Where one stands for another time.")
+    ] = {}
+    notice: Annotated[
+        DurationText,
+        Meta(description="How long before its end geoengine.consent.expiring is told; 0s never."),
+    ] = "30d"
+    minor_under: Annotated[
+        int,
+        Meta(ge=13, le=18, description="Years of age below which nothing is said to anybody."),
+    ] = 15
+    stop_words: Annotated[
+        list[Annotated[str, Meta(min_length=2, max_length=30)]],
+        Meta(
+            description="Answers that mean STOP, beside the English and French ones.", max_length=50
+        ),
+    ] = []
+    identify: Annotated[
+        list[IdentifierKind],
+        Meta(description="Two records that share one of these are one person's."),
+    ] = field(default_factory=lambda: ["loyalty"])
+
+
+class RetentionSpec(Spec, frozen=True, kw_only=True):
+    """How long what is remembered of people is kept; beside `decisions_kept`."""
+
+    facts: Annotated[
+        DurationText, Meta(description="Visits, sends, redemptions: what reports count.")
+    ] = "90d"
+    people: Annotated[
+        DurationText,
+        Meta(description="Who has not been heard of for so long is erased; 0s never."),
+    ] = "1096d"
+    proofs: Annotated[
+        DurationText, Meta(description="The consents of somebody erased, without a name.")
+    ] = "1827d"
+    suppressions: Annotated[
+        DurationText, Meta(description="Addresses that said STOP; 0s for ever.")
+    ] = "0s"
 
 
 class RoadsSpec(Spec, frozen=True, kw_only=True):
@@ -55,6 +101,7 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     ] = "var/data"
     roads: RoadsSpec | None = None
     consent: ConsentSpec = ConsentSpec()
+    retention: RetentionSpec = RetentionSpec()
     presence: PresenceSpec = PresenceSpec()
     caps: list[Cap] = []  # all campaigns together, per person
     quiet_hours: (
@@ -64,8 +111,13 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     lawful_hours: Annotated[
-        dict[LeverName, str], Meta(description="OSM hours, person's time, by lever.")
-    ] = field(default_factory=lambda: {"sms": "Mo-Sa 08:00-20:00; PH off"})
+        dict[LeverName, str | dict[CountryText, str]],
+        Meta(
+            description="OSM hours, person's time, by lever: for every country, or by country. Of "
+            "SMS where it is not said: FR Mo-Sa 08:00-20:00; PH off, US Mo-Su 08:00-20:00, others "
+            "as FR."
+        ),
+    ] = {}
     max_age: DurationText = "5m"
     visit_group: DurationText = "30m"  # visits opened within it of one another share one message
     last_fixes: Annotated[int, Meta(ge=1_000, le=50_000_000)] = 1_000_000  # devices remembered

@@ -32,7 +32,9 @@ DateText = Annotated[
         description="A day, 2026-11-21, or an instant, 2026-11-21T18:00:00+01:00.",
     ),
 ]
+CountryText = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1: FR.")]
 LeverName = Literal["push", "sms", "email", "wallet", "webhook", "log"]
+Purpose = Literal["location", "push", "sms", "email", "wallet", "measurement"]
 Decided = Literal["city", "suburb", "countryside"]
 Setting = Literal[Decided, "auto"]
 Mode = Literal["walk", "drive", "bike", "transit"]
@@ -44,7 +46,8 @@ Seconds = Annotated[float, Meta(ge=0)]
 LEVERS: tuple[LeverName, ...] = ("push", "sms", "email", "wallet", "webhook", "log")
 PERSON_LEVERS = frozenset({"push", "sms", "email", "wallet"})  # each needs a consent of its own
 SYSTEM_LEVERS = frozenset({"webhook", "log"})  # these reach systems: `location` is enough
-PURPOSES = frozenset({"location"}) | PERSON_LEVERS
+# What people agree to: being located, each lever, and being counted one by one in results.
+PURPOSES = frozenset({"location", "measurement"}) | PERSON_LEVERS
 
 
 class Spec(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from geoengine.core.model import ApnsSpec
 from geoengine.core.record import Send
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.apns import (
+    BAD_TOKEN,
     Connection,
     TeamTokens,
     apns_id,
@@ -29,6 +30,7 @@ class Apple:
         self._topic = spec.topic
         self._tokens = tokens
         self._connection = connection
+        self._is_proven = False  # whether any token was taken here
 
     async def push(self, send: Send, token: str, now_ms: int) -> Receipt:
         """Push once; a second time where our token, and not the message, was refused."""
@@ -43,7 +45,16 @@ class Apple:
                 answer = await self._post(send, token, body, self._tokens.token(now_ms))
         except Lost as lost:
             return lost.receipt(is_repeatable=True)
-        return receipt_of(answer, now_ms)
+        return self._believed(receipt_of(answer, now_ms))
+
+    def _believed(self, receipt: Receipt) -> Receipt:
+        """A token that Apple calls bad is one only where others are good: with the sandbox's switch
+        wrong all are, and none is to be thrown away for that.
+        """
+        self._is_proven |= receipt.status == "delivered"
+        if receipt.detail == BAD_TOKEN and not self._is_proven:
+            return Receipt("refused", BAD_TOKEN)
+        return receipt
 
     async def _post(self, send: Send, token: str, body: bytes, mine: str) -> Answered:
         headers = {

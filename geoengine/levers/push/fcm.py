@@ -40,7 +40,8 @@ TTL_MAX_S: Final = 28 * 86_400  # the longest that FCM keeps a message
 QUOTA_WAIT_MS: Final = 60 * SECOND_MS  # asked for where a 429 has no Retry-After
 _TOPIC = re.compile(r"^[A-Za-z0-9_-]{1,32}$")  # RFC 8030, 5.4
 
-_DEAD = {"UNREGISTERED", "SENDER_ID_MISMATCH"}
+MISMATCH: Final = "SENDER_ID_MISMATCH"
+_DEAD: Final = {"UNREGISTERED", MISMATCH}
 
 
 class _Violation(Struct):
@@ -95,6 +96,7 @@ class Fcm:
         self._channel = channel
         self._web = Web(timeout_s, tls=tls)
         self._tokens = AccessTokens(account, SCOPE, self._web)
+        self._is_proven = False  # whether any token was taken here
 
     async def push(self, send: Send, token: str, now_ms: int) -> Receipt:
         """Push once; a second time where the access token, and not the message, was refused."""
@@ -110,7 +112,16 @@ class Fcm:
             return unpaid.receipt
         except Lost as lost:
             return lost.receipt(is_repeatable=True)
-        return receipt_of(answer, now_ms)
+        return self._believed(receipt_of(answer, now_ms))
+
+    def _believed(self, receipt: Receipt) -> Receipt:
+        """Another project's token is one only where others are ours: with another project's account
+        all are, and none is to be thrown away for that.
+        """
+        self._is_proven |= receipt.status == "delivered"
+        if receipt.detail == MISMATCH and not self._is_proven:
+            return Receipt("refused", MISMATCH.lower())
+        return receipt
 
     async def _post(self, body: bytes, now_ms: int) -> Answered:
         access = await self._tokens.token(now_ms)

@@ -17,7 +17,7 @@ Time = Annotated[
     str | int | float,
     Meta(description="RFC 3339 with offset, or seconds or milliseconds since the epoch."),
 ]
-Purpose = Literal["location", "push", "sms", "email", "wallet"]
+Purpose = Literal["location", "push", "sms", "email", "wallet", "measurement"]
 
 
 Latitude = Annotated[float, Meta(ge=-90, le=90, description="Degrees north, WGS 84.")]
@@ -159,7 +159,33 @@ class PersonBody(Struct, forbid_unknown_fields=True):
     email: Email | UnsetType | None = UNSET
     quiet_hours: QuietHours | UnsetType | None = UNSET
     caps: Annotated[list[Cap], Meta(max_length=20)] | UnsetType | None = UNSET
+    cadence: (
+        Annotated[
+            Cap, Meta(description="How often at most, as they chose: the only one of `caps`.")
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     beacon: Tag | UnsetType | None = UNSET
+    loyalty: Name | UnsetType | None = UNSET
+    minor: (
+        Annotated[bool, Meta(description="Too young to be advertised to.")] | UnsetType | None
+    ) = UNSET
+    birth_date: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
+                description="Not kept: only the day from which they are old enough, if they are "
+                "not.",
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    paused_until: Annotated[Time, Meta(description="Left alone until then.")] | UnsetType | None = (
+        UNSET
+    )
 
 
 class ConsentOut(Struct):
@@ -208,6 +234,16 @@ class PersonOut(Struct):
     presences: list[dict[str, Any]]
     triggers: list[dict[str, Any]]
     decisions: list[DecisionOut]
+    identifiers: dict[str, str] = {}
+    minor: bool = False
+    paused_until: str | None = None
+    ledger: list[dict[str, Any]] = []  # each entry as in the proof of the consents
+    merges: list[dict[str, Any]] = []
+    visited: dict[str, dict[str, Any]] = {}
+    timed: dict[str, dict[str, Any]] = {}
+    orders: dict[str, dict[str, Any]] = {}
+    coupons: list[dict[str, Any]] = []
+    facts: list[dict[str, Any]] = []
 
 
 class SendOut(Struct):
@@ -297,17 +333,14 @@ class OutboxQuery(Struct):
 
 
 class Erased(Struct):
-    """Whether there was anything to forget."""
+    """The receipt: whether there was anything to forget, and what is kept of the consents."""
 
     person_id: str
     erased: bool
-
-
-class Evidence(Struct):
-    """What proves a consent: where and by which text it was given, and whatever else helps."""
-
-    source: str | UnsetType = UNSET
-    text_version: str | UnsetType = UNSET
+    at: str
+    proof: str = ""  # under which hash they are kept; "" where there were none
+    proof_head: str = ""  # the hash over them
+    proof_until: str = ""
 
 
 class StreamQuery(Struct):

@@ -6,16 +6,71 @@ from typing import Any
 
 from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
-from geoengine.service.routes import catalogue, ingest, operate, people, regions, stream
+from geoengine.service.routes import (
+    catalogue,
+    consents,
+    ingest,
+    operate,
+    optout,
+    people,
+    regions,
+    stream,
+)
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.table import APPS, HEARERS, Route
+from geoengine.service.wire import consents as consent_wire
 
 ANYBODY: frozenset[str] = frozenset()
 TAKEN = frozenset({429, 503})
 WRITES = frozenset({503})
 PERSON = "/v1/people/{person_id}"
 
+ROUTES_CONSENT = (
+    Route(
+        "GET", PERSON + "/consents", consents.get_consents,
+        gives=consent_wire.ProofOut, problems=WRITES,
+    ),
+    Route(
+        "PUT", PERSON + "/consents/{purpose}", consents.put_consent,
+        takes=consent_wire.ConsentBody, gives=wire.ConsentOut, problems=WRITES | {409},
+    ),
+    Route(
+        "DELETE", PERSON + "/consents/{purpose}", consents.delete_consent, APPS,
+        gives=wire.ConsentOut, problems=WRITES,
+    ),
+    Route(
+        "POST", PERSON + "/identify", people.post_identify,
+        takes=consent_wire.IdentifyBody, gives=consent_wire.IdentifiedOut, problems=WRITES,
+    ),
+    Route(
+        "POST", "/in/sms/inbound", optout.post_inbound,
+        takes=consent_wire.SmsBody, gives=consent_wire.OptedOut, problems=WRITES,
+    ),
+    Route(
+        "GET", "/u/{token}", optout.get_unsubscribe, ANYBODY,
+        media_type=optout.HTML, problems=WRITES | {404},
+    ),
+    Route(
+        "POST", "/u/{token}", optout.post_unsubscribe, ANYBODY,
+        media_type=optout.HTML, problems=WRITES | {404},
+    ),
+    Route(
+        "GET", "/v1/suppressions", optout.get_suppressions,
+        gives=consent_wire.StopsOut, query=consent_wire.StopsQuery, problems=WRITES,
+    ),
+    Route(
+        "POST", "/v1/suppressions", optout.post_suppressions,
+        takes=consent_wire.SuppressBody, gives=consent_wire.SuppressedOut, problems=WRITES,
+    ),
+    Route(
+        "DELETE", "/v1/suppressions", optout.delete_suppressions,
+        takes=consent_wire.SuppressBody, gives=consent_wire.SuppressedOut, problems=WRITES,
+    ),
+)  # fmt: skip
+
 ROUTES: tuple[Route, ...] = (
+    *ROUTES_CONSENT,
     Route("GET", "/", operate.get_root, ANYBODY, gives=wire.Welcome),
     Route("GET", "/healthz", operate.get_healthz, ANYBODY, gives=wire.Health),
     Route("GET", "/readyz", operate.get_readyz, ANYBODY, gives=wire.Health, problems=WRITES),
@@ -49,14 +104,6 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", PERSON, people.get_person, gives=wire.PersonOut, problems=WRITES),
     Route("DELETE", PERSON, people.delete_person, gives=wire.Erased, problems=WRITES),
     Route(
-        "PUT", PERSON + "/consents/{purpose}", people.put_consent,
-        takes=wire.Evidence, gives=wire.ConsentOut, problems=WRITES,
-    ),
-    Route(
-        "DELETE", PERSON + "/consents/{purpose}", people.delete_consent, APPS,
-        gives=wire.ConsentOut, problems=WRITES,
-    ),
-    Route(
         "GET", PERSON + "/decisions", people.get_decisions,
         gives=wire.DecisionsOut, query=wire.Limit, problems=WRITES,
     ),
@@ -71,4 +118,5 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/outbox/retry", operate.post_retry,
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
+    *ROUTES_REPORTS,
 )  # fmt: skip

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
-
 import msgspec
+from msgspec import Struct
 
+from geoengine.core import proof
 from geoengine.core.calendar import rfc3339
-from geoengine.core.record import Decision, Json, Record
+from geoengine.core.people import is_minor
+from geoengine.core.record import Decision, Fact, Json, Record
 from geoengine.ingest.names import is_name
+from geoengine.service.consent.erasing import erase, known_by
+from geoengine.service.consent.identity import identify
 from geoengine.service.context import Call, Context
 from geoengine.service.http.problems import Problem
 from geoengine.service.http.wire import (
-    ConsentOut,
     DecisionOut,
     DecisionsOut,
     Device,
@@ -21,9 +23,11 @@ from geoengine.service.http.wire import (
     Limit,
     PersonBody,
     PersonOut,
-    Purpose,
 )
-from geoengine.service.routes.facts import Change, registered, told
+from geoengine.service.routes.consents import recorded_by
+from geoengine.service.routes.facts import Change, holds_back, new_names, registered, told
+from geoengine.service.routes.naming import name_in, owner_of, record_of
+from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
 from geoengine.state import loop
 
 EXPORTED_DECISIONS = 1_000
@@ -31,12 +35,13 @@ EXPORTED_DECISIONS = 1_000
 
 async def put_device(context: Context, call: Call) -> Device:
     """Register a device: its push token, and the person it belongs to."""
-    device_id, body = _name(call, "device_id"), call.read(DeviceBody)
+    device_id, body = name_in(call, "device_id"), call.read(DeviceBody)
     if body.person_id:
         if not is_name(body.person_id):
             raise Problem("malformed", "person_id holds control characters.")
+        told = {"because": "device", "by": call.caller.name}
         now_ms = context.clock()
-        await loop.identify(context.state, context.book, device_id, body.person_id, now_ms)
+        await loop.identify(context.state, context.book, device_id, body.person_id, now_ms, told)
         context.sender.wake()
     (person_id,) = await context.state.owners([device_id])
     if body.push_token is not msgspec.UNSET:
@@ -46,55 +51,62 @@ async def put_device(context: Context, call: Call) -> Device:
 
 async def put_person(context: Context, call: Call) -> PersonOut:
     """Tell facts of a person: what audiences ask about, where levers reach, when to be quiet."""
-    person_id = await _person(context, call)
-    await _amend(context, person_id, told(call.read(PersonBody)))
+    person_id, body = await owner_of(context, call), call.read(PersonBody)
+    change = told(body, context.book, context.clock())
+    news = {kind: value for kind, value in new_names(body).items() if value is not None}
+    before = dict(known_by(await record_of(context, person_id)))
+    for kind, value in news.items():
+        await context.suppression.learn(person_id, kind, value)
+    await _amend(context, person_id, change)
+    for kind in new_names(body):
+        if kind in before and before[kind] != news.get(kind):
+            await context.suppression.forget(person_id, kind, before[kind])
+    if holds_back(body):  # what is on its way started before it was asked for
+        await context.sender.quiesce(person_id, context.settings.quiesce_s)
     return await _export(context, person_id)
+
+
+async def post_identify(context: Context, call: Call) -> IdentifiedOut:
+    """Say what else a person is known by; records of the same person become one."""
+    person_id, body = await owner_of(context, call), call.read(IdentifyBody)
+    known = {
+        kind: value
+        for kind, value in (("loyalty", body.loyalty), ("sms", body.phone), ("email", body.email))
+        if value is not msgspec.UNSET
+    }
+    devices = [] if body.devices is msgspec.UNSET else body.devices
+    if not all(map(is_name, devices)):
+        raise Problem("malformed", "A device's name holds control characters - at `$.devices`")
+    found = await identify(context, person_id, known, devices, call.caller.name)
+    context.sender.wake()
+    return IdentifiedOut(person_id, *found)
 
 
 async def get_person(context: Context, call: Call) -> PersonOut:
     """Everything that is known about a person."""
-    return await _export(context, await _person(context, call))
+    return await _export(context, await owner_of(context, call))
 
 
 async def delete_person(context: Context, call: Call) -> Erased:
-    """Forget a person, everywhere."""
-    person_id = await _person(context, call)
-    is_erased = await loop.erase(context.state, person_id, context.clock())
+    """Forget a person, everywhere; the answer is the receipt. What the law asks to be kept of their
+    consents is kept under a hash.
+    """
+    person_id, now_ms = await owner_of(context, call), context.clock()
+    state, book = context.state, context.book
+    asked = recorded_by(call)
+    receipt = await erase(state, context.suppression, book, person_id, asked, now_ms)
     context.hub.forget(person_id)
     await context.sender.quiesce(person_id, context.settings.quiesce_s)
-    return Erased(person_id, is_erased)
-
-
-async def put_consent(context: Context, call: Call) -> ConsentOut:
-    """Record a consent, with what proves it: at the least, that a server key said so."""
-    person_id, purpose = await _person(context, call), _purpose(call)
-    given = call.read(dict[str, Any]) if call.body else {}
-    evidence: Json = _recorded_by(call) | given
-    now_ms = context.clock()
-
-    granted = await loop.grant(context.state, context.book, person_id, purpose, evidence, now_ms)
-    context.hub.publish(granted.events)
-    return _consent_out(await _record(context, person_id), purpose)
-
-
-async def delete_consent(context: Context, call: Call) -> ConsentOut:
-    """Withdraw a consent; once this has answered, no message starts that needed it."""
-    person_id, purpose = await _person(context, call), _purpose(call)
-    now_ms = context.clock()
-    by = _recorded_by(call)
-    withdrawn = await loop.withdraw(context.state, context.book, person_id, purpose, by, now_ms)
-    context.hub.publish(withdrawn.events)
-    await context.sender.quiesce(person_id, context.settings.quiesce_s)
-    return _consent_out(await _record(context, person_id), purpose)
-
-
-def _recorded_by(call: Call) -> Json:
-    return {"source": f"api:{call.caller.kind}"}
+    await loop.erase(state, person_id, now_ms)  # what was on its way has left its traces by now
+    until = rfc3339(receipt.proof_until_ms) if receipt.proof else ""
+    return Erased(
+        person_id, receipt.was_there, rfc3339(now_ms), receipt.proof, receipt.proof_head, until
+    )
 
 
 async def get_decisions(context: Context, call: Call) -> DecisionsOut:
     """Why each trigger did or did not fire, newest first."""
-    person_id = await _person(context, call)
+    person_id = await owner_of(context, call)
     found = await loop.decisions(context.state, person_id, call.ask(Limit).limit)
     return DecisionsOut([_decision_out(decision) for decision in found])
 
@@ -105,40 +117,18 @@ async def _amend(context: Context, person_id: str, change: Change) -> None:
     context.sender.wake()
 
 
-async def _record(context: Context, person_id: str) -> Record:
-    loaded = await context.state.load([person_id])
-    return loaded.get(person_id) or Record(person_id=person_id)
-
-
-async def _person(context: Context, call: Call) -> str:
-    """Whom the path names; a device that belongs to somebody stands for its owner."""
-    (person_id,) = await context.state.owners([_name(call, "person_id")])
-    return person_id
-
-
-def _name(call: Call, parameter: str) -> str:
-    name = call.path[parameter]
-    if not is_name(name):
-        raise Problem("bad_parameter", f"{parameter}: 1 to 128 characters, no control characters.")
-    return name
-
-
-def _purpose(call: Call) -> Literal["location", "push", "sms", "email", "wallet"]:
-    purpose = call.path["purpose"]
-    if purpose not in get_args(Purpose):
-        raise Problem("not_found", f"Purposes are {', '.join(get_args(Purpose))}.")
-    return purpose  # type: ignore[return-value]
-
-
 async def _export(context: Context, person_id: str) -> PersonOut:
     record = (await context.state.load([person_id])).get(person_id)
     decisions = await loop.decisions(context.state, person_id, EXPORTED_DECISIONS)
     if record is None and not decisions:
         raise Problem("not_found", "Nothing is known of this person.")
-    return exported(record or Record(person_id=person_id), decisions)
+    facts = await loop.facts(context.state, person_id, EXPORTED_DECISIONS)
+    return exported(record or Record(person_id), decisions, facts, context.clock())
 
 
-def exported(record: Record, decisions: list[Decision]) -> PersonOut:
+def exported(
+    record: Record, decisions: list[Decision], facts: list[Fact], now_ms: int
+) -> PersonOut:
     """A record and its decisions as the person may have them."""
     return PersonOut(
         person_id=record.person_id,
@@ -166,7 +156,29 @@ def exported(record: Record, decisions: list[Decision]) -> PersonOut:
             for fired in record.fired
         ],
         decisions=[_decision_out(decision) for decision in decisions],
+        identifiers=record.identifiers,
+        minor=is_minor(record, now_ms),
+        paused_until=rfc3339(record.paused_until_ms) if record.paused_until_ms else None,
+        ledger=[proof.told(packed) for packed in record.ledger],
+        merges=record.merges,
+        visited={store: _named(one) for store, one in record.visited.items()},
+        timed={name: _named(one) for name, one in record.timed.items()},
+        orders={name: _named(one) for name, one in record.orders.items()},
+        coupons=[_named(one) for one in record.coupons],
+        facts=[_named(fact) for fact in facts],
     )
+
+
+def _named(what: Struct) -> Json:
+    """A struct by the names of its fields; milliseconds as times."""
+    told: Json = {}
+    for name in what.__struct_fields__:
+        value = getattr(what, name)
+        if name.endswith("_ms"):
+            told[name.removesuffix("_ms")] = rfc3339(value) if value > 0 else None
+        else:
+            told[name.removeprefix("is_")] = value
+    return told
 
 
 def _presence_out(zone_id: str, record: Record) -> Json:
@@ -191,9 +203,3 @@ def _decision_out(decision: Decision) -> DecisionOut:
         reason=decision.reason,
         lever=decision.lever,
     )
-
-
-def _consent_out(record: Record, purpose: str) -> ConsentOut:
-    consent = record.consents[purpose]
-    at = rfc3339(consent.at_ms)
-    return ConsentOut(record.person_id, purpose, consent.is_granted, consent.epoch, at)

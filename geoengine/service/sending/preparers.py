@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from geoengine.core.book import Book
+from geoengine.service.consent.suppression import Stopper
 from geoengine.service.sending.preparing import Preparer
 from geoengine.state.base import State
 
@@ -13,4 +14,4 @@ def preparers(
     state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it."""
-    return ()
+    return (Stopper(state, book_of),)

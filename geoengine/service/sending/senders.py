@@ -10,6 +10,7 @@ from geoengine.core.model import WebhookSpec
 from geoengine.levers.base import Lever, cannot
 from geoengine.levers.log import LogLever
 from geoengine.levers.webhook import Endpoint, WebhookLever
+from geoengine.service.sending import makers
 
 SECRET_VARIABLE = "GEOENGINE_WEBHOOK_SECRET"  # noqa: S105 - the name of the variable
 
@@ -38,7 +39,7 @@ def _endpoint(name: str, webhook: WebhookSpec, environ: Environ) -> Endpoint:
         raise ValueError(f"{which}: {error}; its secret is ${variable}") from error
 
 
-MAKERS: tuple[Maker, ...] = (_log, _webhook)
+MAKERS: tuple[Maker, ...] = (_log, _webhook, makers.push, makers.sms, makers.email)
 
 
 def senders(book: Book, environ: Environ) -> dict[str, Lever]:

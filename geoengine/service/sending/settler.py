@@ -124,11 +124,15 @@ class Settler:
         """Keep what reports count. What cannot be kept now is lost to the reports, and nothing
         else: who settles must not wait for it.
         """
-        facts = tuple(fact for lot in lots for fact in lot)
-        commit = Commit(f"facts:{uuid4().hex}", facts=facts, now_ms=self._clock())
+        facts = [fact for lot in lots for fact in lot]
+        op_id = f"facts:{uuid4().hex}"
+        people = list(dict.fromkeys(fact.person_id for fact in facts))
         for _ in range(COUNT_TRIES):
             try:
-                await self._state.commit(commit)
+                there = await self._state.load(people)  # not who was erased meanwhile
+                kept = tuple(fact for fact in facts if fact.person_id in there)
+                if kept:
+                    await self._state.commit(Commit(op_id, facts=kept, now_ms=self._clock()))
                 break
             except StateUnavailable:
                 if self.is_stopping:

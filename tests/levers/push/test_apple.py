@@ -16,7 +16,7 @@ from tests.levers.push.apple_double import KEY_ID, TEAM, TOPIC, AppleDouble, p8
 from tests.levers.push.test_fcm import a_push
 from tests.levers.sending import NOW_MS
 
-DEVICE = "0f" * 32
+DEVICE, GOOD = "0f" * 32, "1e" * 32
 MINUTE_MS = 60_000
 
 
@@ -120,8 +120,16 @@ async def test_each_error_has_its_consequence(apns_server, reason):
     status, expected = ERRORS[reason]
     apns_server.answers[DEVICE] = status, {"reason": reason}
     async with Opened(apns_server) as app:
+        await app.push(a_push(), GOOD, NOW_MS)
         receipt = await app.push(a_push(), DEVICE, NOW_MS)
     assert (receipt.status, receipt.reason) == expected
+
+
+async def test_with_the_sandboxs_switch_wrong_no_token_is_thrown_away(apns_server):
+    apns_server.answers[DEVICE] = 400, {"reason": "BadDeviceToken"}
+    async with Opened(apns_server) as app:
+        receipt = await app.push(a_push(), DEVICE, NOW_MS)
+    assert (receipt.status, receipt.reason) == ("refused", "BadDeviceToken")
 
 
 async def test_since_when_a_token_is_dead_is_told_on(apns_server):

@@ -167,8 +167,16 @@ async def test_each_error_has_its_consequence(fcm_server, what):
     answer, expected = ERRORS[what]
     fcm_server.errors[TOKEN] = answer
     async with Opened(fcm_server) as project:
+        await project.push(a_push(), "a:good-one", NOW_MS)
         receipt = await project.push(a_push(), TOKEN, NOW_MS)
     assert (receipt.status, receipt.reason) == expected
+
+
+async def test_with_another_projects_account_no_token_is_thrown_away(fcm_server):
+    fcm_server.errors[TOKEN] = ERRORS["another app's token"][0]
+    async with Opened(fcm_server) as project:
+        receipt = await project.push(a_push(), TOKEN, NOW_MS)
+    assert (receipt.status, receipt.reason) == ("refused", "sender_id_mismatch")
 
 
 @NOT_THERE

@@ -1,0 +1,142 @@
+"""Whether texts fit their levers: segments of SMS, the bytes of a push, the subject of an e-mail.
+
+How long a text becomes is known once it is filled in. It is filled in here with what is likely, and
+with the longest name among the campaign's stores; what is too long even with nothing filled in is a
+fault, what is likely too long is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from geoengine.catalog.reading.report import Items
+from geoengine.core.message import placeholders
+from geoengine.core.model import Campaign, EngineSpec, Location, SmsSpec, Store
+from geoengine.core.segments import UCS2_ONE, Segments, says_stop, segments_sent, with_stop
+
+STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
+# How long what a placeholder stands for becomes where it is not known here; in signs.
+_LENGTHS = {"directions": 80, "minutes": 2, "code": 10, "phone": 14, "url": 40, "name": 12}
+_LENGTHS |= {"city": 14, "store": 20}
+_PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
+_PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
+SUBJECT_MAX_CHARS = 78  # RFC 5322, 2.1.1: a line; mail programs show about as much
+
+
+def check_lengths(
+    items: Items[Campaign], ix: int, spec: Campaign, engine: EngineSpec, stores: Sequence[Store]
+) -> None:
+    """Report texts of a campaign that do not fit its levers, or may not."""
+    for language, template in spec.message.items():
+        if not _parses(template):
+            continue
+        if "sms" in spec.levers:
+            _check_sms(items, ix, (template, language), engine.sms, stores)
+        if "push" in spec.levers:
+            _check_push(items, ix, spec, language, stores)
+    if "email" in spec.levers:
+        _check_subjects(items, ix, spec, stores)
+
+
+def _check_sms(
+    items: Items[Campaign],
+    ix: int,
+    said: tuple[str, str],
+    sms: SmsSpec | None,
+    stores: Sequence[Store],
+) -> None:
+    (template, language), path = said, ("message", said[1])
+    stop = sms.stop if sms is not None else None
+    if sms is not None and stop is None and not says_stop(template):
+        what = (
+            f"an SMS in `{language}` without the way out: expected STOP in it, or engine.sms.stop"
+        )
+        items.wrong(ix, what, *path)
+    most = (sms or _UNSET).max_segments
+    least = segments_sent(with_stop(filled(template, None), stop))
+    likely = segments_sent(with_stop(filled(template, _telling(stores)), stop))
+    if least.segment_count > most:
+        items.wrong(ix, f"{_size(least)}: expected at most {most} SMS (engine.sms)", *path)
+    elif likely.segment_count > 1:
+        more = f", more than the {most} that are sent" if likely.segment_count > most else ""
+        items.doubtful(ix, f"{_size(likely)}{more}", *path)
+
+
+def _size(size: Segments) -> str:
+    signs = size.foreign[:10]
+    because = f", because of {signs}" if size.one_holds == UCS2_ONE else ""
+    return (
+        f"about {size.place_count} signs once filled in: one SMS holds {size.one_holds}{because}; "
+        f"this takes {size.segment_count}"
+    )
+
+
+def _check_push(
+    items: Items[Campaign], ix: int, spec: Campaign, language: str, stores: Sequence[Store]
+) -> None:
+    texts = [spec.message[language], spec.title.get(language, "")]
+    texts = [text for text in texts if _parses(text)]
+    least = sum(len(filled(text, None).encode()) for text in texts)
+    likely = sum(len(filled(text, _telling(stores)).encode()) for text in texts)
+    if least > _PUSH_MAX_BYTES:
+        what = f"{least:,} bytes: expected at most {_PUSH_MAX_BYTES:,}, all that a push carries"
+        items.wrong(ix, what, "message", language)
+    elif likely > _PUSH_MAX_BYTES - _PUSH_REST_BYTES:
+        what = f"about {likely:,} bytes: with its link it may be more than a push carries, 4,096"
+        items.doubtful(ix, what, "message", language)
+
+
+def _check_subjects(
+    items: Items[Campaign], ix: int, spec: Campaign, stores: Sequence[Store]
+) -> None:
+    if not spec.title:
+        items.doubtful(ix, "no title: e-mails have their first line as subject", "message")
+    elif missing := sorted(spec.message.keys() - spec.title.keys()):
+        what = f"no title in {', '.join(missing)}: an e-mail's subject is in another language"
+        items.doubtful(ix, what, "title")
+    for language, template in spec.title.items():
+        if _parses(template):
+            length = len(filled(template, _telling(stores)))
+            if length > SUBJECT_MAX_CHARS:
+                what = f"about {length} signs: mail programs show {SUBJECT_MAX_CHARS} of a subject"
+                items.doubtful(ix, what, "title", language)
+
+
+def _parses(template: str) -> bool:
+    try:
+        placeholders(template)
+    except ValueError:
+        return False
+    return True
+
+
+def filled(template: str, store: Store | None) -> str:
+    """A template with something likely in it; without a store, with nothing in it.
+
+    >>> filled("Code {code} {{!}}", None)
+    'Code  {!}'
+    """
+    text = template.replace("{{", "\x00").replace("}}", "\x01")
+    for name in placeholders(template):
+        text = text.replace(f"{{{name}}}", "" if store is None else _likely(name, store))
+    return text.replace("\x00", "{").replace("\x01", "}")
+
+
+def _likely(name: str, store: Store) -> str:
+    known = {"store": store.name, "phone": store.phone, "url": store.url}.get(name)
+    return known or "x" * _LENGTHS.get(name, 0)
+
+
+_UNSET = SmsSpec(provider="twilio")  # what holds where `engine.sms` is not there yet
+# Stands in where a campaign has no store: its name is as long as names are.
+_UNKNOWN = Store(id="unknown", name="x" * _LENGTHS["store"], location=Location(lat=0, lon=0))
+
+
+def _telling(stores: Sequence[Store]) -> Store:
+    """The store whose name costs most: one that no SMS alphabet has, else the longest."""
+    return max(stores[:STORES_MAX], key=_name_cost, default=_UNKNOWN)
+
+
+def _name_cost(store: Store) -> tuple[bool, int]:
+    size = segments_sent(store.name)
+    return bool(size.foreign), size.place_count

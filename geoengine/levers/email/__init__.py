@@ -1,0 +1,1 @@
+"""E-mail, by the operator's mail server."""

@@ -1,0 +1,75 @@
+"""What providers tell of addresses when a message could not reach them: acted upon, once and for
+all, so that nobody is tried again who is not there or has said no.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from geoengine.core.errors import StateError
+from geoengine.core.record import Record, Send
+from geoengine.levers.base import Receipt
+from geoengine.service.consent.suppression import ADDRESSED
+from geoengine.service.context import Context
+from geoengine.service.logs import logger
+from geoengine.state import loop
+from geoengine.state.loop import Amended
+
+OPTED_OUT: Final = "opted_out"  # the provider says that this address said STOP
+TOKEN_DEAD: Final = "token_dead"  # noqa: S105 - the app was removed, or the pass
+_LOG = logger("gone")
+
+
+async def gone(context: Context, send: Send, receipt: Receipt) -> None:
+    """Act upon a receipt ``gone``. Does not raise: the next message says the same again.
+
+    ``opted_out`` suppresses the address. ``token_dead`` drops a push token, and with the last of
+    somebody's tokens their consent: who removes the app has said no. Anything else drops the
+    address, which reaches nobody.
+    """
+    if send.kind != "trigger" or not send.address:
+        return
+    reason = receipt.reason.partition(":")[0]
+    try:
+        if reason == OPTED_OUT and send.lever in ADDRESSED:
+            told = {"source": f"{send.lever}:provider"}
+            await context.suppression.stop(send.lever, send.address, told)
+        elif send.lever == "push":
+            await _drop_token(context, send)
+        elif send.lever in ADDRESSED:
+            await _drop_address(context, send)
+    except StateError as error:
+        _LOG.warning("postponed", lever=send.lever, why=str(error))
+
+
+async def _drop_token(context: Context, send: Send) -> None:
+    now_ms, left = context.clock(), True
+
+    def change(record: Record) -> Amended:
+        nonlocal left
+        dead = [d for d, token in record.push_tokens.items() if ":".join(token) == send.address]
+        for device_id in dead:
+            del record.push_tokens[device_id]
+        left = bool(record.push_tokens) or not dead
+        return Amended(is_nothing=not dead)
+
+    state, book, person_id = context.state, context.book, send.person_id
+    await loop.amend(state, book, person_id, change, now_ms)
+    if not left:
+        told = {"source": f"push:{TOKEN_DEAD}"}
+        done = await loop.withdraw(
+            state, book, person_id, "push", told, now_ms, only_if=lambda r: not r.push_tokens
+        )
+        context.hub.publish(done.events)
+
+
+async def _drop_address(context: Context, send: Send) -> None:
+    def change(record: Record) -> Amended:
+        is_same = record.addresses.get(send.lever) == send.address
+        if is_same:
+            del record.addresses[send.lever]
+        return Amended(is_nothing=not is_same)
+
+    state, book, now_ms = context.state, context.book, context.clock()
+    await loop.amend(state, book, send.person_id, change, now_ms)
+    await context.suppression.forget(send.person_id, send.lever, send.address)

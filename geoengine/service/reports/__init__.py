@@ -1,0 +1,1 @@
+"""What campaigns and stores did, added up."""

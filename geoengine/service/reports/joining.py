@@ -1,0 +1,128 @@
+"""What was gathered, joined: which fact belongs to which decision, and who gets credit for what."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from geoengine.core.attribution import credit, pair
+from geoengine.core.columns import Bools, Floats, Longs
+from geoengine.core.units import DAY_MS
+from geoengine.service.reports.asking import Span
+from geoengine.service.reports.gather import NO_TRIGGER, Happened, Told
+from geoengine.service.wire.reports import CampaignsQuery
+
+# Who leaves within a day of a message leaves because of it; later, who knows. A longer span, and a
+# campaign is blamed for what the one after it did.
+OPT_OUT_MS: Final = DAY_MS
+
+
+class Earned(NamedTuple):
+    """Rows of decisions, and how much of something each has to its credit."""
+
+    row: Longs
+    amount: Floats
+
+
+class Joined:
+    """Decisions of a period and of the window around it, with what followed from them."""
+
+    def __init__(self, told: Told, span: Span, window_ms: int, query: CampaignsQuery) -> None:
+        self.span, self.window_ms, self.query = span, window_ms, query
+        self.names = told.words.names
+        self.decided = told.decided()
+        self.happened = told.happened()
+        at_ms = self.decided.at_ms
+        self.is_inside: Bools = (at_ms >= span.since_ms) & (at_ms < span.until_ms)
+
+    @cached_property
+    def _fired(self) -> tuple[Longs, Longs]:
+        """Triggers, ascending, and the decision of each."""
+        rows = np.flatnonzero(self.decided.is_fired)
+        rows = rows[np.argsort(self.decided.trigger[rows], kind="stable")]
+        return self.decided.trigger[rows], rows
+
+    def row_of(self, trigger: Longs) -> Longs:
+        """The decision that each trigger came of; -1 where it is not among these."""
+        triggers, rows = self._fired
+        place = np.searchsorted(triggers, trigger)
+        found = np.full(len(trigger), -1)
+        fits = (place < len(triggers)) & (trigger != NO_TRIGGER)
+        fits[fits] = triggers[place[fits]] == trigger[fits]
+        found[fits] = rows[place[fits]]
+        return found
+
+    def followed_by(self, *kinds: str) -> Longs:
+        """Decisions of the period that were followed by a fact of these kinds, each once."""
+        rows = np.unique(self.row_of(self.happened.of(*kinds).trigger))
+        return self._inside(rows[rows >= 0])
+
+    def _inside(self, rows: Longs) -> Longs:
+        found: Longs = rows[self.is_inside[rows]]
+        return found
+
+    @cached_property
+    def variant(self) -> Longs:
+        """Which of several messages each decision sent, as its facts tell; -1 for unknown."""
+        found = np.full(len(self.decided), -1)
+        facts = self.happened.of("sent", "delivered", "failed", "opened", "clicked")
+        rows = self.row_of(facts.trigger)
+        found[rows[rows >= 0]] = facts.variant[rows >= 0]
+        return found
+
+    @cached_property
+    def _touches(self) -> Longs:
+        """Decisions whose message may have reached somebody: fired, not known to have failed."""
+        trigger = self.decided.trigger
+        failed = np.isin(trigger, self.happened.of("failed").trigger)
+        reached = np.isin(trigger, self.happened.of("delivered", "opened", "clicked").trigger)
+        return np.flatnonzero(self.decided.is_fired & (reached | ~failed))
+
+    @cached_property
+    def visits(self) -> Happened:
+        """Visits that are sure enough."""
+        visits = self.happened.of("visit")
+        return visits.take(np.flatnonzero(visits.amount >= self.query.confidence))
+
+    def visited(self) -> Earned:
+        """The decisions of the period that brought visits; a campaign of no store brings nobody."""
+        decided, visits = self.decided, self.visits
+        touches = self._touches[decided.store[self._touches] >= 0]
+        found = credit(
+            pair(decided.person[touches], decided.store[touches]),
+            decided.at_ms[touches],
+            pair(visits.person, visits.store),
+            visits.at_ms,
+            self.window_ms,
+            self.query.credit,
+        )
+        return self._earned(touches[found.touch_ix], found.weight)
+
+    def opted_out(self) -> Longs:
+        """Decisions of the period after whose message its lever was withdrawn."""
+        decided, gone, touches = self.decided, self.happened.of("opted_out"), self._touches
+        found = credit(
+            pair(decided.person[touches], decided.lever[touches]),
+            decided.at_ms[touches],
+            pair(gone.person, gone.lever),
+            gone.at_ms,
+            OPT_OUT_MS,
+            "last",
+        )
+        return self._inside(touches[found.touch_ix])
+
+    def paid(self, kind: str) -> tuple[Earned, Longs, Longs]:
+        """What facts of a kind that belong to decisions of the period came to: rows and amounts,
+        the currency of each, and the fact.
+        """
+        facts = self.happened.of(kind)
+        rows = self.row_of(facts.trigger)
+        kept = np.flatnonzero(rows >= 0)
+        kept = kept[self.is_inside[rows[kept]]]
+        return Earned(rows[kept], facts.amount[kept]), facts.currency[kept], kept
+
+    def _earned(self, rows: Longs, amount: Floats) -> Earned:
+        kept = self.is_inside[rows]
+        return Earned(rows[kept], amount[kept])

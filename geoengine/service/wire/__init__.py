@@ -1,0 +1,1 @@
+"""The shapes of the contract, a file a topic; those of ingest and people are in `http.wire`."""

@@ -1,0 +1,85 @@
+"""One person, several devices, a phone number, a loyalty card: one record, the stricter of each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.service.serving import CATALOGUE, RIVOLI, served, walk_in
+
+FAMILY = {"phone": "+33612345678", "email": "home@example.org"}
+PERSONAL = CATALOGUE.replace("assumed", "assumed, identify: [loyalty, phone]")
+CAPPED = CATALOGUE.replace(
+    "levers: [log]", "levers: [log]\n    caps: [{max: 1, per: total}]"
+).replace("zones: {stores: [rivoli]}", "zones: {stores: [rivoli, bastille]}")
+BASTILLE = (48.8533, 2.3692)
+
+
+async def test_a_loyalty_card_makes_two_records_one_and_says_why(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for person_id, tier in (("web-7", "gold"), ("till-9", "none")):
+            await client.ok("PUT", f"/v1/people/{person_id}", {"attributes": {person_id: tier}})
+            await client.ok("PUT", f"/v1/people/{person_id}/consents/sms", {"source": "till"})
+        await client.ok("DELETE", "/v1/people/till-9/consents/sms")
+        told = await client.ok("POST", "/v1/people/till-9/identify", {"loyalty": "L-1"})
+        assert told == {"person_id": "till-9", "merged": [], "shared": {}}
+        told = await client.ok("POST", "/v1/people/web-7/identify", {"loyalty": " l-1"})
+        assert told == {"person_id": "web-7", "merged": ["till-9"], "shared": {}}
+        person = await client.ok("GET", "/v1/people/web-7")
+        assert person == await client.ok("GET", "/v1/people/till-9")
+        assert person["attributes"] == {"web-7": "gold", "till-9": "none"}
+        assert not person["consents"]["sms"]["granted"]
+        (merged,) = person["merges"]
+        assert (merged["person_id"], merged["because"]) == ("till-9", "loyalty")
+        assert merged["by"].startswith("server:")
+        assert merged["stricter"] == ["consent:sms"]
+        proof = await client.ok("GET", "/v1/people/web-7/consents")
+        kinds = [entry["what"] for entry in proof["entries"]]
+        assert (kinds, proof["broken"]) == (["granted", "carried", "carried", "withdrawn"], "")
+
+
+async def test_a_family_that_shares_a_number_stays_a_family(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        await client.ok("PUT", "/v1/people/ann", FAMILY)
+        told = await client.ok("POST", "/v1/people/bob/identify", FAMILY)
+        assert told["merged"] == []
+        assert told["shared"] == {"sms": ["ann"], "email": ["ann"]}
+
+
+async def test_an_operator_whose_customers_have_numbers_of_their_own_may_say_so(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path, PERSONAL) as client:
+        await client.ok("PUT", "/v1/people/ann", FAMILY)
+        told = await client.ok("POST", "/v1/people/bob/identify", FAMILY)
+        assert told["merged"] == ["ann"]
+
+
+async def test_devices_named_in_one_call_count_under_one_cap(tmp_path: Path) -> None:
+    async with served(tmp_path, CAPPED) as client:
+        await client.ok("POST", "/v1/people/ann/identify", {"devices": ["phone", "tablet"]})
+        for device_id, place in (("phone", RIVOLI), ("tablet", BASTILLE)):
+            await client.ok("POST", "/v1/pings", walk_in(device_id, place))
+        decisions = (await client.ok("GET", "/v1/people/ann/decisions"))["decisions"]
+        assert sorted(one["reason"] for one in decisions) == ["audience", "cap:total 1/1", "ok"]
+        assert sorted((await client.ok("GET", "/v1/people/ann"))["devices"]) == ["phone", "tablet"]
+
+
+async def test_the_stricter_of_age_pause_quiet_hours_and_cadence_holds(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        late = {"minor": True, "quiet_hours": "12:00-14:00", "cadence": {"max": 2, "per": "week"}}
+        early = {"paused_until": "2999-01-01T00:00:00Z", "quiet_hours": "22:00-07:00"}
+        await client.ok("PUT", "/v1/people/a", late | {"loyalty": "L-1"})
+        await client.ok("PUT", "/v1/people/b", early | {"caps": [{"max": 1, "per": "day"}]})
+        await client.ok("POST", "/v1/people/b/identify", {"loyalty": "L-1"})
+        person = await client.ok("GET", "/v1/people/b")
+        assert person["minor"]
+        assert person["paused_until"] == "2999-01-01T00:00:00.000Z"
+        assert person["quiet_hours"] == "22:00-07:00, 12:00-14:00"
+        assert person["caps"] == [{"max": 1, "per": "day"}, {"max": 2, "per": "week"}]
+        assert person["merges"][0]["stricter"] == ["minor", "quiet_hours", "caps"]
+
+
+async def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for body in ({"devices": ["a\u0007"]}, {"phone": "0612"}, {"shoe": "43"}):
+            assert (await client.call("POST", "/v1/people/ann/identify", body))[0] == 400
