@@ -155,4 +155,5 @@ def compile_into(directory: Path, folder: Path) -> Outcome:
     except OSError as error:
         spare = Path(tempfile.mkdtemp(prefix="geoengine-"))
         unkept = f"{folder} cannot be written: {error.strerror or error}"
-        return Outcome(str(Cache(spare).keep(directory, reading)), unkept)
+        # Read once and deleted: a small room for temporary files has no place for an index.
+        return Outcome(str(Cache(spare).keep(directory, reading, is_indexed=False)), unkept)

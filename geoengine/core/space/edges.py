@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
 from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.kept import NOTHING, Arrays
 from geoengine.core.space.levels import with_seam
 from geoengine.core.space.raster import box_of, cells_of_shape
 
@@ -32,6 +33,15 @@ _PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
 _LEAF, _FAN = 7, 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on them
 _LINES_BYTES: Final = 128  # of a leaf's eight points
 _LEAVES_AT_ONCE: Final = 1 << 15  # while their boxes are made, so that they stay in the cache
+_TABLES: Final = (  # what `_edges.Edges` reads, in its order, and last the cells
+    "leaves",
+    "leaf_boxes",
+    "branch_boxes",
+    "first_leaf",
+    "first_branch",
+    "planes",
+    "cells",
+)
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -48,6 +58,7 @@ class Edges:
         bounds: NDArray[np.float64],
         bits: Longs,
         is_compiled: bool = IS_COMPILED,
+        kept: Arrays = NOTHING,
     ) -> None:
         self._is_compiled = is_compiled
         self.shapes, self.bounds = shapes, bounds
@@ -57,10 +68,20 @@ class Edges:
         self._cells = Cells()
         self._tables: tuple[NDArray[Any], ...] = ()
         shapely.prepare(shapes)
-        if self._is_compiled:
+        if self._is_compiled and kept:
+            self._tables = tuple(kept[name] for name in _TABLES)
+            self._fast = _edges.Edges(*self._tables[:-1])
+            self._fast.keep(self._tables[-1])
+        elif self._is_compiled:
             planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
             self._tables = (*tables_of(shapes), planes)
             self._fast = _edges.Edges(*self._tables)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What edges of the same shapes are made again of, once cells are kept."""
+        flat = (table.reshape(-1) for table in self._tables)
+        return dict(zip(_TABLES, flat, strict=True)) if self._is_compiled else {}
 
     @property
     def nbytes(self) -> int:
