@@ -33,15 +33,16 @@ _PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
 _LEAF, _FAN = 7, 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on them
 _LINES_BYTES: Final = 128  # of a leaf's eight points
 _LEAVES_AT_ONCE: Final = 1 << 15  # while their boxes are made, so that they stay in the cache
-_TABLES: Final = (  # what `_edges.Edges` reads, in its order, and last the cells
+_TABLES: Final = (  # what `_edges.Edges` is made of, in its order
     "leaves",
     "leaf_boxes",
     "branch_boxes",
     "first_leaf",
     "first_branch",
     "planes",
-    "cells",
 )
+_CELLS: Final = "cells"
+_NO_CELLS: Final = np.empty(0, np.int32)
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -70,18 +71,18 @@ class Edges:
         shapely.prepare(shapes)
         if self._is_compiled and kept:
             self._tables = tuple(kept[name] for name in _TABLES)
-            self._fast = _edges.Edges(*self._tables[:-1])
-            self._fast.keep(self._tables[-1])
+            self._cells = Cells(kept[_CELLS])
         elif self._is_compiled:
             planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
             self._tables = (*tables_of(shapes), planes)
+        if self._is_compiled:
             self._fast = _edges.Edges(*self._tables)
 
     @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What edges of the same shapes are made again of, once cells are kept."""
         flat = (table.reshape(-1) for table in self._tables)
-        return dict(zip(_TABLES, flat, strict=True)) if self._is_compiled else {}
+        return dict(zip((*_TABLES, _CELLS), flat, strict=True)) if self._is_compiled else {}
 
     @property
     def nbytes(self) -> int:
@@ -228,22 +229,20 @@ class Cells:
     Of a cell 8 bytes and 8 for each run of leaves, of which most have one or two.
     """
 
-    def __init__(self) -> None:
-        self._kept: list[bytes] = []
-        self._end = 0
+    def __init__(self, table: Ints = _NO_CELLS) -> None:
+        self._kept = [table]
+        self._end = len(table)
 
     def add(self, kinds: bytes, begins: bytes, kept: bytes) -> tuple[Ints, Bools]:
         """Take up a polygon's cells: their numbers from now on, and which lie wholly inside."""
         numbers = np.frombuffer(begins, np.int32) + np.int32(self._end)
-        self._kept.append(kept)
+        self._kept.append(np.frombuffer(kept, np.int32))
         self._end += len(kept) // 4
         return numbers, np.frombuffer(kinds, np.uint8) == _INNER
 
     def table(self) -> Ints:
         """All that is kept."""
-        table = np.empty(self._end, np.int32)
-        np.concatenate([np.frombuffer(kept, np.int32) for kept in self._kept] or [table], out=table)
-        return table
+        return self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept)
 
 
 def tables_of(shapes: NDArray[Any]) -> tuple[NDArray[Any], ...]:

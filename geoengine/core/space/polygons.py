@@ -56,13 +56,12 @@ class Polygons:
         self.bounds = shapely.bounds(self.shapes).reshape(len(shapes), 4)
         bits = _levels_of(self.bounds)
         self.edges = Edges(self.shapes, self.bounds, bits, kept=named_of("edges", kept))
-        if kept:
-            self.grid = Grid(Tables.of_arrays(named_of("grid", kept)), coarser=0)
-            if sum(len(level.items) for level in self.grid.levels) != len(shapes):
-                raise ValueError(f"tables of other polygons than these {len(shapes)}")
-        else:
-            self.grid = Grid(Tables.of(_parts(self.edges, bits)), coarser=0)
-            self.edges.keep_cells()
+        of_grid = named_of("grid", kept)
+        tables = Tables.of_arrays(of_grid) if of_grid else Tables.of(_parts(self.edges, bits))
+        if tables.item_count != len(shapes):
+            raise ValueError(f"tables of other polygons than these {len(shapes)}")
+        self.grid = Grid(tables, coarser=0)
+        self.edges.keep_cells()
         self._scalar = self._views()
         self._measure_one = self.edges.measure_inside_one
 

@@ -101,6 +101,11 @@ class Tables:
         return cls(levels, *(arrays[name] for name in _FLAT))
 
     @property
+    def item_count(self) -> int:
+        """How many items there are on all levels."""
+        return sum(len(level.items) for level in self.levels)
+
+    @property
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What `of_arrays` makes them again of."""
         bits = [level.bits for level in self.levels]
