@@ -212,9 +212,7 @@ def _parts(edges: Edges, bits: Longs) -> list[Part]:
     parts = []
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
-        found = [edges.cells_of(ix, level_bits) for ix in members.tolist()]
-        item = members.repeat([len(columns[0]) for columns in found])
-        column, row, is_inner, cell_ix = map(np.concatenate, zip(*found, strict=True))
+        item, column, row, is_inner, cell_ix = edges.cells_of(members, level_bits)
         marked = column.astype(np.int32), row.astype(np.int32)
         parts.append(Part(level_bits, members, *marked, item, column, row, is_inner, cell_ix))
     return parts
