@@ -20,6 +20,7 @@ from geoengine.service.routes.catalogue import GEOJSON
 from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
+from geoengine.service.routes.wallet import ROUTES_WALLET
 from geoengine.service.wire import consents as consent_wire
 
 ANYBODY: frozenset[str] = frozenset()
@@ -121,4 +122,5 @@ ROUTES: tuple[Route, ...] = (
     ),
     *ROUTES_REPORTS,
     *ROUTES_SENDING,
+    *ROUTES_WALLET,
 )  # fmt: skip

@@ -9,6 +9,7 @@ from geoengine.service.consent.suppression import Stopper
 from geoengine.service.sending.preparing import Preparer
 from geoengine.service.sending.spending import Spending
 from geoengine.service.sending.statuses import StatusUrls
+from geoengine.service.wallet.preparing import PassWriter
 from geoengine.state.base import State
 
 
@@ -16,4 +17,9 @@ def preparers(
     state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it."""
-    return (Stopper(state, book_of), Spending(state, book_of), StatusUrls(book_of))
+    return (
+        Stopper(state, book_of),
+        Spending(state, book_of),
+        StatusUrls(book_of),
+        PassWriter(state, book_of),
+    )
