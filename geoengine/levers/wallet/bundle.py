@@ -42,7 +42,7 @@ class Signer:
         self._key = _key(key, variables.key)
         if self._key.public_key() != self._certificate.public_key():
             raise CredentialError(f"{variables.key} is not the key of {variables.certificate}")
-        self._pem = (certificate, key)
+        self._pem = (certificate, intermediate, key)
 
     @property
     def pass_type(self) -> str:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-import jwt
 import msgspec
 
 from geoengine.core.model import GoogleWalletSpec
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.answers import retry_after_ms
 from geoengine.levers.base import Receipt
-from geoengine.levers.google import AccessTokens, Account, Unpaid
+from geoengine.levers.google import AccessTokens, Account, Unpaid, signed
 from geoengine.levers.wallet.face import PLACES_MAX, Place, Said
 from geoengine.levers.web import Answered, Lost, Web
 
@@ -50,7 +49,7 @@ class GoogleWallet:
             "iat": now_ms // SECOND_MS,
             "payload": {f"{self._spec.kind}Objects": [made | {"state": "ACTIVE"}]},
         }
-        link = SAVE_URL + jwt.encode(claims, self._account.private_key, "RS256")
+        link = SAVE_URL + signed(self._account, claims)
         assert len(link) <= LINK_MAX_CHARS, len(link)
         return link
 
