@@ -20,7 +20,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "forbidden": (403, "This key may not do that"),
     "not_found": (404, "There is nothing here"),
     "method_not_allowed": (405, "This route does not take that method"),
-    "outdated": (409, "The person has said otherwise since"),
+    "outdated": (409, "What the person said then does not stand any more"),
     "body_too_slow": (408, "The body did not arrive in time"),
     "body_too_large": (413, "The body is too large"),
     "encoding_not_supported": (415, "Only identity encoding is taken"),
