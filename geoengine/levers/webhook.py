@@ -33,7 +33,7 @@ DNS_KEPT_S = 30  # a name's addresses; the guard judges each connection's, howev
 CONTENT_TYPE = "application/cloudevents+json"
 USER_AGENT = "geoengine"
 UNKNOWN = "no_endpoint"  # it was taken out of the catalogue after the message was made
-_NOWHERE = Lane("", Limits())
+_NOWHERE = Lane("?", Limits())  # no endpoint's id: it says nothing about any
 
 
 class Endpoint:
