@@ -18,7 +18,6 @@ from typing import Final
 
 import httpx2
 import jwt
-import msgspec
 from msgspec import Struct
 
 from geoengine.core.units import MINUTE_MS, SECOND_MS
@@ -199,7 +198,4 @@ def since_ms(receipt: Receipt) -> int:
 
 
 def _said(answer: Answered) -> _Said:
-    try:
-        return msgspec.json.decode(answer.body, type=_Said)
-    except msgspec.DecodeError:
-        return _Said()
+    return answer.read(_Said) or _Said()

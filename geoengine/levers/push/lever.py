@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -67,16 +68,21 @@ class PushLever:
         services: Mapping[str, Service],
         cannot: str = "",
         *,
+        rates: Mapping[str, float] = MappingProxyType({}),
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         self.timeout_s = timeout_s
         self.cannot = cannot
         self._services = dict(services)
+        self._lanes = {
+            name: Lane(name, Limits(width=WIDTHS[name], per_s=rates.get(name, 0.0)))
+            for name in (FCM, APNS)
+        }
 
     def lane(self, send: Send) -> Lane:
         """The service of the message's token."""
         service, _token = service_of(send.address)
-        return Lane(service, Limits(width=WIDTHS[service]))
+        return self._lanes[service]
 
     async def send(self, send: Send, now_ms: int) -> Receipt:
         """Push once."""

@@ -102,8 +102,5 @@ def _wait_ms(answer: Answered, now_ms: int) -> int:
 
 
 def _code(answer: Answered) -> str:
-    try:
-        code = msgspec.json.decode(answer.body, type=_Refusal).code
-    except msgspec.DecodeError:
-        return ""
+    code = (answer.read(_Refusal) or _Refusal()).code
     return code if _CODE.match(code) else ""

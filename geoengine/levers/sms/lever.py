@@ -15,7 +15,7 @@ import msgspec
 from geoengine.core.model import SmsSpec
 from geoengine.core.record import Send
 from geoengine.core.segments import Segments, segments_sent, with_stop
-from geoengine.levers.base import Receipt
+from geoengine.levers.base import Limits, Receipt
 from geoengine.levers.said import life_s, said
 
 TIMEOUT_S = 15.0  # cut off early, a message may have gone and is not counted as sent
@@ -74,6 +74,7 @@ class SmsLever:
         cannot: str = "",
     ) -> None:
         self.cannot = cannot
+        self.limits = Limits(per_s=spec.per_s or 0.0)
         self._spec = spec
         self._provider = provider
 
