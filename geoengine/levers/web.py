@@ -77,8 +77,7 @@ class Web:
             async with self._connected().post(
                 url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                answer = await response.content.read(BODY_MAX_BYTES)
-                return Answered(response.status, response.headers, answer)
+                return Answered(response.status, response.headers, await _whole(response))
         except aiohttp.ConnectionTimeoutError:
             raise Lost("unreachable", has_left=False) from None
         except TimeoutError:
@@ -111,3 +110,13 @@ class Web:
                 trust_env=False,
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body to its end, however it is cut into packets; of a longer one, the beginning."""
+    body = b""
+    while chunk := await response.content.read(BODY_MAX_BYTES - len(body)):
+        body += chunk
+    if not response.content.at_eof():
+        response.close()  # nobody reads the rest
+    return body
