@@ -1,5 +1,5 @@
-"""Brevo's SMS. An advertisement goes as ``marketing``: only so does Brevo keep to the hours and fill
-in ``[STOP_CODE]``; news of somebody's order goes as ``transactional``, at any hour.
+"""Brevo's SMS. An advertisement goes as ``marketing``: only so does Brevo keep to the hours and
+fill in ``[STOP_CODE]``; news of somebody's order goes as ``transactional``, at any hour.
 
 ================================  =========  ======================================================
 answer                            receipt    why
