@@ -108,10 +108,9 @@ class AccessTokens:
         if answer.status != 200:
             reason = "bad_credentials" if answer.status < 500 else "token_unavailable"
             raise Unpaid(Receipt("retry", reason, detail=answer.detail, has_left=False))
-        try:
-            token = msgspec.json.decode(answer.body, type=_Token)
-        except msgspec.DecodeError:
-            raise Unpaid(Receipt("retry", "token_unavailable", has_left=False)) from None
+        token = answer.read(_Token)
+        if token is None:
+            raise Unpaid(Receipt("retry", "token_unavailable", has_left=False))
         self._token = token.access_token
         self._until_ms = now_ms + min(token.expires_in * SECOND_MS, HOUR_MS) - SPARE_MS
 

@@ -85,7 +85,12 @@ def push_lever(spec: PushSpec, environ: Environ) -> PushLever:
             missing.append(_told(error, "push"))
     if spec.fcm is None and spec.apns is None:
         missing.append("engine.push names neither fcm nor apns")
-    return PushLever(services, "; ".join(missing))
+    rates = {
+        name: each.per_s
+        for name, each in ((FCM, spec.fcm), (APNS, spec.apns))
+        if each is not None and each.per_s is not None
+    }
+    return PushLever(services, "; ".join(missing), rates=rates)
 
 
 def _fcm(spec: FcmSpec, environ: Environ) -> Service:

@@ -16,10 +16,13 @@ from geoengine.state.base import State
 def preparers(
     state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
 ) -> tuple[Preparer, ...]:
-    """First what may stop a message, then what takes something for it, last what writes it."""
+    """First what may stop a message, then what takes something for it, last what writes it.
+
+    `Spending` counts a text as it leaves: whoever writes into texts comes before it.
+    """
     return (
         Stopper(state, book_of),
+        PassWriter(state, book_of),
         Spending(state, book_of),
         StatusUrls(book_of),
-        PassWriter(state, book_of),
     )

@@ -47,7 +47,8 @@ class AppleDouble:
     connection_count: int = 0
     most_at_once: int = 0
     is_silent: bool = False
-    hang_up: str = ""  # "goaway", "cut": what to do with the next request
+    hang_up: str = ""  # "goaway", "cut": what to do with the next request ...
+    hang_up_after: int = 0  # ... once so many are held
     held: list[tuple[_Line, int]] = field(default_factory=list)
     hold_count: int = 0  # answer none until so many have come
     pass_type: str = ""  # of whoever shows its certificate: no token then, and nothing is said
@@ -132,7 +133,8 @@ class _Line(asyncio.Protocol):
         double = self._double
         if double.is_silent:
             return
-        if double.hang_up:
+        if double.hang_up and len(double.held) >= double.hang_up_after:
+            double.held.clear()
             self._hang_up(stream_id)
             return
         double.held.append((self, stream_id))
