@@ -117,8 +117,10 @@ def _least_ms(by: str, book: Book) -> int:
     """How long a stay must last to be proof: longer than it takes to walk by.
 
     Of a door: who walks through a circle of 50 m at 1.3 m/s, and out of the moat of 30 m around
-    it, is in it for 100 s, the slowest (0.8 m/s) for 160 s. Of an outline, a fix or two that were
-    thrown over the wall. Beacons take their time before they let in, and a tap has no length.
+    it, is in it for 100 s, the slowest (0.8 m/s) for 160 s; of 777 doors that real phones and buses
+    passed, three minutes take none for visited (benchmarks/results/visits.md). Of an outline, a fix
+    or two that were thrown over the wall. Beacons take their time before they let in, and a tap has
+    no length.
     """
     measure = book.engine.spec.measure
     return {BEACON: 0, OUTLINE: duration_ms(measure.outline_stay)}.get(
