@@ -173,7 +173,7 @@ def campaigns(
         query,
         lambda past, book: Desk().campaigns(past, book, query, now_ms()),
     )
-    _tell(report, out, lambda: _campaigns_table(report))
+    _tell(report, out)
 
 
 @command.command()
@@ -188,7 +188,7 @@ def stores(directory: Path, state: str, url: str, key: str, out: Path | None, **
         query,
         lambda past, book: Desk().stores(past, book, query, now_ms()),
     )
-    _tell(report, out, lambda: _stores_table(report))
+    _tell(report, out)
 
 
 Q = TypeVar("Q", CampaignsQuery, Period)
@@ -215,18 +215,27 @@ def _made(
         raise click.ClickException(str(error)) from error
 
 
-def _tell(
-    report: CampaignsReport | StoresReport, out: Path | None, table: Callable[[], Table]
-) -> None:
-    if out is not None:
-        try:
-            write(report, out)
-        except (ExportError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+def _tell(report: CampaignsReport | StoresReport, out: Path | None) -> None:
+    if out is None:
+        print_report(report, Console())
         return
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=_WIDE)).print(table())
-    click.echo(f"{report.from_} to {report.to}; - is fewer than {report.people_min} people")
+    try:
+        write(report, out)
+    except (ExportError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+
+
+def print_report(report: CampaignsReport | StoresReport, terminal: Console) -> None:
+    """A report as a table; as wide as it is where nobody is looking."""
+    console = terminal
+    if not terminal.is_terminal:
+        console = Console(stderr=terminal.stderr, width=_WIDE)
+    if isinstance(report, CampaignsReport):
+        console.print(_campaigns_table(report))
+    else:
+        console.print(_stores_table(report))
+    few = f"- is fewer than {report.people_min} people"
+    click.echo(f"{report.from_} to {report.to}; {few}", err=terminal.stderr)
 
 
 _HEADS = ("people", "entries", "eligible", "sent", "delivered", "clicked", "visits", "redeemed",
