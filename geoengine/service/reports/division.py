@@ -83,7 +83,7 @@ class Division:
 
         stopped = rows[~decided.is_fired[rows]]
         late = np.array([name.partition(":")[0] not in NOT_ELIGIBLE for name in names] or [True])
-        delivered = joined.followed_by("delivered")
+        delivered, lost = joined.followed_by("delivered"), joined.is_lost
         visited, (cost, cost_in, _facts) = joined.visited(), joined.paid("sent")
         columns = {
             "people": self._people().tolist(),
@@ -92,8 +92,8 @@ class Division:
             "suppressed": tally.by(cell_of[stopped], decided.reason[stopped], names),
             "fired": count(rows[decided.is_fired[rows]]),
             "sent": count(joined.followed_by("sent")),
-            "delivered": count(delivered),
-            "failed": count(np.setdiff1d(joined.followed_by("failed"), delivered)),
+            "delivered": count(delivered[~lost[delivered]]),
+            "failed": count(rows[lost[rows]]),
             "opened": count(joined.followed_by("opened")),
             "clicked": count(joined.followed_by("clicked")),
             "visits": [round(n, 3) for n in tally.total(cell_of[visited.row], visited.amount)],

@@ -73,12 +73,27 @@ class Joined:
         return found
 
     @cached_property
+    def is_lost(self) -> Bools:
+        """Decisions whose message reached nobody, as far as was heard last: a provider may take a
+        message and say later that it could not deliver it, and one given up may be tried again.
+        """
+        failed_ms = self._last_ms("failed")
+        reached_ms = self._last_ms("delivered", "opened", "clicked")
+        lost: Bools = (failed_ms >= 0) & (failed_ms >= reached_ms)
+        return lost
+
+    def _last_ms(self, *kinds: str) -> Longs:
+        """When each decision was last followed by a fact of these kinds; -1 for never."""
+        facts = self.happened.of(*kinds)
+        rows = self.row_of(facts.trigger)
+        found = np.full(len(self.decided), -1)
+        np.maximum.at(found, rows[rows >= 0], facts.at_ms[rows >= 0])
+        return found
+
+    @cached_property
     def _touches(self) -> Longs:
-        """Decisions whose message may have reached somebody: fired, not known to have failed."""
-        trigger = self.decided.trigger
-        failed = np.isin(trigger, self.happened.of("failed").trigger)
-        reached = np.isin(trigger, self.happened.of("delivered", "opened", "clicked").trigger)
-        return np.flatnonzero(self.decided.is_fired & (reached | ~failed))
+        """Decisions whose message may have reached somebody: fired, and not known to be lost."""
+        return np.flatnonzero(self.decided.is_fired & ~self.is_lost)
 
     @cached_property
     def visits(self) -> Happened:

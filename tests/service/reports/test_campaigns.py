@@ -101,6 +101,26 @@ async def test_a_message_that_never_arrived_brought_nobody():
     assert (await figures(past)).visits == 0
 
 
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("delivered", "failed"), (0, 1, 0)),  # an SMS that its operator could not deliver
+        (("failed", "delivered"), (1, 0, 1)),  # given up, and tried again by hand
+        (("failed", "clicked"), (0, 0, 1)),
+    ],
+)
+async def test_what_was_heard_last_of_a_message_counts(
+    kinds: tuple[str, str], expected: tuple[int, int, float]
+):
+    past = OnPaper()
+    trigger = past.fire("p", at(0))
+    for minute, kind in enumerate(kinds):
+        past.happen(kind, trigger, at(0, 13, minute))
+    past.visit("p", at(1))
+    found = await figures(past)
+    assert (found.delivered, found.failed, found.visits) == expected
+
+
 async def test_redemptions_count_for_their_trigger_and_shared_codes_for_their_campaign():
     past = OnPaper()
     for person in crowd(3):
