@@ -19,7 +19,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from geoengine.catalog import load
-from geoengine.cli.report import print_report
+from geoengine.cli.report_page import print_report
 from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book
 from geoengine.core.calendar import time_zone

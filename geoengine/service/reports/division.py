@@ -11,7 +11,7 @@ import numpy as np
 from geoengine.core.book import Book
 from geoengine.core.columns import Bools, Longs
 from geoengine.service.reports.asking import WEEKDAYS, Clocks, hour_of, weekday_of
-from geoengine.service.reports.gather import KINDS, NO_TRIGGER
+from geoengine.service.reports.gather import KINDS, NO_TRIGGER, Happened
 from geoengine.service.reports.hiding import hidden
 from geoengine.service.reports.joining import Joined
 from geoengine.service.reports.lifts import Question, lifts
@@ -82,13 +82,14 @@ class Division:
             return tally.count(cell_of[of_rows])
 
         stopped = rows[~decided.is_fired[rows]]
-        late = np.array([name.partition(":")[0] not in NOT_ELIGIBLE for name in names] or [True])
+        is_late = np.array([name.partition(":")[0] not in NOT_ELIGIBLE for name in names] or [True])
+        was_eligible = decided.is_fired | is_late[decided.reason]
         delivered, lost = joined.followed_by("delivered"), joined.is_lost
-        visited, (cost, cost_in, _facts) = joined.visited(), joined.paid("sent")
+        visited, (sent, costs) = joined.visited(), joined.paid("sent")
         columns = {
             "people": self._people().tolist(),
             "entries": count(rows),
-            "eligible": count(rows[decided.is_fired[rows] | late[decided.reason[rows]]]),
+            "eligible": count(rows[was_eligible[rows]]),
             "suppressed": tally.by(cell_of[stopped], decided.reason[stopped], names),
             "fired": count(rows[decided.is_fired[rows]]),
             "sent": count(joined.followed_by("sent")),
@@ -97,7 +98,7 @@ class Division:
             "opened": count(joined.followed_by("opened")),
             "clicked": count(joined.followed_by("clicked")),
             "visits": [round(n, 3) for n in tally.total(cell_of[visited.row], visited.amount)],
-            "cost": tally.totals_by(cell_of[cost.row], cost_in, cost.amount, names),
+            "cost": tally.totals_by(cell_of[sent], costs.currency, costs.amount, names),
             "opt_outs": count(joined.opted_out()),
             **self._redeemed(people_min),
             "lift": self._lifts(people_min),
@@ -119,18 +120,15 @@ class Division:
     def _redeemed(self, people_min: int) -> dict[str, list[object]]:
         """Redemptions and what was paid, by trigger or, for want of one, by campaign and till."""
         joined, tally = self._joined, self._tally
-        earned, _currency, of_fact = joined.paid("redeemed")
-        known = joined.happened.of("redeemed").take(of_fact)
-        lone = joined.happened.take(self._orphans)
-        cells = np.concatenate([self._cell_of_row[earned.row], self._orphan_cells])
-        payers = np.concatenate([known.person, lone.person])
-        currency = np.concatenate([known.currency, lone.currency])
-        amount = np.concatenate([known.amount, lone.amount])
-        paid = np.flatnonzero(currency >= 0)
-        payer_count = tally.distinct(cells[paid], payers[paid]).tolist()
-        revenue = tally.totals_by(cells, currency, amount, joined.names)
+        rows, known = joined.paid("redeemed")
+        done = Happened.concat([known, joined.happened.take(self._orphans)])
+        cells = np.concatenate([self._cell_of_row[rows], self._orphan_cells])
+        paid = np.flatnonzero(done.currency >= 0)
+        payer_count = tally.distinct(cells[paid], done.person[paid]).tolist()
+        revenue = tally.totals_by(cells, done.currency, done.amount, joined.names)
         return {
             "redemptions": list(tally.count(cells)),
+            "redemptions_seen": list(tally.count(cells[joined.was_seen(done)])),
             "revenue": [
                 None if 0 < count < people_min else {name: round(n, 2) for name, n in one.items()}
                 for one, count in zip(revenue, payer_count, strict=True)

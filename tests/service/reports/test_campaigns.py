@@ -135,6 +135,22 @@ async def test_redemptions_count_for_their_trigger_and_shared_codes_for_their_ca
     assert found.people == 5
 
 
+@pytest.mark.parametrize(
+    ("minute", "store", "seen"),
+    [(5, "shop", 1), (24, "shop", 1), (26, "shop", 0), (-14, "shop", 1), (-16, "shop", 0),
+     (5, "other", 0)],
+)  # fmt: skip
+async def test_a_redemption_is_joined_to_the_visit_it_was_made_on(
+    minute: int, store: str, seen: int
+):
+    past = OnPaper()
+    trigger = past.fire("p", at(0))
+    past.visit("p", at(0, 18), store=store, duration_s=600.0)
+    past.happen("redeemed", trigger, at(0, 18, minute), amount=5.0, currency="EUR")
+    found = await figures(past)
+    assert (found.redemptions, found.redemptions_seen) == (1, seen)
+
+
 async def test_who_leaves_within_a_day_of_a_message_by_that_lever_left_because_of_it():
     past = OnPaper()
     for person, lever, hours in (("a", "push", 23), ("b", "push", 25), ("c", "sms", 1)):
