@@ -217,6 +217,28 @@ async def test_what_few_people_paid_is_not_told():
     assert (found.redemptions, found.revenue) == (2, None)
 
 
+async def test_what_few_people_paid_cannot_be_worked_out_from_the_whole():
+    past = OnPaper()
+    for store, payers in (("a", 3), ("b", 25), ("c", 40)):
+        for ix, person in enumerate(crowd(50, store)):
+            trigger = past.fire(person, at(0), store=store)
+            if ix < payers:
+                past.happen("redeemed", trigger, at(1), amount=10.0, currency="EUR")
+    (campaign,) = (await reported(past, people_min=20, by="store")).campaigns
+    assert campaign.figures is not None and campaign.figures.revenue == {"EUR": 680.0}
+    paid = {cell: one.revenue for cell, one in cells(campaign).items() if one}
+    assert paid == {"a": None, "b": None, "c": {"EUR": 400.0}}
+
+
+async def test_what_one_paid_in_another_currency_is_not_told():
+    past = OnPaper()
+    for ix, person in enumerate(crowd(30)):
+        currency = "CHF" if ix == 0 else "EUR"
+        past.happen("redeemed", past.fire(person, at(0)), at(1), amount=10.0, currency=currency)
+    found = await figures(past, people_min=20)
+    assert (found.redemptions, found.revenue) == (30, None)
+
+
 def told_and_held(past: OnPaper, reason: str, *, came: int, came_anyway: int) -> None:
     """A hundred of each, so many of whom come."""
     for ix, person in enumerate(crowd(100, "told")):
@@ -298,11 +320,26 @@ async def test_lift_can_be_about_what_was_paid():
     for ix, person in enumerate(crowd(100, "told")):
         trigger = past.fire(person, at(0))
         past.happen("redeemed", trigger, at(1), amount=20 + ix % 2, currency="EUR")
+        if ix < 30:
+            past.happen("redeemed", trigger, at(2), amount=1000, currency="JPY")
     for person in crowd(100, "held"):
         past.stop(person, at(0), "holdout")
     lift = (await figures(past, outcome="revenue")).lift
     assert lift is not None
     assert (lift.difference, lift.held_out.value, lift.verdict) == (20.5, 0.0, "more")
+
+
+async def test_what_few_people_paid_is_not_told_by_an_average_either():
+    past = OnPaper()
+    for ix, person in enumerate(crowd(100, "told")):
+        trigger = past.fire(person, at(0))
+        if ix < 3:
+            past.happen("redeemed", trigger, at(1), amount=20, currency="EUR")
+    for person in crowd(100, "held"):
+        past.stop(person, at(0), "holdout")
+    lift = (await figures(past, people_min=20, outcome="revenue")).lift
+    assert lift is not None
+    assert (lift.verdict, lift.treated.people, lift.treated.value) == ("too_few_people", 100, None)
 
 
 async def test_nothing_happened_is_a_report_too():
