@@ -152,7 +152,7 @@ class Settlement(Struct, frozen=True):
 
 
 CARD_BYTES_MAX = 1 << 20  # of a body: a commit's share of the journal, one server's reply
-CARDS_MAX = 10_000_000  # some 2 GB of the embedded state's file; a new one beyond is refused
+CARDS_MAX = 10_000_000  # some 4 GB of the embedded state's file; a new one beyond is refused
 
 
 class Card(Struct, frozen=True):
