@@ -25,6 +25,7 @@ from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.base import (
+    CARDS_MAX,
     Card,
     CardPage,
     Commit,
@@ -85,6 +86,7 @@ class RedisState:
         *,
         last_fix_capacity: int = 1_000_000,
         pending_limit: int = 1_000_000,
+        card_limit: int = CARDS_MAX,
         partition_count: int | None = None,
         is_onlooker: bool = False,
     ) -> None:
@@ -96,6 +98,7 @@ class RedisState:
         self.concerns: list[str] = []
         self._link = Link(url, library(), names=_FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
+        self._card_limit = card_limit
         self._wanted_count = partition_count or self._link.partitions
         self._is_onlooker = is_onlooker
         self._is_open = False
@@ -138,7 +141,7 @@ class RedisState:
             self._horizon = Horizon(self._partitions, self._leases)
             self._mail = Mail(self._partitions, self._leases, self._horizon, self.process)
             self._people = Paging(self._partitions, "page")
-            self._cards = SharedCards(self._partitions)
+            self._cards = SharedCards(self._partitions, self._card_limit)
             self._past = SharedPast(self._partitions)
             self._forgetting = Forgetting(
                 self._link, self._partitions, self._names, self._cards, self._leases, self.process
