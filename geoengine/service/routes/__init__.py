@@ -18,6 +18,7 @@ from geoengine.service.routes import (
 )
 from geoengine.service.routes.catalogue import GEOJSON
 from geoengine.service.routes.reports import ROUTES_REPORTS
+from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
 from geoengine.service.wire import consents as consent_wire
 
@@ -119,4 +120,5 @@ ROUTES: tuple[Route, ...] = (
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
     *ROUTES_REPORTS,
+    *ROUTES_SENDING,
 )  # fmt: skip
