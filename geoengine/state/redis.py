@@ -47,7 +47,7 @@ from geoengine.state.shared.link import Link
 from geoengine.state.shared.mail import Mail
 from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
-from geoengine.state.shared.overview import Overview, look_over
+from geoengine.state.shared.overview import Overview, count_up, look_over
 from geoengine.state.shared.paging import Paging
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.past import SharedPast
@@ -354,26 +354,7 @@ class RedisState:
     async def stats(self) -> Stats:
         """Sizes."""
         self._require_open()
-        sizes = list((await self._partitions.of_all("sizes", ())).values())
-        people, devices, pending, dead, said = (sum(row[ix] for row in sizes) for ix in range(5))
-        oldest = [int(float(row[5])) for row in sizes if row[5]]
-        facts, cards = (sum(row[ix] for row in sizes) for ix in (8, 9))
-        return Stats(
-            record_count=people,
-            device_count=devices,
-            pending_count=pending,
-            oldest_pending_ms=min(oldest, default=None),
-            dead_count=dead,
-            decision_count=said,
-            disk_bytes=await self._log_bytes(),
-            fact_count=facts,
-            card_count=cards,
-        )
-
-    async def _log_bytes(self) -> int:
-        told = (await self._link.everywhere("INFO", "persistence")).values()
-        lines = (line for text in told for line in text.decode().splitlines())
-        return sum(int(line.partition(":")[2]) for line in lines if line.startswith("aof_current"))
+        return await count_up(self._link, self._partitions)
 
     # --- the whole ------------------------------------------------------------------------------
 
