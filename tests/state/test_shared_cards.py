@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from itertools import count
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace as struct_replace
@@ -13,9 +15,10 @@ from geoengine.core.record import Fact
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card
 from geoengine.state.redis import RedisState
+from tests.servers.server import Server, needed
 from tests.servers.shared import cluster, server
 from tests.state.samples import commit_of, decision
-from tests.state.sharing import SERVERS, a_state_of, named, processes
+from tests.state.sharing import SERVERS, a_state_of, named, processes, until
 
 
 @pytest.mark.parametrize("url_of", SERVERS.values(), ids=SERVERS.keys())
@@ -119,3 +122,59 @@ async def test_cards_of_the_erased_leave_no_key_behind() -> None:
             kind = single.call("TYPE", key)
             read = ("HGETALL", key) if kind in (b"hash", "hash") else ("ZRANGE", key, 0, -1)
             assert "canary'" not in str(single.call(*read)).replace("canary\\x00bird", "bird")
+
+
+async def test_a_server_killed_under_changes_of_cards_loses_none_that_was_acknowledged(
+    tmp_path: Path,
+) -> None:
+    binary = needed("valkey")
+    with Server(directory=tmp_path, binary=binary, appendonly="always") as one:
+        async with processes(one.url, 2) as states:
+            said = dict.fromkeys(("pool/1", "pool/2", "code/1"), 0)
+            is_over = asyncio.Event()
+
+            async def count_on(state: RedisState, name: str) -> None:
+                while not is_over.is_set():
+                    with suppress(StateUnavailable):
+                        kept = await amend_card(state, name, counted_up, now_ms=0)
+                        happened = Fact(f"{name} {kept.version}", "visit", "ann", kept.version)
+                        await state.commit(commit_of(facts=(happened,)))
+                        said[name] = max(said[name], int(kept.body))
+
+            work = asyncio.gather(*(count_on(state, name) for state in states for name in said))
+            for _ in range(3):
+                before = sum(said.values())
+                await until(lambda before=before: _is_beyond(said, before + 30))
+                await asyncio.to_thread(one.kill)
+                await asyncio.to_thread(one.start)
+            is_over.set()
+            await work
+            cards, facts = await states[0].cards([*said]), await states[1].facts("ann", 100_000)
+            ids = {fact.id for fact in facts}
+            for name, number in said.items():
+                assert int(cards[name].body) == cards[name].version >= number > 0
+                assert f"{name} {number}" in ids
+
+
+async def _is_beyond(said: dict[str, int], count: int) -> bool:
+    return sum(said.values()) > count
+
+
+def counted_up(card: Card) -> Card:
+    return struct_replace(card, body=b"%d" % (int(card.body or b"0") + 1))
+
+
+async def test_a_replica_holds_a_card_when_it_has_been_put(tmp_path: Path) -> None:
+    binary = needed("valkey")
+    with (
+        Server(directory=tmp_path / "a", binary=binary) as primary,
+        Server(directory=tmp_path / "b", binary=binary, replica_of=primary) as replica,
+    ):
+        replica.wait_until_in_sync()
+        async with processes(primary.url, 1) as [state]:
+            for number in range(30):
+                await state.put_card(Card(f"code/{number}", b"x", owner="ann"), 0)
+                keys = replica.call("KEYS", "*:cards")
+                assert sum(replica.call("HLEN", key) for key in keys) == number + 1
+            await state.erase("ann", 0)
+            assert replica.call("KEYS", "*:card*") == []
