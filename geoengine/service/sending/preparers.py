@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
+from geoengine.service.coupons.desk import Desk
 from geoengine.service.sending.preparing import Preparer
 from geoengine.state.base import State
 
 
 def preparers(
-    state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
+    state: State, book_of: Callable[[], Book], environ: Mapping[str, str], desk: Desk
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it."""
-    return (Stopper(state, book_of),)
+    return (Stopper(state, book_of), desk)
