@@ -16,6 +16,7 @@ VERBS = (
     "pair",
     "decode",
     "outbox",
+    "send-test",
     "state",
     "proof",
     "suppress",
@@ -34,7 +35,7 @@ class Verbs(click.Group):
         """The command in the verb's file."""
         if name not in VERBS:
             return None
-        command: click.Command = import_module(f"geoengine.cli.{name}").command
+        command: click.Command = import_module(f"geoengine.cli.{name.replace('-', '_')}").command
         return command
 
 

@@ -19,7 +19,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from geoengine.catalog import read
 from geoengine.cli.state_page import Embedded, PartitionOut, Shared, Sizes, show
-from geoengine.core.errors import GeoengineError, StateLocked
+from geoengine.core.errors import ConfigurationError, GeoengineError, StateLocked
+from geoengine.core.retention import ages_of, told_ages
 from geoengine.service.clock import now_ms
 from geoengine.state import RedisState, State, is_shared, open_state
 from geoengine.state.copying import Copied, Tally, copy, opened
@@ -51,6 +52,17 @@ def command(context: click.Context, config: Path, state: str, is_each: bool, as_
             click.echo(msgspec.json.encode(found))
         else:
             show(found)
+            show_kept(config)
+
+
+def show_kept(config: Path) -> None:
+    """How long each kind is kept, as the catalogue says; nothing where there is none."""
+    try:
+        ages = ages_of(read(config).book.engine.spec)
+    except (ConfigurationError, OSError):
+        return
+    kept = ", ".join(f"{kind} {text}" for kind, text in told_ages(ages).items())
+    click.echo(f"kept: {kept}")
 
 
 @command.command(name="copy")

@@ -49,13 +49,13 @@ def next_deadline(record: Record, book: Book) -> Deadline | None:
 
 def next_due_ms(record: Record, book: Book) -> int | None:
     """When, on our clock, the person's next deadline falls due; None for none."""
-    return due_ms(record, next_deadline(record, book), book)
+    lapse_ms = next_lapse_ms(record, book.consent_terms)
+    return due_ms(record, next_deadline(record, book), lapse_ms)
 
 
-def due_ms(record: Record, deadline: Deadline | None, book: Book) -> int | None:
-    """When, on our clock, this deadline falls due, or the first of the person's consents to end."""
+def due_ms(record: Record, deadline: Deadline | None, lapse_ms: int | None) -> int | None:
+    """When, on our clock, this deadline falls due, or the first of the person's consents ends."""
     told_ms = None if deadline is None else deadline[0] + record.lag_ms
-    lapse_ms = next_lapse_ms(record, book.consent_terms) if record.consents else None
     if told_ms is None or lapse_ms is None:
         return lapse_ms if told_ms is None else told_ms
     return min(told_ms, lapse_ms)

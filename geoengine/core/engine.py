@@ -170,7 +170,9 @@ class _Life:
     def run(self, reports: list[Report]) -> None:
         """Run the person's time through the reports up to now, and note the record."""
         record, batch = self.record, self.batch
-        if record.consents and self._has_lapsed():
+        # Consents that have run out: the loop sees to them once this batch is committed.
+        lapse_ms = next_lapse_ms(record, self.book.consent_terms) if record.consents else None
+        if lapse_ms is not None and lapse_ms <= batch.now_ms:
             self.outcome.lapsed.append(record.person_id)
         if not record.agrees("location", self.assumed):
             # Fixes of people who did not agree have been dropped and counted with the columns.
@@ -192,7 +194,7 @@ class _Life:
             )
             self._observe(report)
         due = self._pass(batch.now_ms - record.lag_ms, batch.now_ms)
-        self._keep(due, bool(reports))
+        self._keep(due_ms(record, due, lapse_ms), bool(reports))
 
     def _pass(self, until_ms: int, now_ms: int, post_ix: int = -1) -> Deadline | None:
         """Let what fell due up to then happen, one thing at a time; what falls due next."""
@@ -214,13 +216,6 @@ class _Life:
         self.is_durable = True
         for verdict in remind(self.record, trigger_id, self.book, self.assumed, now_ms):
             self._decide(verdict)
-
-    def _has_lapsed(self) -> bool:
-        """Whether a consent has run out, or is to be told of: the loop sees to it once this batch
-        is committed, as to a withdrawal.
-        """
-        lapse_ms = next_lapse_ms(self.record, self.book.consent_terms)
-        return lapse_ms is not None and lapse_ms <= self.batch.now_ms
 
     def _observe(self, report: Report) -> None:
         if isinstance(report, Fix):
@@ -270,13 +265,12 @@ class _Life:
         self.outcome.events.append(event)
         self.outcome.sends += news(event, self.record, self.book, said_by)
 
-    def _keep(self, due: Deadline | None, is_heard: bool) -> None:
+    def _keep(self, moment_ms: int | None, is_heard: bool) -> None:
         """Note the record for writing, unless there is nothing to remember and never was."""
         record = self.record
         is_new, is_empty = record.version == 0, record.is_empty
         if is_new and (is_empty or not (self.is_durable or is_heard)):
             return
-        moment_ms = due_ms(record, due, self.book)
         self.outcome.changes.append(Change(record, moment_ms, self.is_durable, is_empty))
 
     def silenced_still(self) -> dict[str, int]:

@@ -7,7 +7,7 @@ to who forgot that they ever agreed; too short, and they are asked so often that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -51,25 +51,30 @@ def is_over(record: Record, purpose: str, terms: Terms, now_ms: int) -> bool:
 def next_lapse_ms(record: Record, terms: Terms) -> int | None:
     """When the next of a person's consents runs out, or is to be told of; None for none."""
     soonest: int | None = None
-    for _, _, at_ms in _lapses(record, terms):
-        soonest = at_ms if soonest is None else min(soonest, at_ms)
+    for purpose, consent in record.consents.items():
+        # As `end_ms`, in line: each record that a batch touches is asked.
+        if consent.is_granted and consent.at_ms > 0 and (life_ms := terms.life_ms.get(purpose)):
+            at_ms = consent.at_ms + life_ms
+            if terms.notice_ms and not consent.is_noticed:
+                at_ms = max(at_ms - terms.notice_ms, consent.at_ms)
+            if soonest is None or at_ms < soonest:
+                soonest = at_ms
     return soonest
 
 
 def lapsed(record: Record, terms: Terms, now_ms: int) -> list[tuple[str, bool]]:
-    """Purposes whose consent is due, and whether it has ended (or only is about to)."""
-    due = [(p, is_end) for p, is_end, at_ms in _lapses(record, terms) if at_ms <= now_ms]
-    return sorted(due)
+    """Purposes whose consent is due, and whether it has ended (or only is about to).
 
-
-def _lapses(record: Record, terms: Terms) -> Iterator[tuple[str, bool, int]]:
-    """The next thing that happens to each consent: purpose, whether it is its end, when."""
+    Where the notice is longer than the life it is told at once, and the end comes at its time.
+    """
+    due: list[tuple[str, bool]] = []
     for purpose, consent in record.consents.items():
         over_ms = end_ms(consent, purpose, terms)
         if over_ms is None:
             continue
         if terms.notice_ms and not consent.is_noticed:
-            # Where the notice is longer than the life it is told at once, and the end comes anyway.
-            yield purpose, False, min(max(over_ms - terms.notice_ms, consent.at_ms), over_ms)
-        else:
-            yield purpose, True, over_ms
+            if max(over_ms - terms.notice_ms, consent.at_ms) <= now_ms:
+                due.append((purpose, False))
+        elif over_ms <= now_ms:
+            due.append((purpose, True))
+    return sorted(due)

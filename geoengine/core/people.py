@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from geoengine.core import ledger
 from geoengine.core.book import Book
+from geoengine.core.calendar import rfc3339
 from geoengine.core.events import transition_events
 from geoengine.core.ids import digest
 from geoengine.core.lapsing import lapsed
@@ -81,7 +82,7 @@ def lapse(record: Record, book: Book, now_ms: int) -> tuple[list[Event], list[st
 def _expiring(record: Record, purpose: str, book: Book, now_ms: int) -> Event:
     consent = record.consents[purpose]
     end_ms = consent.at_ms + book.consent_terms.life_ms[purpose]
-    data = {"person_id": record.person_id, "purpose": purpose, "expires_ms": end_ms}
+    data = {"person_id": record.person_id, "purpose": purpose, "expires": rfc3339(end_ms)}
     name = digest("consent.expiring", record.person_id, purpose, consent.epoch)
     return Event(name, "consent.expiring", now_ms, record.person_id, data)
 

@@ -302,7 +302,7 @@ class Send(Struct, omit_defaults=True, gc=False):
     """A row of the outbox: one message on its way to one lever."""
 
     send_id: str  # deterministic; receivers see it as webhook-id, and never another
-    kind: Literal["trigger", "event"]
+    kind: Literal["trigger", "event", "test"]
     person_id: str
     lever: str
     created_ms: int

@@ -12,6 +12,7 @@ from msgspec import Struct
 from geoengine.core.calendar import duration_ms
 from geoengine.core.model import EngineSpec
 from geoengine.core.record import Record
+from geoengine.core.units import DAY_MS
 
 
 class Ages(Struct, frozen=True):
@@ -31,16 +32,29 @@ def ages_of(spec: EngineSpec) -> Ages:
     return Ages(*map(duration_ms, texts))
 
 
+def told_ages(ages: Ages) -> dict[str, str]:
+    """The ages to read, in days.
+
+    >>> told_ages(Ages(90 * DAY_MS, 90 * DAY_MS, 0, 1_827 * DAY_MS, 0))["people"]
+    'for ever'
+    """
+    return {
+        name.removesuffix("_ms"): f"{age_ms / DAY_MS:g} days" if age_ms else "for ever"
+        for name in ages.__struct_fields__
+        for age_ms in [getattr(ages, name)]
+    }
+
+
 def last_sign_ms(record: Record) -> int:
     """When somebody was last heard of, by whatever; 0 where nobody knows."""
-    return max(
-        0,
+    signs_ms = [
         *record.devices.values(),
         *(consent.at_ms for consent in record.consents.values()),
         *(presence.seen_ms for presence in record.presences.values()),
         *(fired.at_ms for fired in record.fired),
         *(visited.last_ms for visited in record.visited.values()),
-    )
+    ]
+    return max([0, *signs_ms])
 
 
 def is_stale(record: Record, ages: Ages, now_ms: int) -> bool:

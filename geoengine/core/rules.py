@@ -218,6 +218,9 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
         return withdrawn
     if why := _run_out(send, record, book, now_ms) or left_alone(record, now_ms):
         return why
+    if send.kind == "test":
+        spot = Spot.of(0 if len(book.zones) else -1, record, book)  # any of the retailer's
+        return unlawful(send.lever, record, book, spot, now_ms)
     plan = next((plan for plan in book.campaigns if plan.id == send.campaign_id), None)
     if plan is None or not plan.live_from_ms <= now_ms < plan.live_until_ms:
         return "not_live"
@@ -235,7 +238,7 @@ def _withdrawn(send: Send, record: Record) -> str:
         purposes.append((send.lever, send.consent_epoch))
     for purpose, epoch in purposes:
         is_refused = purpose in record.consents and not record.allows(purpose)
-        if (is_refused and send.kind == "trigger") or record.epoch(purpose) != epoch:
+        if (is_refused and send.kind != "event") or record.epoch(purpose) != epoch:
             return f"consent_withdrawn:{purpose}"
     return ""
 

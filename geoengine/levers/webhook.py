@@ -146,6 +146,8 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     The status has come by then and stands, whatever becomes of the body. A short body is read to
     its end so that the connection can be used again.
     """
+    if response.content.at_eof():
+        return b""
     kept, read_bytes = b"", 0
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(BODY_TIMEOUT_S):

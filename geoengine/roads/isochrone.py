@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from shapely.affinity import translate
 from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 from shapely.geometry.base import BaseGeometry
@@ -32,12 +33,13 @@ SNAP_M = 350.0
 # time. A larger share hides hills and rivers, a smaller one makes zones of a thousand corners.
 SLIVER_SHARE = 0.05
 
-# How far the edge may move, metres: the side of the triangle that a corner may cut off (Visvalingam
-# 1993). The raster under Valhalla's answers has cells of 0.001 degrees, 70 by 110 m (measured), and
-# a phone's own error is 15 m. Larger, and streets at the edge get lost.
+# How far the edge may move, metres (Douglas and Peucker 1973). The raster under Valhalla's answers
+# has cells of 0.001 degrees, 70 by 110 m (measured), and a phone's own error is 15 m. Larger, and
+# streets at the edge get lost.
 TOLERANCE_M: dict[Mode, float] = {"walk": 5.0, "transit": 5.0, "bike": 10.0, "drive": 20.0}
+ROUNDED_SHARE = 0.5  # of that, by which a router may have moved it before us
 CORNERS = 256  # more than these and the tolerance is widened, by this factor, once or more:
-COARSER = 1.6
+COARSER = 1.3
 COARSEST_SHARE = 0.01  # of an area's side: 30 m of five minutes by car, half a kilometre of an hour
 
 # Nobody is faster, metres per second: Valhalla takes roads for at most 140 km/h (39 m/s), downhill
@@ -60,7 +62,7 @@ SPECK_M2 = 400.0
 # The northernmost road is Alert's, at 82.5.
 LAT_MAX_DEG = 85.0
 
-_DEGREE_GRID = 1e-6  # 0.1 m: what is left of a coordinate when it is kept
+_DECIMALS = 6  # 0.1 m: what is left of a coordinate, in degrees, when it is kept
 Area: TypeAlias = Polygon | MultiPolygon
 Mend: TypeAlias = Callable[[BaseGeometry, Plane], BaseGeometry]
 
@@ -94,12 +96,11 @@ def judge(
     plane = plane_at(question.lon_deg, question.lat_deg)
     try:
         area = _made_of(mend(sound(plane.flat(answer)), plane), TOLERANCE_M[question.mode])
-        found = sound(shapely.set_precision(plane.round(area), _DEGREE_GRID))
+        found = on_the_map(rounded(area, plane))
     except shapely.errors.GEOSException as error:  # what folds back on itself within a hair
         raise NoWay(f"its area cannot be mended: {error}") from error
+    check_place(question, area, found)
     doubts = (CUT_OFF,) if is_cut_off(area, plane, edge, question.mode) else ()
-    found = on_the_map(found)
-    check_place(question, found)
     return Isochrone(found, doubts)
 
 
@@ -108,8 +109,7 @@ def _made_of(drawn: BaseGeometry, tolerance_m: float) -> Area:
     parts = parts_of(drawn)
     if not parts:
         raise NoWay("the router's answer holds no area")
-    area = simplified(sifted(parts), tolerance_m)
-    return joined(_area(parts_of(sound(area))), tolerance_m)
+    return joined(simplified(sifted(parts), tolerance_m), tolerance_m)
 
 
 def sound(area: BaseGeometry) -> BaseGeometry:
@@ -125,8 +125,9 @@ def sifted(parts: list[Polygon]) -> Area:
     total_m2 = sum(part.area for part in parts)
     if total_m2 < SPECK_M2:
         raise NoWay(f"its area is {total_m2:.0f} m2: expected at least {SPECK_M2:.0f} m2")
-    mine = min(parts, key=lambda part: (part.distance(_STORE), -part.area))
-    away_m = mine.distance(_STORE)
+    away_m, _area_m2, mine = min(
+        ((part.distance(_STORE), -part.area, part) for part in parts), key=lambda found: found[:2]
+    )
     if away_m > SNAP_M:
         raise NoWay(f"it begins {away_m:,.0f} m from the store: expected at most {SNAP_M:.0f} m")
     least_m2 = SLIVER_SHARE * total_m2
@@ -135,13 +136,34 @@ def sifted(parts: list[Polygon]) -> Area:
 
 
 def simplified(area: Area, tolerance_m: float) -> Area:
-    """With fewer corners, holes and validity kept; coarser in steps while they are too many."""
-    coarsest_m = max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
-    area = shapely.coverage_simplify([area], tolerance_m)[0]
-    while shapely.get_num_coordinates(area) > CORNERS and tolerance_m < coarsest_m:
-        tolerance_m = min(COARSER * tolerance_m, coarsest_m)
-        area = shapely.coverage_simplify([area], tolerance_m)[0]
-    return area
+    """With fewer corners where they are too many: coarser in steps, holes and validity kept."""
+    by_m, coarsest_m = 0.0, max(COARSER * tolerance_m, COARSEST_SHARE * math.sqrt(area.area))
+    moved_m, count = ROUNDED_SHARE * tolerance_m, shapely.get_num_coordinates(area)
+    while count > CORNERS and tolerance_m <= coarsest_m:
+        by_m = tolerance_m - moved_m
+        count = shapely.get_num_coordinates(_thin_rings(area, by_m)[0]).sum()
+        tolerance_m *= COARSER
+    return thinned(area, by_m) if by_m else area
+
+
+def thinned(area: Area, by_m: float) -> Area:
+    """Without the corners that lie so near to the line that there is without them.
+
+    Ring by ring, which may cut one another then: those that do are thinned again, slowly (ten
+    times as long), with an eye to one another.
+    """
+    rings, part_ix = _thin_rings(area, by_m)
+    if (shapely.get_num_coordinates(rings) >= _RING_MIN).all():
+        found = _area(list(shapely.polygons(rings, indices=part_ix)))
+        if found.is_valid:
+            return found
+    return _area(parts_of(sound(shapely.simplify(area, by_m))))
+
+
+def _thin_rings(area: Area, by_m: float) -> tuple[Any, NDArray[np.int64]]:
+    """The rings of all parts, outlines first, each by itself; and which part each is of."""
+    rings, part_ix = shapely.get_rings(shapely.get_parts(area), return_index=True)
+    return shapely.simplify(rings, by_m, preserve_topology=False), part_ix
 
 
 def joined(area: Area, tolerance_m: float) -> Area:
@@ -157,21 +179,41 @@ def is_cut_off(area: Area, plane: Plane, edge: BaseGeometry | None, mode: Mode) 
     """Whether an area, flat, comes so near to the edge of the data that there may be more of it."""
     if edge is None or edge.is_empty:
         return False
+    west_m, south_m, east_m, north_m = area.bounds
+    near_m = EDGE_M[mode]
+    around_m = np.array([[west_m - near_m, south_m - near_m], [east_m + near_m, north_m + near_m]])
+    shapely.prepare(edge)  # no more than once
+    if edge.covers(shapely.box(*plane.degrees(around_m).ravel())):
+        return False
     inside = plane.flat(edge)
-    return not inside.covers(area) or bool(inside.boundary.distance(area) < EDGE_M[mode])
+    return not inside.covers(area) or bool(inside.boundary.distance(area) < near_m)
 
 
-def check_place(question: Question, area: Area) -> None:
-    """Raise `NoWay` where somebody would have to be faster than anybody is."""
-    corners = shapely.get_coordinates(area)
+def check_place(question: Question, area: Area, found: Area) -> None:
+    """Raise `NoWay` where somebody would have to be faster than anybody is.
+
+    ``area`` is flat, ``found`` the same in degrees. In the plane, up to `LAT_MAX_DEG` and as far as
+    one gets in an hour, no way is half as long as it is: only farther out need it be measured.
+    """
+    most_m = FASTEST_MPS[question.mode] * question.minutes * 60 + SNAP_M
+    if math.hypot(*np.abs(area.bounds).reshape(2, 2).max(axis=0)) < most_m / 2:
+        return
+    corners = shapely.get_coordinates(found)
     lon_deg, lat_deg = (np.full(len(corners), at) for at in (question.lon_deg, question.lat_deg))
     far_m = geodesic_m(lon_deg, lat_deg, corners[:, 0], corners[:, 1]).max()
-    most_m = FASTEST_MPS[question.mode] * question.minutes * 60 + SNAP_M
     if far_m > most_m:
         raise NoWay(
             f"it reaches {far_m / 1000:,.1f} km in {question.minutes:g} min: "
             f"expected at most {most_m / 1000:,.1f} km"
         )
+
+
+def rounded(area: BaseGeometry, plane: Plane) -> BaseGeometry:
+    """In degrees, to what is kept of a coordinate; where it would cut itself for it, mended."""
+    found: BaseGeometry = shapely.transform(area, lambda xy: plane.degrees(xy).round(_DECIMALS))
+    if found.is_valid:
+        return found
+    return sound(shapely.set_precision(plane.round(area), 10.0**-_DECIMALS))
 
 
 def on_the_map(area: BaseGeometry) -> Area:
@@ -190,11 +232,14 @@ def parts_of(geometry: BaseGeometry) -> list[Polygon]:
     return [part for inner in getattr(geometry, "geoms", ()) for part in parts_of(inner)]
 
 
+_RING_MIN = 4  # corners, the last of which is the first: fewer, and the ring is a line
 _STORE = Point(0.0, 0.0)  # the plane's origin
 _MAP = box(-180.0, -90.0, 180.0, 90.0)
 
 
 def _without_slivers(part: Polygon, least_m2: float) -> Polygon:
+    if not part.interiors:
+        return part
     holes = [hole for hole in part.interiors if Polygon(hole).area >= least_m2]
     return Polygon(part.exterior, holes)
 

@@ -34,12 +34,19 @@ BICYCLE_MPS = 16 / 3.6  # of Valhalla's city bicycle, for which it looks up no s
 _PRECISION = 1e6  # of its encoded lines, parts of a degree
 
 
+class Way(NamedTuple):
+    """One direction in which one may come along a street."""
+
+    is_forward: bool  # as the street is drawn
+    along: float  # the share of the street before the store
+    speed_mps: float
+
+
 class Street(NamedTuple):
-    """One direction of it: its line, degrees, the store's place on it, and how fast one drives."""
+    """One of the store's: its line, degrees, and the ways along it."""
 
     line: LineString
-    along: float  # the share of the line before the store
-    speed_mps: float
+    ways: list[Way]
 
 
 class _Speeds(msgspec.Struct, frozen=True):
@@ -67,9 +74,12 @@ class _Located(msgspec.Struct, frozen=True):
 
 def read(answer: bytes, mode: Mode) -> list[Street]:
     """The streets in an answer to ``locate``. Raises `msgspec.DecodeError`."""
+    ways: dict[str, list[Way]] = {}
     try:
-        located = msgspec.json.decode(answer, type=list[_Located])
-        return [_street(found, mode) for one in located for found in one.edges or ()]
+        for located in msgspec.json.decode(answer, type=list[_Located]):
+            for found in located.edges or ():
+                ways.setdefault(found.edge_info.shape, []).append(_way(found, mode))
+        return [Street(_line(shape), of_it) for shape, of_it in ways.items()]
     except (ValueError, ShapelyError) as error:
         raise msgspec.DecodeError(f"no streets: {error}") from error
 
@@ -77,8 +87,12 @@ def read(answer: bytes, mode: Mode) -> list[Street]:
 def mended(area: BaseGeometry, streets: list[Street], plane: Plane, seconds: float) -> Any:
     """An area, in metres, with the streets of its store as far as they are in time."""
     flat = [street._replace(line=plane.flat(street.line)) for street in streets]
+    if sum(_late_m(street, seconds) for street in flat) < LEFT_M:  # also where they share a stretch
+        return area
     whole = shapely.union_all([street.line for street in flat])
-    in_time = shapely.union_all([_arrival(street, seconds) for street in flat])
+    in_time = shapely.union_all(
+        [_arrival(street.line, way, seconds) for street in flat for way in street.ways]
+    )
     late = whole.difference(in_time.buffer(0.5))  # ends that meet but for rounding
     if late.length < LEFT_M:
         return area
@@ -86,22 +100,35 @@ def mended(area: BaseGeometry, streets: list[Street], plane: Plane, seconds: flo
     return area.difference(late.buffer(WRONG_M, cap_style="flat").difference(road)).union(road)
 
 
-def _arrival(street: Street, seconds: float) -> BaseGeometry:
+def _late_m(street: Street, seconds: float) -> float:
+    """How much of a street is reached in time from neither end."""
+    length_m = street.line.length
+    in_time_m = {True: 0.0, False: 0.0}
+    for way in street.ways:
+        before_m = min(way.along * length_m, way.speed_mps * seconds)
+        in_time_m[way.is_forward] = max(in_time_m[way.is_forward], before_m)
+    late_m: float = length_m - sum(in_time_m.values())
+    return max(0.0, late_m)
+
+
+def _arrival(line: LineString, way: Way, seconds: float) -> BaseGeometry:
     """Of one direction, the stretch before the store that takes no longer."""
-    end_m = street.along * street.line.length
-    found: BaseGeometry = substring(
-        street.line, max(0.0, end_m - street.speed_mps * seconds), end_m
-    )
+    end_m = way.along * line.length
+    start_m = max(0.0, end_m - way.speed_mps * seconds)
+    found: BaseGeometry = substring(line if way.is_forward else line.reverse(), start_m, end_m)
     return found
 
 
-def _street(found: _Found, mode: Mode) -> Street:
-    places = decoded(found.edge_info.shape)
+def _way(found: _Found, mode: Mode) -> Way:
+    speed_mps = BICYCLE_MPS if mode == "bike" else found.edge.speeds.default / 3.6
+    return Way(found.edge.forward, found.percent_along, speed_mps)
+
+
+def _line(shape: str) -> LineString:
+    places = decoded(shape)
     if len(places) < 2:
         raise ValueError("a street without two ends")
-    line = LineString(places if found.edge.forward else places[::-1])
-    speed_mps = BICYCLE_MPS if mode == "bike" else found.edge.speeds.default / 3.6
-    return Street(line, found.percent_along, speed_mps)
+    return LineString(places)
 
 
 def decoded(line: str) -> list[tuple[float, float]]:

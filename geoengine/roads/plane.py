@@ -32,11 +32,11 @@ class Plane(NamedTuple):
 
     def round(self, geometry: BaseGeometry) -> Any:
         """Back into degrees."""
+        return shapely.transform(geometry, self.degrees)
 
-        def degrees(xy: NDArray[np.float64]) -> NDArray[np.float64]:
-            return xy / (self.across_m, self.along_m) + (self.lon_deg, self.lat_deg)
-
-        return shapely.transform(geometry, degrees)
+    def degrees(self, metres: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Longitudes and latitudes of so many metres east and north, both of shape (N, 2)."""
+        return metres / (self.across_m, self.along_m) + (self.lon_deg, self.lat_deg)
 
 
 def plane_at(lon_deg: float, lat_deg: float) -> Plane:

@@ -14,7 +14,6 @@ Measured with Valhalla 3.9.1 on the shared extracts, and different in part from 
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any, Protocol
@@ -29,7 +28,7 @@ from geoengine.core.model import Mode
 from geoengine.roads.at import local_time
 from geoengine.roads.base import Isochrone, Question
 from geoengine.roads.drawn import area_in
-from geoengine.roads.isochrone import SLIVER_SHARE, SNAP_M, TOLERANCE_M, judge
+from geoengine.roads.isochrone import ROUNDED_SHARE, SLIVER_SHARE, SNAP_M, TOLERANCE_M, judge
 from geoengine.roads.own_street import Street, mended
 from geoengine.roads.own_street import read as read_streets
 from geoengine.roads.plane import Plane
@@ -45,10 +44,6 @@ FURTHER_SHARE = 0.05
 
 # A day for networks that tell no date of their own: a Monday in no holiday, of no meaning.
 SOME_DAY = date(2026, 3, 2)
-
-# What Valhalla may round before we do, as a share of our own tolerance: at a quarter it sends half
-# the corners, and what comes out in the end is as like the unrounded area as without (measured).
-GENERALIZE_SHARE = 0.25
 
 # A time for timetables where none is said: shops are open, and it is not the rush.
 SOME_TIME = "Tu 12:00"
@@ -116,6 +111,7 @@ class ValhallaRouter:
         self._line = line
         self._network = network or Network()
         self._status: Status | None = None
+        self._edge = self._network.edge  # of the extract where it was recorded, else of the tiles
 
     async def version(self) -> str:
         """Its version and that of its roads."""
@@ -128,12 +124,10 @@ class ValhallaRouter:
         if question.mode == "transit":
             return await self._by_transit(question, status)
         drawn = await self._drawn(question, COSTING[question.mode], status)
-        # Beside the loop, which meanwhile hands the next question to whoever has answered.
         if question.mode == "walk":
-            return await asyncio.to_thread(judge, question, drawn, self._edge(status))
+            return judge(question, drawn, self._edge)
         streets = await self._streets(question, status)
-        mend = partial(_mended, streets, question)
-        return await asyncio.to_thread(judge, question, drawn, self._edge(status), mend)
+        return judge(question, drawn, self._edge, partial(_mended, streets, question))
 
     async def close(self) -> None:
         await self._line.close()
@@ -141,14 +135,13 @@ class ValhallaRouter:
     async def _by_transit(self, question: Question, status: Status) -> Isochrone:
         """On foot, and as far as a timetable adds to it."""
         walked = await self._drawn(question, "pedestrian", status)
-        edge = self._edge(status)
         if status.has_transit_tiles is False:
-            return _doubted(judge(question, walked, edge), NO_TIMETABLE)
+            return _doubted(judge(question, walked, self._edge), NO_TIMETABLE)
         ridden = await self._drawn(question, "multimodal", status)
         if ridden.area < (1 + FURTHER_SHARE) * walked.area:
-            return _doubted(judge(question, walked, edge), NO_FURTHER)
+            return _doubted(judge(question, walked, self._edge), NO_FURTHER)
         both = shapely.union(shapely.make_valid(walked), shapely.make_valid(ridden))
-        return _doubted(judge(question, both, edge), OUTWARDS)
+        return _doubted(judge(question, both, self._edge), OUTWARDS)
 
     async def _drawn(self, question: Question, costing: str, status: Status) -> BaseGeometry:
         body = body_of(question, costing, self._network.since or _day_of(status))
@@ -173,11 +166,8 @@ class ValhallaRouter:
                 self._status = msgspec.json.decode(answer, type=Status)
             except msgspec.DecodeError as error:
                 raise RouterDown(f"its status is not Valhalla's: {error}") from error
+            self._edge = self._edge or _outline(self._status)
         return self._status
-
-    def _edge(self, status: Status) -> BaseGeometry | None:
-        """The extract's outline where it was recorded, else that of the tiles: a quarter degree."""
-        return self._network.edge or _outline(status)
 
 
 def body_of(question: Question, costing: str, since: date) -> dict[str, Any]:
@@ -190,7 +180,7 @@ def body_of(question: Question, costing: str, since: date) -> dict[str, Any]:
         "reverse": costing in ("auto", "bicycle"),
         "polygons": True,
         "denoise": SLIVER_SHARE,
-        "generalize": GENERALIZE_SHARE * TOLERANCE_M[question.mode],
+        "generalize": ROUNDED_SHARE * TOLERANCE_M[question.mode],
         "show_locations": True,
     }
     at = question.at or (SOME_TIME if costing == "multimodal" else None)
@@ -241,6 +231,7 @@ def _made(status: Status) -> str:
 
 
 def _outline(status: Status) -> BaseGeometry | None:
+    """Of its tiles, to a quarter of a degree."""
     features = (status.bbox or {}).get("features") or ()
     return shapely.union_all([shape(one["geometry"]) for one in features]) if features else None
 

@@ -22,6 +22,7 @@ from geoengine.service.metrics import Metrics
 from geoengine.service.native.advising import Advisor
 from geoengine.service.native.credentials import Credentials
 from geoengine.service.reports.desk import Desk
+from geoengine.service.sending.trials import Trials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
@@ -76,6 +77,7 @@ class Context:
     reports: Desk = field(default_factory=Desk)
     drawings: dict[str, tuple[str, bytes]] = field(default_factory=dict)  # name -> version, JSON
     environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
+    trials: Trials | None = None  # once the levers are there
     suppression: Suppression = field(init=False)
     coupons: Office = field(init=False)
 

@@ -27,6 +27,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from geoengine.core import rules
@@ -78,7 +79,8 @@ class Dispatcher:
         self._owner = owner
         self._way = Way(state, book_of, clock, rng, may_send, tuple(preparers), fresh_s)
         self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ended: list[Ended] = []  # at this moment
         self._sends_of: dict[str, set[asyncio.Task[Ended]]] = {}
         self._failure: BaseException | None = None
         self._is_stopping = False
@@ -184,7 +186,9 @@ class Dispatcher:
 
     async def _drain(self) -> None:
         while self._tasks:
-            await asyncio.gather(*self._tasks)
+            await asyncio.wait(self._tasks)
+        if self._failure is not None:
+            raise self._failure
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -239,12 +243,15 @@ class Dispatcher:
 
     def _start(self, row: Leased, gate: Gate) -> None:
         attempt = asyncio.get_running_loop().create_task(self._way.attempt(row, gate))
+        self._tasks.add(attempt)
         self._sends_of.setdefault(row.send.person_id, set()).add(attempt)
-        self._spawn(self._carry(row, attempt, gate))
+        attempt.add_done_callback(partial(self._attempted, row, gate))
 
-    async def _carry(self, row: Leased, attempt: asyncio.Task[Ended], gate: Gate) -> None:
-        """See an attempt to its end and settle it; cut off before it began, it was none."""
-        await asyncio.wait((attempt,))
+    def _attempted(self, row: Leased, gate: Gate, attempt: asyncio.Task[Ended]) -> None:
+        """An attempt is over: let the next one go, and have this one settled, together with those
+        that end at the same moment. Cut off before it began, it was none.
+        """
+        self._tasks.discard(attempt)
         gate.in_hand -= 1
         self._forget(row.send.person_id, attempt)
         if gate.waiting:
@@ -255,7 +262,13 @@ class Dispatcher:
             ended = self._way.faulty(row, error)
         else:
             ended = attempt.result()
-        await self._settler.settle([ended])
+        self._ended.append(ended)
+        if len(self._ended) == 1:
+            self._spawn(self._settle())
+
+    async def _settle(self) -> None:
+        ended, self._ended = self._ended, []
+        await self._settler.settle(ended)
 
     def _forget(self, person_id: str, attempt: asyncio.Task[Ended]) -> None:
         sends = self._sends_of[person_id]

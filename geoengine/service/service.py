@@ -54,6 +54,7 @@ from geoengine.service.routes.ingest import TAKES
 from geoengine.service.routes.operate import own_page
 from geoengine.service.sending.preparers import preparers
 from geoengine.service.sending.senders import lacking, senders, unsent
+from geoengine.service.sending.trials import Trials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.streaming.hub import Hub
@@ -287,9 +288,10 @@ def _released(state: State, worker: Worker, desk: Desk) -> Callable[[Send], Awai
     return on_unsent
 
 
-def _counted(metrics: Metrics) -> Callable[[Send, Settlement, int], None]:
+def _counted(metrics: Metrics, trials: Trials) -> Callable[[Send, Settlement, int], None]:
     def on_settled(send: Send, settlement: Settlement, _took_ms: int) -> None:
         metrics.sends.add((send.lever, settlement.status))
+        trials.heard(send, settlement)
 
     return on_settled
 
@@ -347,6 +349,15 @@ def assemble(
     hub = Hub(settings.stream_ring, settings.stream_follows)
     levers = senders(book, environ)
     office = Office(state, lambda: worker.book, clock.now_ms)
+    ready = preparers(state, lambda: worker.book, environ, office.desk)
+    trials = Trials(
+        state,
+        lambda: worker.book,
+        lambda: service.levers,
+        ready,
+        clock.now_ms,
+        lambda: dispatcher.wake(),
+    )
     dispatcher = Dispatcher(
         state,
         lambda: worker.book,
@@ -357,16 +368,15 @@ def assemble(
         hooks=Hooks(
             _released(state, worker, office.desk),
             _told(state, worker, hub, office.desk),
-            _counted(metrics),
+            _counted(metrics, trials),
             lambda send, receipt: gone(context, send, receipt),
         ),
-        preparers=preparers(state, lambda: worker.book, environ, office.desk),
+        preparers=ready,
     )
     worker.on_commit = office.on_outcome = _committed(dispatcher, hub)
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
     context.credentials = Credentials(keys, devices_from(environ), environ)
-    context.environ = environ
-    context.coupons = office
+    context.environ, context.trials, context.coupons = environ, trials, office
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))
     runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)

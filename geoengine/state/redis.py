@@ -37,6 +37,7 @@ from geoengine.state.base import (
     Stats,
     Told,
 )
+from geoengine.state.shared.cards import SharedCards
 from geoengine.state.shared.durability import concerns_of
 from geoengine.state.shared.forgetting import Forgetting
 from geoengine.state.shared.horizon import LOOK_AGAIN_S, Horizon
@@ -46,16 +47,18 @@ from geoengine.state.shared.mail import Mail
 from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.overview import Overview, look_over
+from geoengine.state.shared.paging import Paging
 from geoengine.state.shared.partitions import Partitions
-from geoengine.state.shared.rows import decisions_of, record_of
+from geoengine.state.shared.past import SharedPast
+from geoengine.state.shared.rows import record_of
 from geoengine.state.shared.seal import Seal
 from geoengine.state.shared.writing import Writing
 
-_PAGE_WIDTH: Final = 32  # partitions looked through at once while they are small
 _FUNCTIONS: Final = (
     "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
     "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
-    "revive", "decisions", "erase", "trim", "sizes", "hold", "leave", "members",
+    "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold", "leave", "members",
+    "find_cards", "put_card", "page_cards", "disown", "end_cards",
     "tell", "take_in", "wipe",
 )  # fmt: skip
 
@@ -95,7 +98,6 @@ class RedisState:
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
         self._wanted_count = partition_count or self._link.partitions
         self._is_onlooker = is_onlooker
-        self._page_width = _PAGE_WIDTH
         self._is_open = False
         self._partitions: Partitions
         self._names: Names
@@ -104,6 +106,9 @@ class RedisState:
         self._horizon: Horizon
         self._mail: Mail
         self._forgetting: Forgetting
+        self._people: Paging
+        self._cards: SharedCards
+        self._past: SharedPast
 
     @property
     def failed(self) -> Exception | None:
@@ -132,8 +137,11 @@ class RedisState:
             self._leases = Leases(self._link, self.process, count, self._look_through)
             self._horizon = Horizon(self._partitions, self._leases)
             self._mail = Mail(self._partitions, self._leases, self._horizon, self.process)
+            self._people = Paging(self._partitions, "page")
+            self._cards = SharedCards(self._partitions)
+            self._past = SharedPast(self._partitions)
             self._forgetting = Forgetting(
-                self._link, self._partitions, self._names, self._leases, self.process
+                self._link, self._partitions, self._names, self._cards, self._leases, self.process
             )
             if not self._is_onlooker:
                 await self._leases.start()
@@ -213,8 +221,6 @@ class RedisState:
         `StateUnavailable`.
         """
         self._require_open()
-        if commit.facts:
-            raise StateUnavailable("a shared state keeps no facts")
         try:
             self._horizon.expect(await self._writing.write(commit))
         except StateConflict:  # what there is of everybody else has happened
@@ -272,32 +278,34 @@ class RedisState:
     async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
         """The decisions about a person, newest first."""
         self._require_open()
-        number = self._partitions.of(person_id)
-        replies = await self._partitions.call("decisions", {number: (person_id,)})
-        found = decisions_of(replies[number])[::-1]
-        return sorted(found, key=lambda one: -one.at_ms)[:limit]
+        return await self._past.decisions(person_id, limit)
 
     async def cards(self, names: Sequence[str]) -> dict[str, Card]:
-        """Refused."""
-        raise StateUnavailable("a shared state keeps no cards")
+        """Those of them that there are."""
+        self._require_open()
+        return await self._cards.find(names)
 
     async def put_card(self, card: Card, now_ms: int) -> Card:
-        """Refused."""
-        raise StateUnavailable("a shared state keeps no cards")
+        """Write it; as it is now. Raises `StateConflict`, or `StateUnavailable` beyond bounds."""
+        self._require_open()
+        return await self._cards.put(card)
 
     async def cards_from(self, prefix: str, start: str = "", limit: int = 1_000) -> CardPage:
-        """Refused."""
-        raise StateUnavailable("a shared state keeps no cards")
+        """A page of cards whose names begin so, partition by partition."""
+        self._require_open()
+        return await self._cards.page(prefix, start, limit)
 
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
-        """Refused."""
-        raise StateUnavailable("a shared state keeps no facts")
+        """What happened to a person, newest first; of one id what was written first."""
+        self._require_open()
+        return await self._past.facts(person_id, limit)
 
     async def history(
         self, since_ms: int, until_ms: int, start: str = "", limit: int = 10_000
     ) -> History:
-        """Refused."""
-        raise StateUnavailable("a shared state keeps no history")
+        """A page of what there is of a time, person by person and partition by partition."""
+        self._require_open()
+        return await self._past.history(since_ms, until_ms, start, limit)
 
     async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
         """Keep something of the service's own under a name; what is kept there."""
@@ -322,22 +330,8 @@ class RedisState:
     async def people(self, start: str = "", limit: int = 1_000) -> Page:
         """A page of people with a record, partition by partition."""
         self._require_open()
-        first, _, cursor = start.partition(":")
-        number, cursor = int(first or 0), cursor or "0"
-        names: list[str] = []
-        while number < self._partitions.count and len(names) < limit:
-            numbers = range(number, min(number + self._page_width, self._partitions.count))
-            asked = {p: (cursor if p == number else "0", limit) for p in numbers}
-            replies = await self._partitions.call("page", asked)
-            for number, (after, found) in replies.items():
-                names += [name.decode() for name in found]
-                if after != b"0":
-                    self._page_width = 1  # they are not small
-                    return Page(names, f"{number}:{after.decode()}")
-                if len(names) >= limit:
-                    break
-            number, cursor = number + 1, "0"
-        return Page(names, f"{number}:0" if number < self._partitions.count else "")
+        names, after = await self._people.page(start, limit)
+        return Page([name.decode() for name in names], after)
 
     async def erase(self, person_id: str, now_ms: int) -> bool:
         """Forget a person, once no other process is sending to them."""
@@ -351,7 +345,8 @@ class RedisState:
     ) -> int:
         """Drop what is older than it is kept, and the erased from the servers' files; how many."""
         self._require_open()
-        return await self._forgetting.trim(now_ms, decisions_before_ms)
+        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
+        return await self._forgetting.trim(now_ms, decisions_before_ms, facts_before_ms)
 
     async def stats(self) -> Stats:
         """Sizes."""
@@ -359,6 +354,7 @@ class RedisState:
         sizes = list((await self._partitions.of_all("sizes", ())).values())
         people, devices, pending, dead, said = (sum(row[ix] for row in sizes) for ix in range(5))
         oldest = [int(float(row[5])) for row in sizes if row[5]]
+        facts, cards = (sum(row[ix] for row in sizes) for ix in (8, 9))
         return Stats(
             record_count=people,
             device_count=devices,
@@ -367,8 +363,8 @@ class RedisState:
             dead_count=dead,
             decision_count=said,
             disk_bytes=await self._log_bytes(),
-            fact_count=0,
-            card_count=0,
+            fact_count=facts,
+            card_count=cards,
         )
 
     async def _log_bytes(self) -> int:

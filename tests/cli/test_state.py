@@ -257,3 +257,10 @@ async def test_a_copy_interrupted_says_what_to_do(path):
     assert command.returncode == 130
     assert "run it again" in said.decode()
     await beside(run, "copy", f"local:{path}", f"{place.url}?{url.partition('?')[2]}")
+
+
+def test_how_long_each_kind_is_kept_is_told_with_a_catalogue(tmp_path: Path, path: Path) -> None:
+    kept = CATALOGUE + "  retention: {people: 30d}\n"
+    config = written(tmp_path / "config", kept)
+    ran = run("--config", config, "--state", f"local:{path}")
+    assert "kept: decisions 90 days, facts 90 days, people 30 days" in ran.output

@@ -39,7 +39,7 @@ from tests.servers.server import Server, needed
 from tests.service.dispatching import a_book, a_row
 
 AT_ONCE = 20
-BREATHS_MAX = 120  # turns of the loop before STOP is said; a message takes some sixty
+BREATHS_MAX = 400  # turns of the loop before the message is there, and before STOP is said
 TELL_EVERY = 1_000
 
 
@@ -152,16 +152,32 @@ async def one_round(
     here, there = rng.choice(offices), rng.choice(offices)
     person_id, other_id = f"p{number}", f"q{number}"
     await agree(here, person_id, number)
-    await put(here, f"first {number}", person_id, number)
-    for each in offices:
-        each.dispatcher.wake()
-    for _ in range(rng.randrange(BREATHS_MAX)):
-        await asyncio.sleep(0)
-    await there.stop(number, rng)
-    history.answered.add(number)
+
+    async def say() -> None:
+        await breathe(rng.randrange(BREATHS_MAX))
+        await put(here, f"first {number}", person_id, number)
+        wake(offices)
+
+    async def stop() -> None:
+        await breathe(rng.randrange(BREATHS_MAX))
+        await there.stop(number, rng)
+        history.answered.add(number)
+
+    await asyncio.gather(say(), stop())
     await put(here, f"second {number}", person_id, number)
     await agree(here, other_id, number)
     await put(here, f"third {number}", other_id, number)
+    wake(offices)
+
+
+async def breathe(count: int) -> None:
+    """Let others run so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def wake(offices: list[Office]) -> None:
+    """There is something new, wherever it is sent from."""
     for each in offices:
         each.dispatcher.wake()
 
@@ -173,8 +189,7 @@ async def race(states: list[State], rounds: int, seed: int, *, is_patient: bool 
 
     async def answer(request: web.Request) -> web.StreamResponse:
         history.start(await request.text())
-        for _ in range(pace.randrange(8)):
-            await asyncio.sleep(0)
+        await breathe(pace.randrange(8))
         return web.Response(status=200)
 
     async with AsyncExitStack() as stack:
@@ -195,8 +210,7 @@ async def race(states: list[State], rounds: int, seed: int, *, is_patient: bool 
 
         await asyncio.gather(*(work() for _ in range(AT_ONCE)))
         while await offices[0].state.next_due() is not None:  # all that is left is refused
-            for each in offices:
-                each.dispatcher.wake()
+            wake(offices)
             await asyncio.sleep(0.01)
     return history
 

@@ -24,7 +24,7 @@ from geoengine.roads.valhalla_router import COSTING, FURTHER_SHARE, WALKING_KMH
 
 DOCS = " ".join((Path(__file__).parents[2] / "docs" / "roads.md").read_text().split())
 SAID = [
-    f"about {TOLERANCE_M['walk']:.0f} m on foot, {TOLERANCE_M['bike']:.0f} m by bicycle, "
+    f"at most {TOLERANCE_M['walk']:.0f} m on foot, {TOLERANCE_M['bike']:.0f} m by bicycle, "
     f"{TOLERANCE_M['drive']:.0f} m by car",
     f"more than {CORNERS} corners are left it is {COARSER} times",
     f"below {SLIVER_SHARE:.0%} of the area".replace("%", " %"),

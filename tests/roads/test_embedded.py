@@ -12,7 +12,7 @@ import pytest
 
 from geoengine.core.errors import NoWay, RoadsError, RouterDown
 from geoengine.roads import valhalla_embedded
-from geoengine.roads.valhalla_embedded import AHEAD, DEATHS_MAX, EmbeddedLine
+from geoengine.roads.valhalla_embedded import DEATHS_MAX, DEPTH, EmbeddedLine
 from geoengine.roads.valhalla_python import VARIABLE
 
 # An interpreter that takes no notice of the file it is to run, and does what the question says.
@@ -24,6 +24,9 @@ while read -r question; do
   case "$question" in
     *die*) kill -SEGV $$ ;;
     *hang*) sleep 1000 ;;
+    *first*) read -r second
+      echo "{\\"answer\\":$question}"
+      echo "{\\"answer\\":$second}" ;;
     *nonsense*) echo 'Segmentation fault' ;;
     *refuse*) echo '{"code":171,"error":"No suitable edges near location"}' ;;
     *) echo "{\\"answer\\":$question}" ;;
@@ -50,7 +53,7 @@ async def test_workers_start_when_they_are_asked_and_answer_side_by_side(
     tmp_path: Path, stand_in: dict[str, str]
 ):
     line = EmbeddedLine(tmp_path, stand_in, workers=3)
-    assert line.at_once == 3 + AHEAD
+    assert line.at_once == 3 * DEPTH
     answers = await asyncio.gather(*(line.call("isochrone", {"n": n}) for n in range(12)))
     await line.close()
     assert [f'"n":{n}' in answer.decode() for n, answer in enumerate(answers)] == [True] * 12
@@ -67,6 +70,30 @@ async def test_a_question_that_kills_its_worker_has_no_way_and_the_next_has_one(
     assert b"isochrone" in await line.call("isochrone", {})
     await line.close()
     assert starts(stand_in) == 2
+
+
+async def test_questions_behind_one_that_kills_are_asked_again(
+    tmp_path: Path, stand_in: dict[str, str]
+):
+    line = EmbeddedLine(tmp_path, stand_in, workers=1)
+    calls = [line.call("die" if n in (2, 5) else "isochrone", {"n": n}) for n in range(8)]
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    await line.close()
+    assert [n for n, said in enumerate(found) if isinstance(said, NoWay)] == [2, 5]
+    answers = {n: said.decode() for n, said in enumerate(found) if isinstance(said, bytes)}
+    assert all(f'"n":{n}' in answer for n, answer in answers.items())
+    assert starts(stand_in) == 3
+
+
+async def test_a_worker_has_its_next_question_before_it_has_answered(
+    tmp_path: Path, stand_in: dict[str, str]
+):
+    """This one answers no first question until it has read a second."""
+    line = EmbeddedLine(tmp_path, stand_in, workers=1)
+    answers = await asyncio.gather(*(line.call(name, {}) for name in ("first", "second")))
+    await line.close()
+    assert b"first" in answers[0]
+    assert b"second" in answers[1]
 
 
 async def test_a_question_that_hangs_is_given_up(
@@ -112,6 +139,21 @@ async def test_a_question_given_up_from_outside_leaves_no_answer_for_the_next(
         await asking
     assert b'"n":7' in await line.call("isochrone", {"n": 7})
     await line.close()
+
+
+async def test_a_question_before_one_that_is_given_up_from_outside_is_asked_again(
+    tmp_path: Path, stand_in: dict[str, str]
+):
+    line = EmbeddedLine(tmp_path, stand_in, workers=1)
+    await line.call("status", {})
+    before = asyncio.create_task(line.call("isochrone", {"n": 1}))
+    given_up = asyncio.create_task(line.call("isochrone", {"n": 2}))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    assert b'"n":1' in await before
+    assert b'"n":3' in await line.call("isochrone", {"n": 3})
+    await line.close()
+    assert starts(stand_in) == 2
 
 
 def test_without_a_python_that_has_valhalla_it_is_told_how_to_get_one(tmp_path: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import shapely
 from shapely.geometry import (
@@ -17,7 +18,17 @@ from shapely.geometry.base import BaseGeometry
 from geoengine.core.errors import NoWay
 from geoengine.core.model import Mode
 from geoengine.roads.base import Question
-from geoengine.roads.isochrone import CORNERS, CUT_OFF, judge
+from geoengine.roads.isochrone import (
+    COARSEST_SHARE,
+    CORNERS,
+    CUT_OFF,
+    ROUNDED_SHARE,
+    TOLERANCE_M,
+    Area,
+    judge,
+    rounded,
+    thinned,
+)
 from geoengine.roads.plane import plane_at
 
 LON_DEG, LAT_DEG = 9.52, 47.14
@@ -101,10 +112,67 @@ def test_a_ragged_outline_gets_few_corners_and_keeps_its_area():
     assert likeness(PLANE.flat(found.area), drawn) > 0.9
 
 
-def test_on_foot_the_outline_moves_by_no_more_than_some_metres():
-    drawn = disc(0, 0, 300)
-    found = PLANE.flat(judge(asked("walk"), around(drawn)).area)
-    assert found.hausdorff_distance(drawn) < 5.5
+def ragged(radius_m: float, deep_m: float, corners: int) -> Polygon:
+    """A disc whose edge goes in and out, seeded."""
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    away_m = radius_m + deep_m * np.random.default_rng(7).uniform(-1, 1, corners)
+    return Polygon(np.column_stack([away_m * np.cos(turn), away_m * np.sin(turn)]))
+
+
+def moved_m(found: Area, drawn: BaseGeometry) -> float:
+    return float(shapely.hausdorff_distance(found.boundary, drawn.boundary, densify=0.05))
+
+
+@pytest.mark.parametrize(("mode", "radius_m"), [("walk", 300), ("bike", 900), ("drive", 2500)])
+def test_the_outline_moves_by_no_more_than_the_tolerance(mode: Mode, radius_m: float):
+    """Less the share by which the router may have moved it, and 0.1 m of rounding."""
+    left_m = (1 - ROUNDED_SHARE) * TOLERANCE_M[mode]
+    drawn = ragged(radius_m, 0.6 * left_m, 900)
+    found = PLANE.flat(judge(asked(mode), around(drawn)).area)
+    assert shapely.get_num_coordinates(found) <= CORNERS
+    assert 0.2 * left_m < moved_m(found, drawn) <= left_m + 0.1
+
+
+def test_an_outline_of_few_corners_is_not_moved():
+    drawn = ragged(300, 2, CORNERS - 1)
+    assert moved_m(PLANE.flat(judge(asked("walk"), around(drawn)).area), drawn) < 0.1
+
+
+def test_an_outline_of_too_many_corners_is_moved_in_steps_up_to_a_share_of_its_side():
+    drawn = ragged(2500, 60, 2000)
+    found = PLANE.flat(judge(asked(), around(drawn)).area)
+    assert shapely.get_num_coordinates(found) < 700
+    assert TOLERANCE_M["drive"] < moved_m(found, drawn) <= COARSEST_SHARE * drawn.area**0.5
+
+
+def test_rings_that_would_cut_one_another_keep_apart():
+    """A road of 4 m around a lake: without its bulge of 9 m the outline would be in the water."""
+    bulge = Polygon([(-120, 1000), (-110, 1009), (110, 1009), (120, 1000)])
+    outline, lake = box(-1000, -1000, 1000, 1000).union(bulge), box(-100, 500, 100, 1005)
+    assert not outline.simplify(10.0).contains(lake)
+    shore = outline.difference(lake)
+    thin = thinned(shore, 10.0)
+    assert thin.is_valid
+    assert len(thin.interiors) == 1
+    assert moved_m(thin, shore) <= 10.0
+
+
+def test_a_ring_too_small_for_the_tolerance_stays_a_ring():
+    thin = thinned(disc(0, 0, 1500).difference(disc(300, 0, 3)), 10.0)
+    assert thin.is_valid
+    assert len(thin.interiors) <= 1
+    assert thin.area == pytest.approx(3.14159 * 1500**2, rel=0.01)
+
+
+def test_what_would_cut_itself_when_it_is_rounded_is_mended():
+    """Its notch ends 5 mm above its lower edge, and would end below, in millionths of a degree."""
+    corners = np.array([(0, 0), (10, 0.8), (10, 100), (5, 0.45), (0, 100)]) * 1e-6
+    notched, here = Polygon(corners), plane_at(0.0, 0.0)
+    assert notched.is_valid
+    assert not Polygon(corners.round(6)).is_valid
+    found = rounded(here.flat(notched), here)
+    assert found.is_valid
+    assert found.area == pytest.approx(notched.area, rel=0.02)
 
 
 def test_a_store_beside_its_area_is_joined_to_it():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from base64 import urlsafe_b64decode
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from geoengine.cli import main
-from geoengine.service.consent.twilio import TOKEN_VARIABLE, is_signed, signature
+from geoengine.service.consent.twilio import TOKEN_VARIABLE, is_signed, params_of, signature
 from tests.service.serving import CATALOGUE, KEYS, Client, served, written
 
 VECTORS = Path(__file__).parents[3] / "shared/payloads/twilio/signature_vectors.json"
@@ -243,3 +244,24 @@ def test_the_command_keeps_the_list_of_a_state_that_nobody_serves(tmp_path: Path
     done = CliRunner().invoke(main, [*base, "add", "nobody"])
     assert done.exit_code == 1
     assert "expected a phone number or an e-mail address" in done.output
+
+
+async def test_whatever_is_posted_to_the_doors_of_providers_nothing_breaks(tmp_path: Path) -> None:
+    rng = random.Random(20_261_122)
+    url = "https://geo.example.com/in/sms/twilio"
+    async with served(tmp_path, PUBLIC, environ={TOKEN_VARIABLE: TOKEN}) as client:
+        for _ in range(150):
+            body = rng.choice(
+                [
+                    rng.randbytes(rng.randrange(400)),
+                    b"From=" + rng.randbytes(20) + b"&Body=STOP",
+                    b"&".join(b"a=%d" % n for n in range(rng.randrange(400))),
+                    b'{"to": "' + rng.randbytes(9).hex().encode() + b'", "msg_status": 3}',
+                    b"[" * rng.randrange(2_000),
+                ]
+            )
+            signed = {"X-Twilio-Signature": signature(TOKEN, url, params_of(body))}
+            for path, shown in (("/in/sms/twilio", signed), ("/in/sms/brevo", {})):
+                status, _, _ = await client.call("POST", path, body, shown)
+                assert status in (200, 400, 403), (path, body)
+        assert (await client.call("POST", "/in/sms/twilio", b"x" * 70_000, signed))[0] == 413

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from geoengine.core.record import Record
+from geoengine.service.http.wire import PersonOut
 from tests.service.serving import CATALOGUE, served, types, walk_in
 
 BASTILLE = (48.8533, 2.3692)
 GRANTED = {"source": "app", "text_version": "2026-01", "screen": "welcome"}
-QUIETLESS = CATALOGUE.replace("engine:\n", "engine:\n  lawful_hours: {}\n")
+HOURLESS = CATALOGUE.replace("levers: [sms]", "levers: [email]")  # may go at any hour
 
 
 def on_disk(tmp_path: Path) -> str:
@@ -66,7 +68,7 @@ async def test_a_push_token_is_kept_for_a_device_that_is_nobodys_yet(tmp_path: P
 
 
 async def test_the_decisions_about_a_person_say_why_newest_first(tmp_path: Path) -> None:
-    async with served(tmp_path, QUIETLESS) as client:
+    async with served(tmp_path, HOURLESS) as client:
         await client.ok("POST", "/v1/pings", walk_in("phone", BASTILLE))
         await client.ok("PUT", "/v1/people/phone", {"attributes": {"status": "premium"}})
         decisions = (await client.ok("GET", "/v1/people/phone/decisions"))["decisions"]
@@ -81,14 +83,14 @@ async def test_the_decisions_about_a_person_say_why_newest_first(tmp_path: Path)
 
 
 async def test_an_audience_asks_about_attributes_and_a_lever_about_consent(tmp_path: Path) -> None:
-    async with served(tmp_path, QUIETLESS) as client:
+    async with served(tmp_path, HOURLESS) as client:
         await client.ok("PUT", "/v1/people/bob", {"attributes": {"status": "premium"}})
         told = await client.ok("POST", "/v1/pings", walk_in("bob", BASTILLE))
         (suppressed,) = [event for event in told["events"] if event["type"].endswith("suppressed")]
-        assert suppressed["data"]["reason"] == "no_consent:sms"
-        facts = {"attributes": {"status": "premium"}, "phone": "+33612345678"}
+        assert suppressed["data"]["reason"] == "no_consent:email"
+        facts = {"attributes": {"status": "premium"}, "email": "eve@example.org"}
         await client.ok("PUT", "/v1/people/eve", facts)
-        await client.ok("PUT", "/v1/people/eve/consents/sms", GRANTED)
+        await client.ok("PUT", "/v1/people/eve/consents/email", GRANTED)
         told = await client.ok("POST", "/v1/pings", walk_in("eve", BASTILLE))
         assert types(told) == ["zone.entered", "trigger.fired"]
 
@@ -138,3 +140,15 @@ async def test_ids_may_hold_any_printable_character(tmp_path: Path) -> None:
         path = "/v1/people/" + "ann%20b%C3%A9%2Fc%3Fd"
         await client.ok("PUT", path, {"locale": "fr"})
         assert (await client.ok("GET", path))["person_id"] == "ann bé/c?d"
+
+
+def test_everything_that_is_remembered_of_a_person_is_exported() -> None:
+    as_other_words = {
+        "is_minor": "minor",
+        "paused_until_ms": "paused_until",
+        "fired": "triggers",
+    }
+    # Of the service's own working, and gone in minutes: versions, delays, half-heard beacons.
+    own = {"version", "lag_ms", "heard", "groups"}
+    told = {as_other_words.get(name, name) for name in Record.__struct_fields__ if name not in own}
+    assert told <= set(PersonOut.__struct_fields__)

@@ -18,13 +18,6 @@ from tests.state.samples import everybody, write
 RACERS = 100
 
 
-@pytest.fixture(autouse=True)
-def embedded(request: pytest.FixtureRequest) -> None:
-    """A shared state refuses cards and facts."""
-    if any(name in request.node.name for name in ("[valkey", "[redis", "[cluster")):
-        pytest.skip("a shared state refuses cards and facts")
-
-
 async def card_of(state: State, name: str) -> Card:
     return (await state.cards([name]))[name]
 

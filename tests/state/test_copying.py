@@ -8,11 +8,13 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as struct_replace
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.record import Consent, Decision, Presence, Record
+from geoengine.core.record import Consent, Decision, Fact, Presence, Record
 from geoengine.state.base import (
     Alias,
+    Card,
     Kept,
     LastTime,
     Note,
@@ -80,9 +82,15 @@ async def fill(state: State) -> None:
     await state.commit(commit_of(last=replace(rows, person_ids=["ann", "stranger"])))
     await state.commit(commit_of(*(change(located(name), due_ms=9) for name in PEOPLE)))
     await send_all_ways(state)
-    for at_ms in (30, 10, 10, 20):
+    for nth, at_ms in enumerate((30, 10, 10, 20)):
         said = (decision("ann", at_ms, f"c{at_ms}"), decision("bob", at_ms))
-        await state.commit(commit_of(decisions=said))
+        happened = (Fact(f"v{nth}", "visit", "ann", at_ms), Fact("v", "visit", "bob", at_ms))
+        await state.commit(commit_of(decisions=said, facts=happened))
+    for number in range(70):
+        card = Card(f"code/{number}", b"%d" % number, 0, ("ann", "", "bob")[number % 3], number)
+        card = await state.put_card(card, now_ms=0)
+        if number % 10 == 0:
+            await state.put_card(struct_replace(card, body=b"again"), now_ms=1)
 
 
 async def send_all_ways(state: State) -> None:
@@ -130,6 +138,13 @@ async def test_everything_kept_is_told(busy_world: World) -> None:
     assert sends["held"].send.due_ms == 1_000
     said = [item.at_ms for item in of_kind(told, Decision) if item.person_id == "ann"]
     assert said == [30, 10, 10, 20]
+    happened = [item for item in of_kind(told, Fact) if item.person_id == "ann"]
+    assert [(item.id, item.at_ms) for item in happened] == [
+        ("v0", 30), ("v1", 10), ("v2", 10), ("v3", 20),
+    ]  # fmt: skip
+    cards = {item.name: item for item in of_kind(told, Card)}
+    assert len(cards) == 70 and {card.version for card in cards.values()} == {0}
+    assert cards["code/60"] == Card("code/60", b"again", 0, "ann", 60)
 
 
 async def test_what_was_told_and_taken_in_is_told_again_the_same(
@@ -162,11 +177,20 @@ async def test_what_was_taken_in_works_like_what_was_committed(
     assert await state.revive(["dead"], 3_000, 90_000) == ["dead"]
     assert [said.at_ms for said in await state.decisions("ann")] == [30, 20, 10, 10]
     assert await state.noted("coupon_key") == b"\x00\xffsecret"
+    assert [fact.id for fact in await state.facts("ann")] == ["v0", "v3", "v2", "v1"]
+    assert len((await state.history(0, 1 << 45)).items) > 0
+    card = (await state.cards(["code/60"]))["code/60"]
+    assert (await state.put_card(struct_replace(card, body=b"more"), 1)).version > card.version
+    assert len((await state.cards_from("code/", limit=10)).cards) > 0
     await write(state, await one(state, "ann"))
     assert (await one(state, "ann")).version == 3
     assert await state.erase("ann", 4_000)
     assert not [row for row in await state.sends() if row.send.person_id == "ann"]
     assert await state.owners(["phone"]) == ["phone"]
+    assert await state.cards(["code/60", "code/1"]) == {"code/1": Card("code/1", b"1", 1, "", 1)}
+    assert (await state.stats()).card_count == 70 - 24
+    assert await state.trim(3, 0) == 2
+    assert await state.cards(["code/1", "code/2"]) == {}
 
 
 async def test_a_wiped_state_tells_nothing_and_may_be_filled_again(busy_world: World) -> None:
@@ -238,6 +262,7 @@ async def test_a_copy_from_embedded_to_shared_and_back_is_the_same(tmp_path, url
     assert there.told == there.found == back.told == back.found
     assert there.told.counts == {
         "notes": 1, "people": 151, "aliases": 2, "last fixes": 2, "sends": 6, "decisions": 8,
+        "facts": 8, "cards": 70,
     }  # fmt: skip
     assert steps == sorted(steps) and steps[-1] == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from geoengine.core.record import Record
+from geoengine.state.base import Card
 from geoengine.state.redis import RedisState
 from tests.servers.server import Server, needed
 from tests.state.samples import commit_of, decision, last, send, write
@@ -31,6 +32,9 @@ async def test_the_user_of_the_page_may_do_all_that_the_state_does(tmp_path: Pat
         await state.begin(rows)
         await state.settle([], "w", 1)
         await state.note("x", b"1")
+        await state.put_card(Card("code/1", b"x", owner="ann", until_ms=1), 1)
+        await state.cards_from("code/")
+        await state.history(0, 9)
         await state.erase("ann", 1)
         await state.trim(1, 1)
         await state.stats()

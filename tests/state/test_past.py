@@ -14,13 +14,6 @@ from tests.state.backends import World
 from tests.state.samples import change, commit_of, decision, one, op, write
 
 
-@pytest.fixture(autouse=True)
-def embedded(request: pytest.FixtureRequest) -> None:
-    """A shared state refuses cards and facts."""
-    if any(name in request.node.name for name in ("[valkey", "[redis", "[cluster")):
-        pytest.skip("a shared state refuses cards and facts")
-
-
 def fact(number: int, person_id: str = "ann", at_ms: int = 10, kind: str = "visit") -> Fact:
     return Fact(f"{kind}-{number}", kind, person_id, at_ms, store_id="s", data={"duration_s": 60})
 

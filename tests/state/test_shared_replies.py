@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace as struct_replace
 
 from geoengine.core.errors import StateConflict, StateUnavailable
-from geoengine.core.record import Record
+from geoengine.core.record import Fact, Record
 from geoengine.core.units import DAY_MS
-from geoengine.state.base import Settlement
+from geoengine.state.base import Card, Settlement
 from geoengine.state.redis import RedisState
 from geoengine.state.shared.topology import slot_of
 from tests.servers.cluster import Cluster
@@ -51,6 +52,26 @@ async def test_a_commit_whose_reply_is_lost_happens_once(lossy: tuple[Proxy, Red
     assert lost.is_set()
     assert (await one(state, "ann")).version == 1
     assert len(await state.decisions("ann")) == len(await state.sends()) == 1
+
+
+async def test_a_card_whose_reply_is_lost_is_put_once(lossy: tuple[Proxy, RedisState]) -> None:
+    proxy, state = lossy
+    lost = proxy.drop_reply(b"put_card_")
+    first = await state.put_card(Card("code/1", b"1", owner="ann", until_ms=9), 0)
+    assert lost.is_set() and await state.cards(["code/1"]) == {"code/1": first}
+    lost = proxy.drop_reply(b"put_card_")
+    second = await state.put_card(struct_replace(first, body=b"2"), 0)
+    assert lost.is_set() and second.version == first.version + 1
+    lost = proxy.drop_reply(b"put_card_")
+    await state.put_card(struct_replace(second, body=b""), 0)
+    assert lost.is_set() and await state.cards(["code/1"]) == {}
+
+
+async def test_facts_whose_reply_is_lost_are_written_once(lossy: tuple[Proxy, RedisState]) -> None:
+    proxy, state = lossy
+    lost = proxy.drop_reply(b"commit_")
+    await state.commit(commit_of(facts=(Fact("v", "visit", "ann", 1),)))
+    assert lost.is_set() and (await state.stats()).fact_count == 1
 
 
 async def test_a_commit_that_some_lost_answers_again_whom(
@@ -202,6 +223,65 @@ async def test_of_what_was_decided_about_one_person_the_latest_is_kept() -> None
         assert 100 < len(kept) < count
         assert [one.at_ms for one in kept] == list(range(999, 999 - len(kept), -1))
         assert (await two[1].stats()).decision_count == len(kept)
+
+
+async def test_of_what_happened_to_one_person_the_latest_is_kept() -> None:
+    async with processes(a_state_of(server("valkey").url)) as two:
+        facts = [Fact(f"v{n}", "visit", "ann", n, data={"by": "x" * 800}) for n in range(400)]
+        for start in range(0, 400, 20):
+            await two[0].commit(commit_of(facts=tuple(facts[start : start + 20])))
+        kept = await two[1].facts("ann", 1_000)
+        assert 100 < len(kept) < 400
+        assert [one.at_ms for one in kept] == list(range(399, 399 - len(kept), -1))
+        assert (await two[1].stats()).fact_count == len(kept)
+
+
+async def test_a_full_partition_takes_no_new_card_and_still_changes_those_it_has() -> None:
+    async with processes(a_state_of(server("valkey").url), 1) as [state]:
+        state._cards._limit = 3
+        names = [named(f"{n}-", beside="code/") for n in range(4)]
+        cards = [await state.put_card(Card(name, b"x"), 0) for name in names[:3]]
+        with pytest.raises(StateUnavailable, match="3 cards already"):
+            await state.put_card(Card(names[3], b"x"), 0)
+        await state.put_card(struct_replace(cards[0], body=b"y"), 0)
+        await state.put_card(struct_replace(cards[1], body=b""), 0)
+        assert (await state.put_card(Card(names[3], b"x"), 0)).body == b"x"
+
+
+async def test_decisions_from_before_there_was_an_order_of_people_are_in_the_history() -> None:
+    single = server("valkey")
+    where = a_state_of(single.url)
+    async with processes(where, 1) as [state]:
+        people = [f"p{number}" for number in range(70)]
+        await state.commit(commit_of(decisions=tuple(decision(name, 5) for name in people)))
+        for number in range(16):
+            single.call("DEL", f"{where.partition('=')[2]}:{{p{number}}}:tellers")
+        told, start = [], ""
+        while True:
+            page = await state.history(0, 9, start, 3)
+            told += [item.person_id for item in page.items]
+            if not (start := page.next):
+                break
+        assert sorted(told) == sorted(people)
+
+
+async def test_cards_of_the_erased_leave_no_key_behind() -> None:
+    single = server("valkey")
+    where = a_state_of(single.url)
+    async with processes(where, 1) as [state]:
+        for number in range(40):
+            await state.put_card(Card(f"code/{number}", b"canary", 0, "canary", number), 0)
+        await state.put_card(Card("code/x", b"x", 0, "canary\0bird", 5), 0)
+        await state.commit(commit_of(facts=(Fact("v", "visit", "canary", 1),)))
+        assert await state.erase("canary", 0)
+        assert (await state.stats()).card_count == 1
+        prefix = where.partition("=")[2]
+        for key in single.call("KEYS", f"{prefix}:*:card*") + single.call(
+            "KEYS", f"{prefix}:*:tellers"
+        ):
+            kind = single.call("TYPE", key)
+            read = ("HGETALL", key) if kind in (b"hash", "hash") else ("ZRANGE", key, 0, -1)
+            assert "canary'" not in str(single.call(*read)).replace("canary\\x00bird", "bird")
 
 
 async def test_a_full_outbox_takes_nothing_of_its_partition() -> None:

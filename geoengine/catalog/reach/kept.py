@@ -23,6 +23,7 @@ import msgspec
 import shapely
 from msgspec import Struct
 from pyproj import Geod
+from shapely.geometry import LinearRing
 
 from geoengine.catalog.polygons import Area
 from geoengine.catalog.reach.question import Question
@@ -55,8 +56,7 @@ class Answer(Struct, frozen=True, array_like=True):
 
 def answered(question: Question, network: str, area: Area, doubts: tuple[str, ...]) -> Answer:
     """An answer that is an area."""
-    square_m, _length = _GEOD.geometry_area_perimeter(area)
-    return Answer(question, network, shapely.to_wkb(area), abs(square_m), doubts)
+    return Answer(question, network, shapely.to_wkb(area), _square_m(area), doubts)
 
 
 def refused(question: Question, network: str, why: str) -> Answer:
@@ -137,6 +137,22 @@ def _record_at(content: memoryview, start: int) -> Record | None:
         return None
     is_whole = _digest(content[body_at:end]) == head[_LENGTH_BYTES:]
     return Record(start, end) if is_whole else None
+
+
+def _square_m(area: Area) -> float:
+    """On the ellipsoid; outlines less their holes, whichever way round those go."""
+    square_m = 0.0
+    for part in shapely.get_parts(area):
+        outline, *holes = [_ring_square_m(ring) for ring in shapely.get_rings(part)]
+        square_m += outline - sum(holes)
+    return square_m
+
+
+def _ring_square_m(ring: LinearRing) -> float:
+    """As pyproj does it for a geometry, but without a Python number for each coordinate."""
+    lon_deg, lat_deg = shapely.get_coordinates(ring).T.copy()
+    square_m, _length = _GEOD.polygon_area_perimeter(lon_deg, lat_deg)
+    return abs(float(square_m))
 
 
 def _digest(body: bytes | memoryview) -> bytes:

@@ -27,7 +27,7 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
     somebody's tokens their consent: who removes the app has said no. Anything else drops the
     address, which reaches nobody.
     """
-    if send.kind != "trigger" or not send.address:
+    if send.kind == "event" or not send.address:
         return
     reason = receipt.reason.partition(":")[0]
     try:

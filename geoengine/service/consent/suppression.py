@@ -204,7 +204,7 @@ class Stopper:
     async def prepare(self, send: Send, record: Record, now_ms: int) -> Prepared:
         """The message, or why it must not go: ``address_changed:LEVER``, ``suppressed:LEVER``."""
         lever = send.lever
-        if send.kind != "trigger" or lever not in (*ADDRESSED, "push"):
+        if send.kind == "event" or lever not in (*ADDRESSED, "push"):
             return Prepared(send)
         if not _is_still_theirs(send, record):
             return Prepared(send, f"address_changed:{lever}")

@@ -243,6 +243,9 @@ class PersonOut(Struct):
     timed: dict[str, dict[str, Any]] = {}
     orders: dict[str, dict[str, Any]] = {}
     coupons: list[dict[str, Any]] = []
+    attended: dict[str, dict[str, Any]] = {}  # visits that may not be over, by store
+    withheld: dict[str, dict[str, Any]] = {}  # what hold-outs kept from them, by campaign
+    fired_total: dict[str, int] = {}
     facts: list[dict[str, Any]] = []
 
 

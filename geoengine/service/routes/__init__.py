@@ -19,6 +19,7 @@ from geoengine.service.routes import (
 from geoengine.service.routes.catalogue import GEOJSON
 from geoengine.service.routes.coupons import ROUTES_COUPONS
 from geoengine.service.routes.reports import ROUTES_REPORTS
+from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
 from geoengine.service.wire import consents as consent_wire
 
@@ -121,4 +122,5 @@ ROUTES: tuple[Route, ...] = (
     ),
     *ROUTES_REPORTS,
     *ROUTES_COUPONS,
+    *ROUTES_SENDING,
 )  # fmt: skip

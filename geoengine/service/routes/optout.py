@@ -71,10 +71,12 @@ async def post_inbound(context: Context, call: Call) -> OptedOut:
 
 async def take_twilio(context: Context, request: web.Request) -> Answer:
     """An answer to an SMS, as Twilio posts it; raises `Problem` where it is not Twilio's."""
-    token = context.environ.get(TOKEN_VARIABLE, "")
-    public_url = context.book.engine.spec.public_url
+    spec = context.book.engine.spec
+    is_own = spec.sms is not None and spec.sms.provider == "twilio" and spec.sms.key is not None
+    variable = spec.sms.key.env if is_own else TOKEN_VARIABLE  # type: ignore[union-attr]
+    token, public_url = context.environ.get(variable, "").strip(), spec.public_url
     if not token or public_url is None:
-        raise Problem("not_found", f"{TOKEN_VARIABLE} and engine.public_url are needed.")
+        raise Problem("not_found", f"{variable} and engine.public_url are needed.")
     body = await _body(context, request)
     shown = request.headers.get("X-Twilio-Signature", "")
     url = public_url.rstrip("/") + request.raw_path

@@ -165,6 +165,9 @@ def exported(
         timed={name: _named(one) for name, one in record.timed.items()},
         orders={name: _named(one) for name, one in record.orders.items()},
         coupons=[_named(one) for one in record.coupons],
+        attended={store: _named(one) for store, one in record.attended.items()},
+        withheld={campaign: _named(one) for campaign, one in record.withheld.items()},
+        fired_total=record.fired_total,
         facts=[_named(fact) for fact in facts],
     )
 
@@ -175,10 +178,16 @@ def _named(what: Struct) -> Json:
     for name in what.__struct_fields__:
         value = getattr(what, name)
         if name.endswith("_ms"):
-            told[name.removesuffix("_ms")] = rfc3339(value) if value > 0 else None
+            told[name.removesuffix("_ms")] = _time(value)
         else:
             told[name.removeprefix("is_")] = value
     return told
+
+
+def _time(at_ms: int | list[int]) -> str | list[str] | None:
+    if isinstance(at_ms, list):
+        return [rfc3339(each) for each in at_ms]
+    return rfc3339(at_ms) if at_ms > 0 else None
 
 
 def _presence_out(zone_id: str, record: Record) -> Json:

@@ -104,8 +104,11 @@ class Settler:
         news = [one for one in ended if one.settlement.send_id in settled and one.is_news]
         if facts := [fact for one in news for fact in self._facts(one)]:
             await self._counting.ask(facts)
+        telling = [self._tell(one) for one in news if self._is_worth_telling(one)]
         for one in news:
-            await self._tell(one)
+            self._hooks.on_settled(one.row.send, one.settlement, one.took_ms)
+        if telling:
+            await asyncio.gather(*telling)
 
     async def _write(self, lots: list[list[Ended]]) -> frozenset[str]:
         ended = [one for lot in lots for one in lot]
@@ -143,9 +146,14 @@ class Settler:
         send = one.sent or one.row.send
         return facts_of(send, one.settlement, one.receipt, self._clock())
 
+    def _is_worth_telling(self, ended: Ended) -> bool:
+        receipt = ended.receipt
+        return ended.row.send.kind == "trigger" or (
+            receipt is not None and receipt.status == "gone"
+        )
+
     async def _tell(self, ended: Ended) -> None:
         send, settlement, receipt = ended.row.send, ended.settlement, ended.receipt
-        self._hooks.on_settled(send, settlement, ended.took_ms)
         for event in lifecycle(send, settlement, self._clock()):
             await self._hooks.on_event(event)
         if receipt is not None and receipt.status == "gone":

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.units import DAY_MS
+from geoengine.state.shared.cards import SharedCards
 from geoengine.state.shared.leases import Leases
 from geoengine.state.shared.link import LibraryFault, Link
 from geoengine.state.shared.names import Names
@@ -24,12 +25,19 @@ class Forgetting:
     """Drops what must not be kept."""
 
     def __init__(
-        self, link: Link, partitions: Partitions, names: Names, leases: Leases, process: str
+        self,
+        link: Link,
+        partitions: Partitions,
+        names: Names,
+        cards: SharedCards,
+        leases: Leases,
+        process: str,
     ) -> None:
         self.has_erased = False  # and the servers' files still know
         self._link = link
         self._partitions = partitions
         self._names = names
+        self._cards = cards
         self._leases = leases
         self._process = process
 
@@ -46,8 +54,9 @@ class Forgetting:
         except TimeoutError:
             raise StateUnavailable("another process is still sending to this person") from None
         await self._leave_homes(person_id, names)
+        has_owned = await self._cards.erase(person_id) > 0
         self.has_erased = True
-        return was_there
+        return was_there or has_owned
 
     async def _erase(
         self, person_id: str, devices: list[str], now_ms: int, *, is_final: bool
@@ -76,13 +85,15 @@ class Forgetting:
         for name in names:
             self._names.learn(name, name)
 
-    async def trim(self, now_ms: int, decisions_before_ms: int) -> int:
-        """Drop settled rows and decisions older than they are kept; how many. Operation ids and
-        last fixes bound themselves. What was erased since goes from the servers' files too.
+    async def trim(self, now_ms: int, decisions_before_ms: int, facts_before_ms: int) -> int:
+        """Drop settled rows, decisions and facts older than they are kept, and cards that have had
+        their day; how many. Operation ids and last fixes bound themselves. What was erased since
+        goes from the servers' files too.
         """
-        total, numbers = 0, list(range(self._partitions.count))
+        total, numbers = await self._cards.trim(now_ms), list(range(self._partitions.count))
+        horizon_ms = now_ms - SETTLED_KEPT_MS
         while numbers:
-            request = (now_ms - SETTLED_KEPT_MS, decisions_before_ms, _TRIM_ROWS)
+            request = (horizon_ms, decisions_before_ms, facts_before_ms, _TRIM_ROWS)
             replies = await self._partitions.call("trim", dict.fromkeys(numbers, request))
             total += sum(count for count, _ in replies.values())
             numbers = [number for number, (_, has_more) in replies.items() if has_more]

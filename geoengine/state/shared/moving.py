@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from geoengine.core.record import Change, Decision
-from geoengine.state.base import Alias, Kept, LastTime, Note, Person, SentRow, Told
+from geoengine.core.record import Change, Decision, Fact
+from geoengine.state.base import Alias, Card, Kept, LastTime, Note, Person, SentRow, Told
+from geoengine.state.shared.cards import card_of, row_of
 from geoengine.state.shared.link import Link
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import (
@@ -23,6 +24,7 @@ from geoengine.state.shared.rows import (
     change_of,
     decisions_of,
     entry_of,
+    facts_of,
     pack,
     record_of,
     sent_row,
@@ -32,6 +34,7 @@ _AT_ONCE: Final = 16  # partitions
 # Of a kind in each of them, about, at a time: all that was said of a person may be 32 kB.
 _KINDS: Final = {
     "people": 256, "names": 256, "newer": 256, "older": 256, "sends": 128, "said": 16,
+    "happened": 8, "cards": 128,
 }  # fmt: skip
 
 
@@ -50,6 +53,8 @@ class Teller:
             "older": self._times,
             "sends": _sends,
             "said": _decisions,
+            "happened": _facts,
+            "cards": _cards,
         }
 
     async def tell(self) -> AsyncIterator[Told]:
@@ -112,6 +117,14 @@ def _decisions(_: int, told: list[Any]) -> Iterator[Decision]:
     return (decision for _, said in told for decision in decisions_of(said))
 
 
+def _facts(_: int, told: list[Any]) -> Iterator[Fact]:
+    return (fact for _, log in told for fact in facts_of(log))
+
+
+def _cards(_: int, told: list[Any]) -> Iterator[Card]:
+    return (replace(card_of(name.decode(), row), version=0) for name, row in told)
+
+
 class Intake:
     """What another state told, cut by partition."""
 
@@ -121,7 +134,8 @@ class Intake:
         self._of = partitions.of
         self._op = uuid4().hex
         self._aliases: dict[str, str] = {}
-        self._said: dict[str, list[Decision]] = {}
+        self._said: dict[str, list[Decision | Fact]] = {}
+        self._happened: dict[str, list[Decision | Fact]] = {}
         self._requests = defaultdict[int, list[Any]](self._request)
         take: dict[type, Callable[..., None]] = {
             Note: self.notes.append,
@@ -130,6 +144,8 @@ class Intake:
             Alias: self._take_alias,
             SentRow: self._take_send,
             Decision: lambda one: self._said.setdefault(one.person_id, []).append(one),
+            Fact: lambda one: self._happened.setdefault(one.person_id, []).append(one),
+            Card: self._take_card,
         }
         for item in items:
             take[type(item)](item)
@@ -141,14 +157,17 @@ class Intake:
             fix_ms = binary(time.fix_ms.to_bytes(8, "little", signed=True))
             self._requests[self._of(owner)][4].append([time.device_id, owner, fix_ms])
         for person_id, said in self._said.items():
-            entries = b"".join(map(entry_of, said))
-            oldest_ms = min(one.at_ms for one in said)
-            share = [person_id, oldest_ms, binary(entries), len(said)]
-            self._requests[self._of(person_id)][6].append(share)
+            self._requests[self._of(person_id)][6].append(_log_of(person_id, said))
+        for person_id, happened in self._happened.items():
+            self._requests[self._of(person_id)][7].append(_log_of(person_id, happened))
         return self._requests
 
     def _request(self) -> list[Any]:
-        return [self._op, [], [], [], [], [], []]
+        return [self._op, *([] for _ in range(8))]
+
+    def _take_card(self, card: Card) -> None:
+        row = [card.name, card.until_ms, card.owner, binary(row_of(card))]
+        self._requests[self._of(card.name)][8].append(row)
 
     def _take_person(self, person: Person) -> None:
         # A change is written one version on.
@@ -171,3 +190,9 @@ class Intake:
             send.send_id, send.person_id, send.lever, send.created_ms, send.due_ms, row.status,
             row.reason, settled_ms, send.attempts, send.last_error, binary(pack(first)),
         ])  # fmt: skip
+
+
+def _log_of(person_id: str, items: list[Decision | Fact]) -> list[Any]:
+    """As ``take_in`` takes it: person, time of the first, entries, how many."""
+    entries = binary(b"".join(map(entry_of, items)))
+    return [person_id, min(one.at_ms for one in items), entries, len(items)]

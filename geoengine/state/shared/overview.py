@@ -31,6 +31,8 @@ class Partition(Struct, frozen=True):
     leased: int
     dead: int
     decisions: int
+    facts: int
+    cards: int
     oldest_pending_ms: int | None
     first_deadline_ms: int | None
     holder: str
@@ -70,11 +72,10 @@ async def look_over(link: Link, partitions: Partitions, leases: Leases) -> Overv
 
 
 def _partition(number: int, told: list[Any], holder: str) -> Partition:
-    people, devices, pending, dead, decisions, oldest, due, leased = told
+    people, devices, pending, dead, decisions, oldest, due, leased, facts, cards = told
     oldest_ms, due_ms = (int(float(at)) if at else None for at in (oldest, due))
-    return Partition(
-        number, people, devices, pending, leased, dead, decisions, oldest_ms, due_ms, holder
-    )
+    held = (people, devices, pending, leased, dead, decisions, facts, cards)
+    return Partition(number, *held, oldest_ms, due_ms, holder)
 
 
 async def _servers(link: Link) -> list[Server]:

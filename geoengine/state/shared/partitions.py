@@ -21,8 +21,11 @@ _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")
 _OPS: Final = ("ops_a", "ops_b")
 _ALL: Final = (
     "people", "due", "names", *_LAST, "meta", "sends", "hands", "wait", "mail", "pending",
-    "settled", "said", "saying", *_OPS,
+    "settled", "said", "saying", *_OPS, "facts", "happening", "tellers", "cards", "card_names",
+    "card_ends", "card_owners",
 )  # fmt: skip
+_PAST: Final = ("said", "saying", "facts", "happening", "tellers")
+_CARDS: Final = ("cards", "card_names", "card_ends", "card_owners", "meta")
 # What each function may touch.
 KEYS: Final[dict[str, tuple[str, ...]]] = {
     "look": ("people", "names", *_LAST),
@@ -46,12 +49,19 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "list": _ROW,
     "revive": (*_ROW, *_OPS),
     "decisions": ("said",),
-    "erase": ("people", "due", "names", *_LAST, *_ROW, *_OPS, "mail", "said", "saying"),
-    "trim": (*_ROW, "mail", "said", "saying"),
-    "tell": ("people", "due", "names", *_LAST, "sends", "said"),
+    "facts": ("facts",),
+    "history": _PAST,
+    "erase": ("people", "due", "names", *_LAST, *_ROW, *_OPS, "mail", *_PAST),
+    "trim": (*_ROW, "mail", *_PAST),
+    "find_cards": ("cards",),
+    "put_card": (*_CARDS, *_OPS),
+    "page_cards": _CARDS,
+    "disown": _CARDS,
+    "end_cards": _CARDS,
+    "tell": ("people", "due", "names", *_LAST, "sends", "said", "facts", "cards"),
     "take_in": _ALL,
     "wipe": _ALL,
-    "sizes": ("people", *_LAST, "wait", "meta", "pending", "due", "hands"),
+    "sizes": ("people", *_LAST, "wait", "meta", "pending", "due", "hands", "cards"),
 }  # fmt: skip
 AT_ONCE: Final = 64  # partitions in one call: nobody else is served meanwhile
 

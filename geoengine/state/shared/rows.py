@@ -7,6 +7,7 @@ little-endian; rows of many devices come and go as one piece of bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from struct import Struct as Layout
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from geoengine.core.columns import (
     keys_of,
     rows_where,
 )
-from geoengine.core.record import Change, Decision, Record, Send
+from geoengine.core.record import Change, Decision, Fact, Record, Send
 from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import SentRow
@@ -65,6 +66,7 @@ _ENTRY = Layout("<dI")
 pack = msgspec.msgpack.Encoder().encode
 _unpack_record = msgspec.msgpack.Decoder(Record).decode
 _unpack_decision = msgspec.msgpack.Decoder(Decision).decode
+_unpack_fact = msgspec.msgpack.Decoder(Fact).decode
 _unpack_send = msgspec.msgpack.Decoder(Send).decode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -329,18 +331,26 @@ def sent_row(row: bytes, *, is_held: bool) -> SentRow:
     return SentRow(send_of(row), status, reason, None if settled_ms < 0 else settled_ms)
 
 
-def entry_of(decision: Decision) -> bytes:
-    """A decision as it stands in its person's log."""
-    packed = pack(decision)
-    return _ENTRY.pack(decision.at_ms, len(packed)) + packed
+def entry_of(one: Decision | Fact) -> bytes:
+    """A decision or a fact as it stands in its person's log."""
+    packed = pack(one)
+    return _ENTRY.pack(one.at_ms, len(packed)) + packed
 
 
-def decisions_of(said: bytes) -> list[Decision]:
-    """The decisions in a person's log, oldest first."""
-    found, at = [], 0
-    while at < len(said):
-        _, length = _ENTRY.unpack_from(said, at)
+def decisions_of(log: bytes) -> list[Decision]:
+    """The decisions in a person's log, first written first."""
+    return [_unpack_decision(packed) for packed in _entries(log)]
+
+
+def facts_of(log: bytes) -> list[Fact]:
+    """The facts in a person's log, first written first."""
+    return [_unpack_fact(packed) for packed in _entries(log)]
+
+
+def _entries(log: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(log):
+        _, length = _ENTRY.unpack_from(log, at)
         at += _ENTRY.size
-        found.append(_unpack_decision(said[at : at + length]))
+        yield log[at : at + length]
         at += length
-    return found

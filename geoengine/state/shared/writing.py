@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from geoengine.core.errors import StateConflict, StateUnavailable
-from geoengine.core.record import Decision
+from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Commit
 from geoengine.state.shared.horizon import Moment
 from geoengine.state.shared.names import Names
@@ -22,6 +22,9 @@ from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
 
 SAID_BYTES: Final = 32_768  # what is kept of the decisions about a person: some 300
+HAPPENED_BYTES: Final = (
+    131_072  # and of the facts: some 800, twice a week for as long as they are kept
+)
 HOPS_MAX: Final = 3  # from a name's home to its owner; more than one after a change was cut short
 _OP_BYTES: Final = 16
 
@@ -37,7 +40,8 @@ class Writing:
         self._names = names
         # Two hashes take turns in each partition, and both may be full.
         devices = max(capacity // (2 * partitions.count), 1)
-        self._limits = [devices, max(pending_limit // partitions.count, 1), SAID_BYTES]
+        self._limits = [devices, max(pending_limit // partitions.count, 1)]
+        self._limits += [SAID_BYTES, HAPPENED_BYTES]
 
     async def write(self, commit: Commit) -> list[Moment]:
         """Write it; what falls due when by it.
@@ -96,13 +100,14 @@ class Writing:
         changes = split(commit.changes, lambda change: change.record.person_id)
         sends = split(commit.sends, lambda send: send.person_id)
         decisions = split(commit.decisions, lambda decision: decision.person_id)
+        facts = split(commit.facts, lambda fact: fact.person_id)
         cancels = split(commit.cancel_sends_of, lambda one: one[0])
         forgets: dict[int, list[str]] = {}
         for device_id in commit.forget_devices:
             for number in {of(device_id), *changes}:
                 forgets.setdefault(number, []).append(device_id)
         touched = changes.keys() | sends.keys() | decisions.keys() | cancels.keys()
-        touched |= forgets.keys() | bindings.keys() | drops.keys()
+        touched |= facts.keys() | forgets.keys() | bindings.keys() | drops.keys()
         rows: dict[int, Any] = {}
         if bodies is not None and commit.last is not None:
             rows = bodies.shares(self._partitions.group(commit.last.person_ids))
@@ -121,12 +126,13 @@ class Writing:
                 ],
                 rows.pop(number, False),
                 [send_row(send) for send in sends.get(number, ())],
-                [_said(decision) for decision in decisions.get(number, ())],
+                [_logged(decision) for decision in decisions.get(number, ())],
                 cancels.get(number, ()),
                 forgets.get(number, ()),
                 bindings.get(number, ()),
                 drops.get(number, ()),
                 self._limits,
+                [_logged(fact) for fact in facts.get(number, ())],
             ]
             for number in touched
         }
@@ -210,8 +216,8 @@ class Writing:
             raise StateConflict(lost)
 
 
-def _said(decision: Decision) -> list[Any]:
-    return [decision.person_id, decision.at_ms, binary(pack(decision))]
+def _logged(one: Decision | Fact) -> list[Any]:
+    return [one.person_id, one.at_ms, binary(pack(one))]
 
 
 def _digest(op_id: str) -> str:

@@ -10,6 +10,8 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shapely.affinity import translate
+from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.catalog.polygons import equal_radius_m
 from geoengine.catalog.reach import kept
@@ -50,6 +52,17 @@ def test_an_answer_comes_back_as_it_was_given(tmp_path: Path):
 
 def test_the_radius_is_that_of_the_circle_of_the_same_area():
     assert answer().radius_m == pytest.approx(equal_radius_m(area(RIVOLI)), rel=1e-12)
+
+
+@pytest.mark.parametrize("way_round", [1, -1])
+def test_holes_do_not_count_to_the_radius_whichever_way_round_they_are_drawn(way_round: int):
+    outline, lake = (shapely.box(2.0, 48.0, 2.0 + side, 48.0 + side) for side in (0.02, 0.01))
+    holed = Polygon(outline.exterior, [lake.exterior.coords[::way_round]])
+    square_m = kept.answered(RIVOLI, NETWORK, holed, ()).square_m
+    both = [kept.answered(RIVOLI, NETWORK, one, ()).square_m for one in (outline, lake)]
+    assert square_m == pytest.approx(both[0] - both[1])
+    twice = MultiPolygon([holed, translate(holed, xoff=1.0)])
+    assert kept.answered(RIVOLI, NETWORK, twice, ()).square_m == pytest.approx(2 * square_m)
 
 
 def test_only_what_is_wanted_is_loaded(tmp_path: Path):

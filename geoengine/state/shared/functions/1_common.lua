@@ -8,9 +8,12 @@
 local PEOPLE, DUE, NAMES, LAST_A, LAST_B, META = 1, 2, 3, 4, 5, 6
 local SENDS, HANDS, WAIT, MAIL, PENDING, SETTLED, SAID, SAYING, OPS_A, OPS_B =
   7, 8, 9, 10, 11, 12, 13, 14, 15, 16
+local FACTS, HAPPENING, TELLERS, CARDS, CARD_NAMES, CARD_ENDS, CARD_OWNERS =
+  17, 18, 19, 20, 21, 22, 23
 local KEYS_BY_NUMBER = {
   'people', 'due', 'names', 'last_a', 'last_b', 'meta', 'sends', 'hands', 'wait', 'mail', 'pending',
-  'settled', 'said', 'saying', 'ops_a', 'ops_b',
+  'settled', 'said', 'saying', 'ops_a', 'ops_b', 'facts', 'happening', 'tellers', 'cards',
+  'card_names', 'card_ends', 'card_owners',
 }
 
 -- A person's row: version (8 bytes), flags (1), length of the name of the device whose last fix their

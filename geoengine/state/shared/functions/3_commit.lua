@@ -116,18 +116,42 @@ local function add_send(k, send)
   keep_list(k[MAIL], person, mine)
 end
 
--- {person, at_ms, packed}
-local function add_decision(k, decision, limit_bytes)
-  local person, at_ms, packed = decision[1], decision[2], decision[3]
-  local said = (redis.call('HGET', k[SAID], person) or '') .. struct.pack('<dI4', at_ms, #packed) .. packed
+-- What was decided about people, and what happened to them: by person, one entry after another, the
+-- time of their first entry beside them. Who has any is in `tellers`, in order.
+local SAYS = {log = SAID, ages = SAYING, counted = 'said'}
+local HAPPENS = {log = FACTS, ages = HAPPENING, counted = 'happened'}
+
+local function count_entries(k, of, more)
+  if more ~= 0 then redis.call('HINCRBY', k[META], of.counted, more) end
+end
+
+-- {person, at_ms, packed} -> how many more there are by it
+local function add_entry(k, of, entry, limit_bytes)
+  local person, at_ms, packed = entry[1], entry[2], entry[3]
+  local log = redis.call('HGET', k[of.log], person) or ''
+  if log == '' then redis.call('ZADD', k[TELLERS], 0, person) end
+  log = log .. struct.pack('<dI4', at_ms, #packed) .. packed
   local gone = 0
-  while #said > limit_bytes do
-    said = string.sub(said, 13 + struct.unpack('<I4', string.sub(said, 9, 12)))
+  while #log > limit_bytes do
+    log = string.sub(log, 13 + struct.unpack('<I4', string.sub(log, 9, 12)))
     gone = gone + 1
   end
-  redis.call('HSET', k[SAID], person, said)
-  redis.call('ZADD', k[SAYING], 'LT', at_ms, person)
+  redis.call('HSET', k[of.log], person, log)
+  redis.call('ZADD', k[of.ages], 'LT', at_ms, person)
   return 1 - gone
+end
+
+-- Those of people who have not lost -> whether there are any
+local function add_entries(k, of, entries, limit_bytes, lost)
+  local more, is_any = 0, false
+  for _, entry in ipairs(entries) do
+    if not lost[entry[1]] then
+      more = more + add_entry(k, of, entry, limit_bytes)
+      is_any = true
+    end
+  end
+  count_entries(k, of, more)
+  return is_any
 end
 
 -- Pending rows of a person by a lever end; who is sending one may still settle it.
@@ -163,7 +187,7 @@ local function remember(k, op, answer)
 end
 
 -- {op, now_ms, changes, rows or false, sends, decisions, cancels, devices to forget, bindings, drops,
---  limits {devices, pending, said bytes}} -> {people whose part has not happened, outbox is full}
+--  limits {devices, pending, bytes of decisions, of facts}, facts} -> {people whose part has not happened, outbox is full}
 local function commit(k, q)
   local op, now_ms, changes, limits = q[1], q[2], q[3], q[11]
   local done = done_before(k, op)
@@ -205,14 +229,8 @@ local function commit(k, q)
   for _, send in ipairs(q[5]) do
     if not lost[send[2]] then add_send(k, send) end
   end
-  local said = 0
-  for _, decision in ipairs(q[6]) do
-    if not lost[decision[1]] then
-      said = said + add_decision(k, decision, limits[3])
-      has_happened = true
-    end
-  end
-  if said ~= 0 then redis.call('HINCRBY', k[META], 'said', said) end
+  local has_said = add_entries(k, SAYS, q[6], limits[3], lost)
+  has_happened = add_entries(k, HAPPENS, q[12], limits[4], lost) or has_said or has_happened
   local names = names_in(lost)
   if has_happened then remember(k, op, names) end -- else it may come again, made anew
   return {names, 0}

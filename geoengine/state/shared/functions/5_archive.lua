@@ -1,19 +1,35 @@
 -- What was decided; forgetting; sizes; who serves which partition.
 
-local function said_by(k, person) return redis.call('HGET', k[SAID], person) or '' end
+local function log_of(k, of, person) return redis.call('HGET', k[of.log], person) or '' end
 
--- {person} -> entries of {at_ms as a double, length, packed}, oldest first
-local function decisions(k, q) return said_by(k, q[1]) end
+-- {person} -> entries of {at_ms as a double, length, packed}, first written first
+local function decisions(k, q) return log_of(k, SAYS, q[1]) end
+local function facts(k, q) return log_of(k, HAPPENS, q[1]) end
 
-local function drop_decisions(k, person)
-  local said, at, count = said_by(k, person), 1, 0
-  while at <= #said do
-    at = at + 12 + struct.unpack('<I4', string.sub(said, at + 8, at + 11))
-    count = count + 1
+-- Each entry: where it begins, where the next one does, its time.
+local function entries_of(log)
+  local next_ = 1
+  return function()
+    local at = next_
+    if at > #log then return nil end
+    local at_ms, length = struct.unpack('<dI4', string.sub(log, at, at + 11))
+    next_ = at + 12 + length
+    return at, next_, at_ms
   end
-  redis.call('HDEL', k[SAID], person)
-  redis.call('ZREM', k[SAYING], person)
-  if count > 0 then redis.call('HINCRBY', k[META], 'said', -count) end
+end
+
+local function drop_log(k, of, person)
+  redis.call('HDEL', k[of.log], person)
+  redis.call('ZREM', k[of.ages], person)
+  local is_silent = redis.call('HEXISTS', k[SAID], person) + redis.call('HEXISTS', k[FACTS], person) == 0
+  if is_silent then redis.call('ZREM', k[TELLERS], person) end
+end
+
+local function forget_log(k, of, person)
+  local count = 0
+  for _ in entries_of(log_of(k, of, person)) do count = count + 1 end
+  drop_log(k, of, person)
+  count_entries(k, of, -count)
   return count
 end
 
@@ -34,7 +50,8 @@ local function erase(k, q)
   bury(k, redis.call('HGET', k[PEOPLE], person))
   local mail = list_of(k[MAIL], person)
   for _, send_id in ipairs(mail) do drop_send(k, send_id) end
-  row_count = #mail + #names + drop_decisions(k, person) + redis.call('HDEL', k[PEOPLE], person)
+  row_count = #mail + #names + redis.call('HDEL', k[PEOPLE], person)
+  row_count = row_count + forget_log(k, SAYS, person) + forget_log(k, HAPPENS, person)
   redis.call('ZREM', k[DUE], person)
   local devices = {person}
   for _, device in ipairs(q[2]) do devices[#devices + 1] = device end
@@ -62,48 +79,96 @@ local function leave_home(k, q)
   return {}
 end
 
-local function trim_decisions(k, person, before_ms)
-  local said, at, left, gone, oldest = said_by(k, person), 1, {}, 0, nil
-  while at <= #said do
-    local at_ms, length = struct.unpack('<dI4', string.sub(said, at, at + 11))
+local function trim_log(k, of, person, before_ms)
+  local log, left, gone, oldest = log_of(k, of, person), {}, 0, nil
+  for at, next_, at_ms in entries_of(log) do
     if at_ms < before_ms then
       gone = gone + 1
     else
-      left[#left + 1] = string.sub(said, at, at + 11 + length)
+      left[#left + 1] = string.sub(log, at, next_ - 1)
       oldest = math.min(oldest or at_ms, at_ms)
     end
-    at = at + 12 + length
   end
   if oldest then
-    redis.call('HSET', k[SAID], person, table.concat(left))
-    redis.call('ZADD', k[SAYING], oldest, person)
+    redis.call('HSET', k[of.log], person, table.concat(left))
+    redis.call('ZADD', k[of.ages], oldest, person)
   else
-    redis.call('HDEL', k[SAID], person)
-    redis.call('ZREM', k[SAYING], person)
+    drop_log(k, of, person)
   end
-  redis.call('HINCRBY', k[META], 'said', -gone)
+  count_entries(k, of, -gone)
   return gone
 end
 
--- {settled before, decisions before, limit} -> {how many were dropped, 1 when there may be more}
-local function trim(k, q)
-  local ids = redis.call('ZRANGEBYSCORE', k[SETTLED], '-inf', '(' .. q[1], 'LIMIT', 0, q[3])
-  for _, send_id in ipairs(ids) do drop_send(k, send_id) end
-  local gone = #ids
-  local people = redis.call('ZRANGEBYSCORE', k[SAYING], '-inf', '(' .. q[2], 'LIMIT', 0, q[3])
-  for _, person in ipairs(people) do gone = gone + trim_decisions(k, person, q[2]) end
-  return {gone, (#ids == q[3] or #people == q[3]) and 1 or 0}
+local function trim_logs(k, of, before_ms, limit) -- how many are gone, of how many people
+  local gone = 0
+  local people = redis.call('ZRANGEBYSCORE', k[of.ages], '-inf', '(' .. before_ms, 'LIMIT', 0, limit)
+  for _, person in ipairs(people) do gone = gone + trim_log(k, of, person, before_ms) end
+  return gone, #people
 end
 
--- {cursor, count} -> {next cursor, people}
+-- {settled before, decisions before, facts before, limit} -> {how many were dropped, 1 when there may
+-- be more}
+local function trim(k, q)
+  local limit = q[4]
+  local ids = redis.call('ZRANGEBYSCORE', k[SETTLED], '-inf', '(' .. q[1], 'LIMIT', 0, limit)
+  for _, send_id in ipairs(ids) do drop_send(k, send_id) end
+  local said, sayers = trim_logs(k, SAYS, q[2], limit)
+  local happened, doers = trim_logs(k, HAPPENS, q[3], limit)
+  local has_more = math.max(#ids, sayers, doers) == limit
+  return {#ids + said + happened, has_more and 1 or 0}
+end
+
+-- Who was written by a release that kept no order of people is put in it.
+local function require_tellers(k)
+  if redis.call('ZCARD', k[TELLERS]) >= redis.call('HLEN', k[SAID]) then return end
+  for _, person in ipairs(redis.call('HKEYS', k[SAID])) do
+    redis.call('ZADD', k[TELLERS], 0, person)
+  end
+end
+
+local function within(log, since_ms, until_ms) -- entries of a time, and how many they are
+  local found, count = {}, 0
+  for at, next_, at_ms in entries_of(log) do
+    if at_ms >= since_ms and at_ms < until_ms then
+      count = count + 1
+      found[count] = string.sub(log, at, next_ - 1)
+    end
+  end
+  return table.concat(found), count
+end
+
+local PEOPLE_AT_ONCE = 500 -- looked through in one call, however little is found
+
+-- {person after whom, how many, since, until} -> {the last person looked at or '' when there are no
+-- more, {decisions, facts, decisions, facts, ...}}: all of a person at once, so none is told twice
+local function history(k, q)
+  require_tellers(k)
+  local from = q[1] ~= '' and '(' .. q[1] or '-'
+  local people = redis.call('ZRANGEBYLEX', k[TELLERS], from, '+', 'LIMIT', 0, PEOPLE_AT_ONCE)
+  local found, total = {}, 0
+  for i, person in ipairs(people) do
+    local said, said_count = within(log_of(k, SAYS, person), q[3], q[4])
+    local happened, happened_count = within(log_of(k, HAPPENS, person), q[3], q[4])
+    total = total + said_count + happened_count
+    if said_count + happened_count > 0 then
+      found[#found + 1] = said
+      found[#found + 1] = happened
+    end
+    if total >= q[2] and i < #people then return {person, found} end
+  end
+  return {#people == PEOPLE_AT_ONCE and people[#people] or '', found}
+end
+
+-- {cursor or '' to begin, count} -> {next cursor or '' when there are no more, people}
 local function page(k, q)
-  local found, names = redis.call('HSCAN', k[PEOPLE], q[1], 'COUNT', q[2]), {}
+  local found = redis.call('HSCAN', k[PEOPLE], q[1] == '' and '0' or q[1], 'COUNT', q[2])
+  local names = {}
   for i = 1, #found[2], 2 do names[#names + 1] = found[2][i] end
-  return {found[1], names}
+  return {found[1] == '0' and '' or found[1], names}
 end
 
 -- {} -> {people, devices, pending, dead, decisions, created_ms of the oldest pending, first deadline,
---        rows leased}
+--        rows leased, facts, cards}
 local function sizes(k, q)
   local oldest = redis.call('ZRANGE', k[PENDING], 0, 0, 'WITHSCORES')[2] or ''
   local due = redis.call('ZRANGE', k[DUE], 0, 0, 'WITHSCORES')[2] or ''
@@ -111,6 +176,7 @@ local function sizes(k, q)
     redis.call('HLEN', k[PEOPLE]), redis.call('HLEN', k[LAST_A]) + redis.call('HLEN', k[LAST_B]),
     redis.call('ZCARD', k[WAIT]), tonumber(redis.call('HGET', k[META], 'dead') or '0'),
     tonumber(redis.call('HGET', k[META], 'said') or '0'), oldest, due, redis.call('HLEN', k[HANDS]),
+    tonumber(redis.call('HGET', k[META], 'happened') or '0'), redis.call('HLEN', k[CARDS]),
   }
 end
 
@@ -205,6 +271,8 @@ register('free', shares(free))
 register('list', shares(list))
 register('revive', shares(revive))
 register('decisions', shares(decisions))
+register('facts', shares(facts))
+register('history', shares(history))
 register('erase', shares(erase))
 register('trim', shares(trim))
 register('sizes', shares(sizes))

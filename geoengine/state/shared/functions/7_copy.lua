@@ -5,7 +5,7 @@
 local function tell(k, q)
   local key_of = {
     people = k[PEOPLE], names = k[NAMES], newer = k[LAST_A], older = k[LAST_B], sends = k[SENDS],
-    said = k[SAID],
+    said = k[SAID], happened = k[FACTS], cards = k[CARDS],
   }
   local kind, told = q[1], {}
   local found = redis.call('HSCAN', key_of[kind], q[2], 'COUNT', q[3])
@@ -16,7 +16,7 @@ local function tell(k, q)
       told[#told + 1] = {name, rows[1], rows[2] or '', redis.call('ZSCORE', k[DUE], name) or ''}
     elseif kind == 'newer' or (kind == 'older' and redis.call('HEXISTS', k[LAST_A], name) == 0) then
       told[#told + 1] = {name, string.sub(value, 9, 16), redis.call('HGET', k[NAMES], name) or ''}
-    elseif kind == 'sends' or kind == 'said' or (kind == 'names' and string.byte(name) ~= 1) then
+    elseif kind ~= 'newer' and kind ~= 'older' and (kind ~= 'names' or string.byte(name) ~= 1) then
       told[#told + 1] = {name, value}
     end
   end
@@ -42,8 +42,24 @@ local function take_send(k, one)
   keep_list(k[MAIL], person, mine)
 end
 
+-- {person, oldest, entries, how many}
+local function take_log(k, of, one)
+  local person = one[1]
+  redis.call('HSET', k[of.log], person, (redis.call('HGET', k[of.log], person) or '') .. one[3])
+  redis.call('ZADD', k[of.ages], 'LT', one[2], person)
+  redis.call('ZADD', k[TELLERS], 0, person)
+  count_entries(k, of, one[4])
+end
+
+-- {name, when it ends, owner, row after its version}
+local function take_card(k, one)
+  redis.call('HSET', k[CARDS], one[1], '\1\0\0\0\0\0\0\0' .. one[4])
+  redis.call('ZADD', k[CARD_NAMES], 0, one[1])
+  point_to(k, one[1], one[2], one[3])
+end
+
 -- {op, people {person, row, due_ms or -1}, names at home {name, owner}, names at their owner's,
---  last times {device, person, fix_ms packed}, sends, decisions {person, oldest, entries, how many}}
+--  last times {device, person, fix_ms packed}, sends, decisions, facts, cards}
 local function take_in(k, q)
   if done_before(k, q[1]) then return {} end
   for _, one in ipairs(q[2]) do
@@ -57,12 +73,9 @@ local function take_in(k, q)
     redis.call('HSET', k[LAST_A], one[1], fix .. flags_of(k, one[2]) .. NO_STAY)
   end
   for _, one in ipairs(q[6]) do take_send(k, one) end
-  for _, one in ipairs(q[7]) do
-    local said = redis.call('HGET', k[SAID], one[1]) or ''
-    redis.call('HSET', k[SAID], one[1], said .. one[3])
-    redis.call('ZADD', k[SAYING], 'LT', one[2], one[1])
-    redis.call('HINCRBY', k[META], 'said', one[4])
-  end
+  for _, one in ipairs(q[7]) do take_log(k, SAYS, one) end
+  for _, one in ipairs(q[8]) do take_log(k, HAPPENS, one) end
+  for _, one in ipairs(q[9]) do take_card(k, one) end
   remember(k, q[1], {})
   return {}
 end
