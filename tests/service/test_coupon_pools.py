@@ -45,7 +45,9 @@ async def held_count(client: Client, person: str) -> int:
 
 
 async def test_each_message_takes_a_code_of_the_pool(tmp_path: Path) -> None:
-    async with serving(tmp_path, "{kind: pool, pool: summer}", ["SUN-1", "SUN-2", "SUN-3"]) as client:
+    async with serving(
+        tmp_path, "{kind: pool, pool: summer}", ["SUN-1", "SUN-2", "SUN-3"]
+    ) as client:
         for person in ("ann", "bob"):
             told = await client.ok("POST", "/v1/pings", walk_in(person))
             (fired,) = [e for e in told["events"] if e["type"].endswith("fired")]
