@@ -45,6 +45,7 @@ from tests.core.world import NOON_MS, World, a_campaign, a_store
 from tests.servers.server import Server, needed
 
 TILLS, POOL_CODES, CLAIMANTS, TRIGGERS = 10, 1_000, 50, 1_100
+AT_ONCE = 100  # coupons under way: their writes share the disk's syncs
 GIVEN_BACK = 40  # triggers whose message never left
 KEY = b"a key of the races"
 TELL_EVERY = 2_000
@@ -122,7 +123,7 @@ async def redeem_race(state: State, rounds: int, seed: int) -> list[str]:
             if (number + 1) % TELL_EVERY == 0:
                 print(f"redemption {number + 1}: {len(faults)} faults so far", flush=True)
 
-    await asyncio.gather(*(work() for _ in range(4)))
+    await asyncio.gather(*(work() for _ in range(AT_ONCE)))
     return faults
 
 
