@@ -21,6 +21,7 @@ VERBS = (
     "proof",
     "suppress",
     "report",
+    "coupons",
 )
 
 

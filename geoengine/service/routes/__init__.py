@@ -17,6 +17,7 @@ from geoengine.service.routes import (
     stream,
 )
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.coupons import ROUTES_COUPONS
 from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
@@ -121,6 +122,7 @@ ROUTES: tuple[Route, ...] = (
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
     *ROUTES_REPORTS,
+    *ROUTES_COUPONS,
     *ROUTES_SENDING,
     *ROUTES_WALLET,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
+from geoengine.service.coupons.desk import Desk
 from geoengine.service.sending.preparing import Preparer
 from geoengine.service.sending.spending import Spending
 from geoengine.service.sending.statuses import StatusUrls
@@ -14,7 +15,7 @@ from geoengine.state.base import State
 
 
 def preparers(
-    state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
+    state: State, book_of: Callable[[], Book], environ: Mapping[str, str], desk: Desk
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it.
 
@@ -22,6 +23,7 @@ def preparers(
     """
     return (
         Stopper(state, book_of),
+        desk,
         PassWriter(state, book_of),
         Spending(state, book_of),
         StatusUrls(book_of),
