@@ -9,12 +9,13 @@ from geoengine.core.book import Book
 from geoengine.core.lapsing import next_lapse_ms
 from geoengine.core.policy import Policy
 from geoengine.core.record import Presence, Record, Transition
+from geoengine.core.reminders import FORGET, forget, next_moment
 from geoengine.core.visits import When, close, dwell, leave
 
 HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
 
 
-Deadline = tuple[int, str, str]  # when, in the time of the fixes; what; of which zone
+Deadline = tuple[int, str, str]  # when, in the time of the fixes; what; of which zone, or trigger
 
 
 def _deadline(presence: Presence, policy: Policy, is_place: bool) -> tuple[int, str]:
@@ -40,6 +41,9 @@ def next_deadline(record: Record, book: Book) -> Deadline | None:
     for zone_id, heard in record.heard.items():
         due = (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
         soonest = min(soonest, due) if soonest else due
+    if record.coupons and (moment := next_moment(record, book)) is not None:
+        due = (moment[0] - record.lag_ms, *moment[1:])
+        soonest = min(soonest, due) if soonest else due
     return soonest
 
 
@@ -64,6 +68,9 @@ def fall_due(record: Record, due: Deadline, book: Book, when: When) -> Transitio
         return dwell(record, zone_id, book, when)
     if what == "silence":
         return _fall_silent(record, zone_id, book, when)
+    if what == FORGET:
+        forget(record, zone_id)
+        return None
     del (record.presences if what == "forget" else record.heard)[zone_id]
     return None
 

@@ -23,6 +23,7 @@ from geoengine.core.news import addressed, news
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
+from geoengine.core.reminders import REMIND, remind
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.visits import Fix, When, drop_closed_groups
@@ -198,14 +199,23 @@ class _Life:
     def _pass(self, until_ms: int, now_ms: int, post_ix: int = -1) -> Deadline | None:
         """Let what fell due up to then happen, one thing at a time; what falls due next."""
         record, book = self.record, self.book
-        if not record.presences and not record.heard:
+        if not (record.presences or record.heard or record.coupons):
             return None
         while (due := next_deadline(record, book)) is not None and due[0] <= until_ms:
             known_ms = due[0] + record.lag_ms if self.batch.is_virtual else now_ms
+            if due[1] == REMIND:
+                self._remind(due[2], known_ms)
+                continue
             fallen = fall_due(record, due, book, When(due[0], known_ms, post_ix))
             if fallen is not None:
                 self._moment([fallen])
         return due
+
+    def _remind(self, trigger_id: str, now_ms: int) -> None:
+        """Ask the campaigns that speak of a coupon about to end."""
+        self.is_durable = True
+        for verdict in remind(self.record, trigger_id, self.book, self.assumed, now_ms):
+            self._decide(verdict)
 
     def _observe(self, report: Report) -> None:
         if isinstance(report, Fix):

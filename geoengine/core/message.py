@@ -8,22 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from hashlib import blake2b
 from string import Formatter
 from typing import Any
 from urllib.parse import quote
 
 from msgspec import Struct
 
+from geoengine.core import coupons
 from geoengine.core.book import MODES, Book, CampaignPlan
-from geoengine.core.calendar import rfc3339
 from geoengine.core.model import Mode, Store
 from geoengine.core.record import Json, Record, Transition
 
 _NAME = re.compile(r"^[a-z_]+$")
-CODE_LENGTH = 10  # characters of five bits
-_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # RFC 4648: no 0, 1, 8 to be misread
-_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 
 
 # --- what a template can ask for ----------------------------------------------------------------
@@ -141,42 +137,18 @@ def call_to_action(plan: CampaignPlan, store: Store | None, mode: Mode | None) -
     return {"kind": kind, "url": _LINKS[kind](store, mode) if store else ""}
 
 
-def coupon_code(plan: CampaignPlan, trigger_id: str, key: bytes) -> str:
-    """The code the till will see: the shared one, or one of this trigger's own.
-
-    A code of its own is a keyed hash of the trigger, so it cannot be guessed without the key and
-    comes out the same when the trigger is worked out again.
-    """
-    coupon = plan.spec.coupon
-    if coupon is None:
-        return ""
-    if coupon.kind == "shared":
-        return coupon.code or ""
-    hashed = blake2b(trigger_id.encode(), key=key[:64], digest_size=8).digest()
-    return _base32(int.from_bytes(hashed) >> (64 - 5 * CODE_LENGTH))
-
-
-def _base32(number: int) -> str:
-    """The last `CODE_LENGTH` digits of a number, two by two.
-
-    >>> _base32(31)
-    'AAAAAAAAA7'
-    """
-    shifts = range(5 * CODE_LENGTH - 10, -1, -10)
-    return "".join([_PAIRS[number >> shift & 1_023] for shift in shifts])
-
-
 def compose(
     plan: CampaignPlan, transition: Transition, record: Record, book: Book, trigger_id: str
 ) -> dict[str, Any]:
     """Everything a lever needs to say it: title, body, locale, call to action, coupon."""
     zone_ix, spec, zones = transition.zone_ix, plan.spec, book.zones
+    coupon = coupons.told(plan, transition, trigger_id, book.coupon_key)
     scene = Scene(
         store=book.store_of(zone_ix),
         zone_name=zones.names.get(zone_ix, ""),
         mode=MODES[zones.mode.item(zone_ix)],
         minutes=zones.minutes.item(zone_ix),
-        code=coupon_code(plan, trigger_id, book.coupon_key),
+        code=coupon.get("code", ""),
         attributes=record.attributes,
     )
     locale, body = in_language(spec.message, record.locale)
@@ -185,7 +157,6 @@ def compose(
         "message": {"locale": locale, "title": render(title, scene), "body": render(body, scene)},
         "call_to_action": call_to_action(plan, scene.store, scene.mode),
     }
-    if scene.code:
-        until_ms = transition.now_ms + plan.coupon_valid_ms
-        said["coupon"] = {"code": scene.code, "valid_until": rfc3339(until_ms)}
+    if coupon:
+        said["coupon"] = coupon
     return said

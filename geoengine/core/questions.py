@@ -164,6 +164,10 @@ def _left_alone(q: Question) -> str:
     return left_alone(q.record, q.transition.now_ms)
 
 
+def _coupon_left(q: Question) -> str:
+    return q.book.no_coupons.get(q.plan.id, "")
+
+
 def _hold_out(q: Question) -> str:
     """Held out from every campaign, or from this one: always the same people."""
     person_id, everywhere = q.record.person_id, q.book.hold_out
@@ -212,6 +216,7 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _open,
     _window,
     _audience,
+    _coupon_left,
     _left_alone,
     _hold_out,
     _consent,

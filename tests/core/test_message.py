@@ -1,6 +1,5 @@
 """Messages: what is compiled says what the template says."""
 
-from base64 import b32encode
 from string import Formatter
 from urllib.parse import urlencode
 
@@ -9,10 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoengine.core.message import (
-    CODE_LENGTH,
     PLACEHOLDERS,
     Scene,
-    _base32,
     directions_url,
     in_language,
     placeholders,
@@ -77,9 +74,3 @@ def test_the_way_there_is_a_well_formed_link(lat: float, lon: float, mode: str |
         query["travelmode"] = {"walk": "walking", "drive": "driving"}[mode]
     shop = Store(id="shop", name="Shop", location=Location(lat=lat, lon=lon))
     assert directions_url(shop, mode) == f"https://www.google.com/maps/dir/?{urlencode(query)}"
-
-
-@given(st.binary(min_size=8, max_size=8))
-def test_a_code_is_written_in_base_32(hashed: bytes):
-    number = int.from_bytes(hashed) >> (64 - 5 * CODE_LENGTH)
-    assert _base32(number) == b32encode(hashed).decode()[:CODE_LENGTH]

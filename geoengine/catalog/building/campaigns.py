@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 import geoengine.catalog.hours as hours
+from geoengine.catalog.building.coupons import check_reminders
 from geoengine.catalog.building.lengths import check_lengths
 from geoengine.catalog.building.stores import Shops, check_ids
 from geoengine.catalog.building.targets import Members, Names, check_target
@@ -33,6 +34,7 @@ def plans(
     With each comes how many zones it is about.
     """
     check_ids(items, {}, "campaign")
+    check_reminders(items)
     planned = []
     found = Members(rows, shops, [spec.zones for _ix, spec in items])
     for ix, spec in items:

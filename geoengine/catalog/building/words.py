@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from geoengine.catalog.building.coupons import check_coupon
 from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.message import PLACEHOLDERS, placeholders
 from geoengine.core.model import Campaign, Store
@@ -18,7 +19,7 @@ def check_words(items: Items[Campaign], ix: int, spec: Campaign, stores: Sequenc
     for key, texts in (("message", spec.message), ("title", spec.title)):
         for language, text in texts.items():
             used |= _check_template(items, ix, text, (key, language))
-    _check_coupon(items, ix, spec, used)
+    check_coupon(items, ix, spec, used)
     for name in sorted(used & _NEEDS.keys()):
         _check_stores_have(items, ix, stores, _NEEDS[name], f"{{{name}}}", "message")
     if spec.call_to_action in _ACTION_NEEDS:
@@ -39,20 +40,6 @@ def _check_template(items: Items[Campaign], ix: int, text: str, path: tuple[str,
         known = ", ".join(sorted(PLACEHOLDERS))
         items.wrong(ix, f"placeholder {{{name}}} is unknown{guess or f': expected {known}'}", *path)
     return names
-
-
-def _check_coupon(items: Items[Campaign], ix: int, spec: Campaign, used: set[str]) -> None:
-    coupon = spec.coupon
-    if coupon is None:
-        if "code" in used:
-            items.wrong(ix, "{code} without a coupon: expected `coupon:`", "message")
-    elif coupon.kind == "shared" and not coupon.code:
-        items.wrong(ix, "a shared coupon lacks `code`: expected the code all share", "coupon")
-    elif coupon.kind == "unique" and coupon.code:
-        what = "a unique coupon has `code`: each person's is made for them, leave it out"
-        items.wrong(ix, what, "coupon", "code")
-    elif "code" not in used and "wallet" not in spec.levers:
-        items.doubtful(ix, "the coupon's {code} is in no message", "coupon")
 
 
 def _check_stores_have(

@@ -7,7 +7,7 @@ engine runs on is compiled from them once, into a `Book`.
 
 from __future__ import annotations
 
-from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
+from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Reminder, Target, Window
 from geoengine.core.model.engine import (
     Catalogue,
     ConsentSpec,
@@ -98,6 +98,7 @@ __all__ = [
     "Purpose",
     "PushSpec",
     "Reach",
+    "Reminder",
     "RetentionSpec",
     "RoadsSpec",
     "SYSTEM_LEVERS",
