@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
+from geoengine.service.links import Linker
 from geoengine.service.sending.preparing import Preparer
 from geoengine.state.base import State
 
@@ -14,4 +15,4 @@ def preparers(
     state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it."""
-    return (Stopper(state, book_of),)
+    return (Stopper(state, book_of), Linker(state, book_of))
