@@ -12,6 +12,7 @@ VERBS = (
     "data",
     "replay",
     "zones",
+    "messages",
     "schema",
     "pair",
     "decode",

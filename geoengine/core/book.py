@@ -64,6 +64,11 @@ class CampaignPlan:
         """The campaign's id."""
         return self.spec.id
 
+    @property
+    def is_transactional(self) -> bool:
+        """Whether it tells people of what is theirs, and advertises nothing."""
+        return self.spec.legal_basis == "transactional"
+
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
@@ -162,6 +167,11 @@ class Book:
         plans = [plan for plan in self.campaigns if plan.spec.on == "coupon_expiring"]
         specs = [plan.spec.reminder or Reminder() for plan in plans]
         return tuple(zip(plans, [duration_ms(spec.before) for spec in specs], strict=True))
+
+    @cached_property
+    def transactional(self) -> frozenset[str]:
+        """The campaigns that advertise nothing."""
+        return frozenset(plan.id for plan in self.campaigns if plan.is_transactional)
 
     @cached_property
     def endpoints(self) -> Endpoints:

@@ -96,6 +96,7 @@ class Order(Packed):
     ready_ms: int
     until_ms: int  # kept for them until then
     told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
+    group_id: str = ""  # of the visits in which staff was told
 
 
 class HeldCoupon(Packed):

@@ -13,8 +13,8 @@ record that is committed together with the outbox row: there is no moment betwee
 
 Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
 ``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
-``audience``, ``coupon_pool_empty``, ``coupon_used_up``, ``minor``, ``paused``, ``holdout``,
-``holdout:global`` (from all campaigns),
+``audience``, ``no_order``, ``coupon_pool_empty``, ``coupon_used_up``, ``minor``, ``paused``,
+``holdout``, ``holdout:global`` (from all campaigns),
 ``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``,
 ``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together, ``cap:person:...`` for the
 person's own choice), ``arbitration:CAMPAIGN``; before a send also ``expired``,
@@ -120,7 +120,7 @@ def _arbitration(q: Question) -> tuple[int, int, int]:
 def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
     """The verdict on one question; ``spoken`` tells which campaign each visit group has heard."""
     reason = first_no(q)
-    if not reason and (winner := spoken.get(q.transition.group_id)):
+    if not reason and not q.plan.is_transactional and (winner := spoken.get(q.transition.group_id)):
         reason = f"arbitration:{winner}"
     if reason:
         decision = _decision(q, "suppressed", reason, trigger_id=_withheld(q, reason, spoken))
@@ -168,6 +168,8 @@ def _reserve(q: Question, trigger_id: str, spoken: dict[str, str]) -> None:
     """Take the place under the caps, and the word for the visit group."""
     campaign_id, group_id = q.plan.spec.id, q.transition.group_id
     caps.remember(q.record, Fired(trigger_id, campaign_id, q.transition.now_ms), q.book.memory_ms)
+    if q.plan.is_transactional:
+        return  # advertising may speak as well: it is no message instead of another
     spoken[group_id] = campaign_id
     for group in q.record.groups:
         if group.group_id == group_id:
@@ -259,4 +261,6 @@ def _bad_moment(send: Send, record: Record, plan: CampaignPlan, book: Book, now_
         return "store_closed"
     if not spot.is_within(plan.window, now_ms):
         return "window"
+    if plan.is_transactional:
+        return ""
     return unlawful(send.lever, record, book, spot, now_ms)

@@ -7,19 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.message import (
-    PLACEHOLDERS,
-    Scene,
-    directions_url,
-    in_language,
-    placeholders,
-    render,
-)
+from geoengine.core.actions import directions_url
 from geoengine.core.model import Location, Store
+from geoengine.core.templates import PLACEHOLDERS, Scene, in_language, placeholders, render
 from tests.core.world import a_store
 
 SHOP = a_store(phone="+33 1", url="https://example.org/")
-SCENE = Scene(SHOP, "", "walk", 5.0, "AB12", {"name": "Ann", "city": 7})
+SCENE = Scene(
+    SHOP, "", "walk", 5.0, "AB12", {"name": "Ann", "city": 7}, "A 17", "https://example.org/b"
+)
 VALUES = {
     "store": "Shop",
     "directions": directions_url(SHOP, "walk"),
@@ -29,6 +25,8 @@ VALUES = {
     "url": "https://example.org/",
     "name": "Ann",
     "city": "7",
+    "order": "A 17",
+    "basket": "https://example.org/b",
 }
 PIECES = [f"{{{name}}}" for name in sorted(PLACEHOLDERS)] + ["{{", "}}", " ", "é", "to ", "{other}"]
 

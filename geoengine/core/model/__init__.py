@@ -7,7 +7,15 @@ engine runs on is compiled from them once, into a `Book`.
 
 from __future__ import annotations
 
-from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Reminder, Target, Window
+from geoengine.core.model.campaigns import (
+    Campaign,
+    Cap,
+    Coupon,
+    Message,
+    Reminder,
+    Target,
+    Window,
+)
 from geoengine.core.model.engine import (
     Catalogue,
     ConsentSpec,
@@ -91,6 +99,7 @@ __all__ = [
     "LeverName",
     "Location",
     "MeasureSpec",
+    "Message",
     "Metres",
     "Mode",
     "PERSON_LEVERS",

@@ -90,6 +90,17 @@ class Reminder(Spec, frozen=True, kw_only=True):
     ] = []
 
 
+class Message(Spec, frozen=True, kw_only=True):
+    """One of several messages of a campaign."""
+
+    id: Annotated[Id, Meta(description="Reports tell the messages apart by it.")]
+    weight: Annotated[
+        float, Meta(ge=0, le=1_000, description="In a test: its part of all weights.")
+    ] = 1
+    message: Annotated[dict[str, str], Meta(min_length=1)]
+    title: dict[str, str] = {}
+
+
 class Campaign(Spec, frozen=True, kw_only=True):
     """What to say to whom, where and when."""
 
@@ -113,9 +124,47 @@ class Campaign(Spec, frozen=True, kw_only=True):
     cooldown: DurationText | None = None
     caps: list[Cap] = []
     levers: Annotated[list[LeverName], Meta(min_length=1)]
-    message: Annotated[dict[str, str], Meta(min_length=1)]
+    message: Annotated[
+        dict[str, str],
+        Meta(min_length=1, description="Its text by language; or several, in `messages`."),
+    ] = {}
     title: dict[str, str] = {}
-    call_to_action: Literal["directions", "call", "web", "app"] = "directions"
+    messages: Annotated[
+        list[Message],
+        Meta(max_length=50, description="Several messages in the place of `message` and `title`."),
+    ] = []
+    choose: Annotated[
+        Literal["rotation", "test"],
+        Meta(
+            description="Of several messages: each person all of them in turn, or each person "
+            "always the same one, to compare them."
+        ),
+    ] = "rotation"
+    call_to_action: Annotated[
+        Literal["directions", "call", "web", "app", "pass", "basket"],
+        Meta(
+            description="What the button does: the way to the store, its phone, its page, the app, "
+            "the person's wallet pass, or the basket they left."
+        ),
+    ] = "directions"
+    track_clicks: Annotated[
+        bool,
+        Meta(description="Links lead over engine.public_url/r/…, so that clicks are counted."),
+    ] = False
+    about: (
+        Annotated[
+            Literal["order_ready"],
+            Meta(description="Only for people for whom an order lies ready at the store."),
+        ]
+        | None
+    ) = None
+    legal_basis: Annotated[
+        Literal["consent", "transactional"],
+        Meta(
+            description="transactional, about an order only: no advertisement, so that caps over "
+            "all campaigns, quiet and lawful hours do not bind it (docs/decisions.md)."
+        ),
+    ] = "consent"
     coupon: Coupon | None = None
     reminder: Annotated[Reminder, Meta(description="For campaigns on coupon_expiring.")] | None = (
         None

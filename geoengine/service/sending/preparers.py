@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
 from geoengine.service.coupons.desk import Desk
+from geoengine.service.links import Linker
 from geoengine.service.sending.preparing import Preparer
 from geoengine.service.sending.spending import Spending
 from geoengine.service.sending.statuses import StatusUrls
@@ -24,6 +25,7 @@ def preparers(
     return (
         Stopper(state, book_of),
         desk,
+        Linker(state, book_of),
         PassWriter(state, book_of),
         Spending(state, book_of),
         StatusUrls(book_of),
