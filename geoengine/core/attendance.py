@@ -17,6 +17,7 @@ from geoengine.core.book import Book
 from geoengine.core.calendar import duration_ms
 from geoengine.core.ids import digest
 from geoengine.core.record import Attended, Fact, Json, Record, Transition
+from geoengine.core.standing import came
 from geoengine.core.units import SECOND_MS
 
 PURPOSE = "measurement"
@@ -197,6 +198,8 @@ def facts_of(
 ) -> list[Fact]:
     """The facts of the visits that are over; of who did not agree to be measured none."""
     visits = attend(record, moment, book)
+    for visit in visits:
+        came(record, visit.store_id, visit.attended.since_ms)
     if not visits or not record.agrees(PURPOSE, assumed):
         return []
     return [visit_fact(record, visit, book) for visit in visits]

@@ -96,7 +96,9 @@ def _http(route: Route, context: Context) -> HttpHandler:
             _refuse_encoded(request)
             return await Upload(context, caller, request, route.lines).run()
         body = b"" if route.takes is None else await _body(request, context.settings)
-        call = Call(caller, request.match_info, request.query, body)
+        call = Call(
+            caller, request.match_info, request.query, body, request.headers, request.method
+        )
         return _response(await handler(context, call))
 
     return handle
@@ -204,7 +206,9 @@ def _response(answer: Any) -> web.Response:
     if not isinstance(answer, Answer):
         return web.Response(body=_ENCODER.encode(answer), content_type=JSON)
     return web.Response(
-        body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type}
+        body=answer.body,
+        status=answer.status,
+        headers={"Content-Type": answer.content_type, **answer.headers},
     )
 
 

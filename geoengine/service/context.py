@@ -128,6 +128,8 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
 
     def read(self, shape: type[T]) -> T:
         """The body as this type; a 400 `Problem` tells where it is not."""
@@ -152,6 +154,7 @@ class Answer(Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = JSON
+    headers: Mapping[str, str] = {}
 
 
 # From a body to a post that is not queued yet; raises a `Problem` where it makes no sense.

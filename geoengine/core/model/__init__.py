@@ -7,7 +7,15 @@ engine runs on is compiled from them once, into a `Book`.
 
 from __future__ import annotations
 
-from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
+from geoengine.core.model.campaigns import (
+    Campaign,
+    Cap,
+    Coupon,
+    Message,
+    Reminder,
+    Target,
+    Window,
+)
 from geoengine.core.model.engine import (
     Catalogue,
     ConsentSpec,
@@ -89,6 +97,7 @@ __all__ = [
     "LeverName",
     "Location",
     "MeasureSpec",
+    "Message",
     "Metres",
     "Mode",
     "PERSON_LEVERS",
@@ -98,6 +107,7 @@ __all__ = [
     "Purpose",
     "PushSpec",
     "Reach",
+    "Reminder",
     "RetentionSpec",
     "RoadsSpec",
     "SYSTEM_LEVERS",

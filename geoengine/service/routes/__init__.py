@@ -17,6 +17,8 @@ from geoengine.service.routes import (
     stream,
 )
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.links import ROUTES_LINKS
+from geoengine.service.routes.orders import ROUTES_ORDERS
 from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
@@ -119,6 +121,8 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/outbox/retry", operate.post_retry,
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
+    *ROUTES_LINKS,
+    *ROUTES_ORDERS,
     *ROUTES_REPORTS,
     *ROUTES_SENDING,
 )  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
+from geoengine.service.links import Linker
 from geoengine.service.sending.preparing import Preparer
 from geoengine.service.sending.spending import Spending
 from geoengine.service.sending.statuses import StatusUrls
@@ -19,4 +20,9 @@ def preparers(
 
     `Spending` counts a text as it leaves: whoever writes into texts comes before it.
     """
-    return (Stopper(state, book_of), Spending(state, book_of), StatusUrls(book_of))
+    return (
+        Stopper(state, book_of),
+        Linker(state, book_of),
+        Spending(state, book_of),
+        StatusUrls(book_of),
+    )
