@@ -52,7 +52,7 @@ def account_of(text: str, variable: str) -> Account:
     """The account of a file's text. Raises `CredentialError`, naming where it came from."""
     try:
         account = msgspec.json.decode(text, type=Account)
-        _signed(account, {"iss": account.client_email})
+        signed(account, {"iss": account.client_email})
     except (msgspec.DecodeError, jwt.PyJWTError, ValueError, TypeError):
         raise CredentialError(
             f"{variable} is no service account: expected Google's JSON with client_email and "
@@ -61,7 +61,8 @@ def account_of(text: str, variable: str) -> Account:
     return account
 
 
-def _signed(account: Account, claims: dict[str, Any]) -> str:
+def signed(account: Account, claims: dict[str, Any]) -> str:
+    """A token that the account signs."""
     headers = {"kid": account.private_key_id} if account.private_key_id else None
     return jwt.encode(claims, account.private_key, "RS256", headers)
 
@@ -122,4 +123,4 @@ class AccessTokens:
             "iat": now_s,
             "exp": now_s + _LIFE_S,
         }
-        return _signed(self._account, claims)
+        return signed(self._account, claims)

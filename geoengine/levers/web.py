@@ -73,9 +73,15 @@ class Web:
 
     async def post(self, url: URL | str, body: bytes, headers: Mapping[str, str]) -> Answered:
         """Post once. Raises `Lost` where no answer comes."""
+        return await self.ask("POST", url, body, headers)
+
+    async def ask(
+        self, method: str, url: URL | str, body: bytes, headers: Mapping[str, str]
+    ) -> Answered:
+        """Ask once. Raises `Lost` where no answer comes."""
         try:
-            async with self._connected().post(
-                url, data=body, headers=headers, allow_redirects=False
+            async with self._connected().request(
+                method, url, data=body, headers=headers, allow_redirects=False
             ) as response:
                 return Answered(response.status, response.headers, await _whole(response))
         except aiohttp.ConnectionTimeoutError:

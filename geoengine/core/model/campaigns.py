@@ -125,7 +125,8 @@ class Campaign(Spec, frozen=True, kw_only=True):
     caps: list[Cap] = []
     levers: Annotated[list[LeverName], Meta(min_length=1)]
     message: Annotated[
-        dict[str, str], Meta(description="Its text by language; or several, in `messages`.")
+        dict[str, str],
+        Meta(min_length=1, description="Its text by language; or several, in `messages`."),
     ] = {}
     title: dict[str, str] = {}
     messages: Annotated[
