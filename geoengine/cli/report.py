@@ -234,7 +234,7 @@ _HEADS = ("people", "entries", "eligible", "sent", "delivered", "clicked", "visi
 
 
 def _campaigns_table(report: CampaignsReport) -> Table:
-    table = Table("campaign", report.by or "part", *_HEADS, "lift, points", "ratio")
+    table = Table("campaign", report.by or "part", *_HEADS, "lift", "ratio")
     for campaign in report.campaigns:
         for part, figures in _parts(campaign):
             table.add_row(campaign.campaign_id, part, *_figures(figures), *_lift(figures))

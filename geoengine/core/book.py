@@ -304,6 +304,12 @@ class Book:
         copy.__dict__["marks"] = marks
         return copy
 
+    def indexed(self, index: ZoneIndex) -> Book:
+        """This book, with its index, worked out before."""
+        copy = self._with()
+        copy.__dict__["index"] = index
+        return copy
+
     def keyed(self, coupon_key: bytes) -> Book:
         """This book, with the secret behind unique codes."""
         return self._with(coupon_key=coupon_key)

@@ -8,15 +8,17 @@ answers by name of cell.
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geoengine.core.columns import Crossings, Evidence, Floats, Ints, Longs
 from geoengine.core.space.boxes import Boxes
 from geoengine.core.space.cells import Cells
 from geoengine.core.space.circles import Circles
 from geoengine.core.space.crossings import NO_CHORDS, Chords, cross, cross_one
+from geoengine.core.space.kept import NOTHING, Arrays, named, named_of
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.shapes import Shapes
 from geoengine.core.space.ways import Segments, Way
@@ -30,9 +32,12 @@ _NO_CROSSINGS: Final = Crossings(
 
 
 class ZoneIndex:
-    """Circles and polygons by place; places of beacons have none and never match."""
+    """Circles and polygons by place; places of beacons have none and never match.
 
-    def __init__(self, zones: Zones) -> None:
+    ``kept`` are the `arrays` of an index over the same zones.
+    """
+
+    def __init__(self, zones: Zones, kept: Arrays = NOTHING) -> None:
         kind = zones.kind
         self._zone_count = len(zones)
         self._zones = np.array(len(zones))
@@ -49,10 +54,19 @@ class ZoneIndex:
             zones.radius_m[self.circle_zones],
         )
         self._match_circles_one = self.circles.match_one_by
-        self.polygons = Polygons([zones.polygons[ix] for ix in self._polygon_zones.tolist()])
+        shapes = [zones.polygons[ix] for ix in self._polygon_zones.tolist()]
+        self.polygons = Polygons(shapes, named_of("polygons", kept))
 
     def __len__(self) -> int:
         return self._zone_count
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What took long to make, by name, each one-dimensional; nothing without polygons.
+
+        Circles are not among it: an index over them is made as quickly as it is read.
+        """
+        return named("polygons", self.polygons.arrays) if len(self.polygons) else {}
 
     @property
     def nbytes(self) -> int:

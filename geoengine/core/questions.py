@@ -185,11 +185,11 @@ def _hold_out(q: Question) -> str:
         return ""
     person_id, everywhere = q.record.person_id, q.book.hold_out
     if everywhere and share_of("holdout:global", person_id) < everywhere:
-        return HELD_OUT_GLOBALLY
+        return "holdout:global"
     if q.plan.hold_out == 0:
         return ""
     is_held = share_of("holdout", q.plan.id, person_id) < q.plan.hold_out
-    return HELD_OUT if is_held else ""
+    return "holdout" if is_held else ""
 
 
 def _consent(q: Question) -> str:

@@ -1,21 +1,18 @@
 """The embedded state: everything in memory, made durable by one SQLite file behind it.
 
-All memory belongs to the event loop; the file belongs to the writer's thread. A durable commit is
-compared and packed on the loop, put away by the thread, and applied to memory only when it is on
-the disk: nobody ever reads what may still be rolled back. Meanwhile the people it is about are
-*held*: another commit on them waits its turn, and then compares versions.
+All memory belongs to the event loop; the file belongs to the writer's thread. What is asked of
+people is answered from memory, what was and what is known by name from the file. The way of a
+commit is in `embedded/committing`.
 
 Without a path there is no file and no thread, and nothing else differs: replay runs on that.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
+from collections.abc import AsyncIterator, Sequence, Set
 from functools import partial
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from geoengine.core.book import Book
@@ -38,31 +35,24 @@ from geoengine.state.base import (
     Told,
     require_card,
 )
+from geoengine.state.embedded.asking import Asking
 from geoengine.state.embedded.cards import CardCache, card_of, row_of
-from geoengine.state.embedded.commits import Memory, people_of
+from geoengine.state.embedded.commits import Memory
+from geoengine.state.embedded.committing import Committer
 from geoengine.state.embedded.last_fixes import LastFixTable
 from geoengine.state.embedded.memory import MemoryShelf
 from geoengine.state.embedded.moving import Intake, Teller
-from geoengine.state.embedded.ops import OpLog, digest
 from geoengine.state.embedded.outbox import Lease, PendingSends
 from geoengine.state.embedded.people import People
-from geoengine.state.embedded.shelf import Ages, Moment, Shelf
+from geoengine.state.embedded.shelf import Ages, Shelf
 from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
-from geoengine.state.embedded.writer import DirectWriter, ThreadWriter, Ticket, Writer
-from geoengine.state.embedded.writes import News, SendRow, Write, unpack_send
+from geoengine.state.embedded.writer import DirectWriter, ThreadWriter, Writer
+from geoengine.state.embedded.writes import SendRow, Write, unpack_send
 
-# Changes that need not be durable ride along with those that do, so many at a time: more would make
-# the commit they ride with wait.
-_PASSENGERS = 32
-_CHECKPOINT_ROWS = 1_000
 _TRIM_ROWS = 10_000
 # A stay's last sign of life reaches the disk when it is so much ahead of what the disk has: after a
 # crash a visit may fall silent that much too early, and no more. Silence is half an hour.
 _STAYS_KEPT_MS = 5 * MINUTE_MS
-
-_ALL = 1 << 31
-_unpack_fact = msgspec.msgpack.Decoder(Fact).decode
-_unpack_decision = msgspec.msgpack.Decoder(Decision).decode
 
 
 class LocalState:
@@ -79,10 +69,8 @@ class LocalState:
         tuning: Tuning | None = None,
     ) -> None:
         self.concerns: list[str] = []
-        self.pending_limit = pending_limit  # more sends than this may not wait: I6
+        self._pending_limit = pending_limit  # more sends than this may not wait: I6
         self._last_fix_capacity = last_fix_capacity
-        self._start_blank()
-        self._held: dict[str, asyncio.Future[None]] = {}
         self._is_open = False
         self._shelf: Shelf
         self._writer: Writer
@@ -92,14 +80,18 @@ class LocalState:
         else:
             self._shelf = SqliteShelf(path, tuning or Tuning())
             self._writer = ThreadWriter(self._shelf)
+        self._start_blank()
 
     def _start_blank(self) -> None:
         self._people = People()
         self._last = LastFixTable(self._last_fix_capacity, self._bring_up)
         self._outbox = PendingSends()
         self._memory = Memory(self._people, self._last, self._outbox)
-        self._ops = OpLog()
         self._cards = CardCache()
+        self._asking = Asking(self._shelf, self._writer, self._cards)
+        self._commits = Committer(
+            self._memory, self._cards, self._writer, self._require_usable, self._pending_limit
+        )
 
     def serves(self, name: str) -> bool:
         """There is nobody else."""
@@ -128,7 +120,7 @@ class LocalState:
             self._people.put(person, is_dirty=False)
         for send in self._shelf.read_pending():
             self._outbox.add(send)
-        self._ops.load(self._shelf.read_ops())
+        self._commits.ops.load(self._shelf.read_ops())
         for chunk in self._shelf.take_last_fixes():
             self._last.restore(chunk, self._memory.flags_of_device)
 
@@ -139,7 +131,7 @@ class LocalState:
         self._is_open = False
         try:
             if self.failed is None:
-                await self._save_dirty(stays_after_ms=0)
+                await self._commits.save_dirty(stays_after_ms=0)
                 await self._writer.call(self._shelf.leave_last_fixes, self._last.times())
         finally:
             await self._writer.stop(self._shelf.close)
@@ -157,7 +149,9 @@ class LocalState:
         if ground is None:
             return np.arange(len(fixes))
         names_of = self._people.names_of
-        names = [name for person_id in busy | self._held.keys() for name in names_of(person_id)]
+        names = [
+            name for person_id in busy | self._commits.held.keys() for name in names_of(person_id)
+        ]
         return self._last.note_quiet(fixes, ground, names, is_assumed=is_assumed, now_ms=now_ms)
 
     async def owners(self, names: list[str]) -> list[str]:
@@ -174,135 +168,16 @@ class LocalState:
     async def commit(self, commit: Commit) -> None:
         """Write it, less the part of those whom `StateConflict` names. Or `StateUnavailable`."""
         self._require_usable()
-        op = digest(commit.op_id)
-        if self._ops.is_done(op):
-            return
-        first = self._ops.in_flight(op)
-        if first is not None:
-            await asyncio.shield(first)
-            return
-        done = self._ops.begin(op)
-        try:
-            commit, lost = await self._agreed(commit)
-            # What had its effect only in part is not done: it is refused again.
-            write = self._memory.prepare(commit, b"" if lost else op)
-        except BaseException as error:
-            self._ops.fail(op, done, _as_answer(error))
-            raise
-        conflict = StateConflict(lost) if lost else None
-        if not commit.is_durable:
-            self._land(commit, write, op, done, set(), conflict)
-        else:
-            self._submit(commit, write, op, done, conflict)
-        # A caller who gives up waiting does not undo what is on its way to the disk.
-        await asyncio.shield(done)
-
-    async def _agreed(self, commit: Commit) -> tuple[Commit, list[str]]:
-        """Wait for whoever is committing on the same people, then compare: what may be written, and
-        who is left out.
-        """
-        await self._turn(people_of(commit))
-        self._require_usable()
-        lost = self._memory.conflicts(commit)
-        if lost:
-            commit = commit.without(set(lost))
-        if commit.sends and len(self._outbox) + len(commit.sends) > self.pending_limit:
-            raise StateUnavailable(f"the outbox holds {len(self._outbox)} sends already")
-        return commit, lost
-
-    async def _turn(self, person_ids: Iterable[str]) -> None:
-        while self._held:
-            busy = next((self._held[p] for p in person_ids if p in self._held), None)
-            if busy is None:
-                return
-            await asyncio.wait([busy])
-
-    def _submit(
-        self,
-        commit: Commit,
-        write: Write,
-        op: bytes,
-        done: asyncio.Future[None],
-        conflict: StateConflict | None,
-    ) -> None:
-        names = people_of(commit)
-        self._held.update(dict.fromkeys(names, done))
-        passengers = self._people.take_dirty(_PASSENGERS, self._held)
-        own = write.people, write.dropped
-        # Passengers go to the shelf only: memory has them already.
-        rows, gone = self._people.as_rows(passengers)
-        write.people, write.dropped = own[0] + rows, own[1] + gone
-
-        def landed(news: News) -> None:
-            write.people, write.dropped = own
-            self._release(names)
-            self._land(commit, write, op, done, news.send_ids, conflict)
-
-        def failed(error: Exception) -> None:
-            self._release(names)
-            self._people.mark_dirty(passengers)
-            self._ops.fail(op, done, error)
-
-        self._writer.submit(Ticket(write, landed, failed))
-
-    def _release(self, person_ids: Iterable[str]) -> None:
-        for person_id in person_ids:
-            del self._held[person_id]
-
-    def _land(
-        self,
-        commit: Commit,
-        write: Write,
-        op: bytes,
-        done: asyncio.Future[None],
-        new_sends: set[str],
-        conflict: StateConflict | None,
-    ) -> None:
-        self._memory.apply(commit, write, new_sends)
-        if conflict is None:
-            self._ops.succeed(op, done, commit.now_ms)
-        else:
-            self._ops.fail(op, done, conflict)
+        await self._commits.commit(commit)
 
     async def checkpoint(self) -> None:
         """Write what has changed without having to be durable at once; call it now and then."""
         self._require_usable()
-        await self._save_dirty(_STAYS_KEPT_MS)
+        await self._commits.save_dirty(_STAYS_KEPT_MS)
         await self._writer.call(self._shelf.tidy)
 
     def _bring_up(self, person_ids: list[str]) -> None:
         self._memory.bring_up(person_ids)
-
-    async def _save_dirty(self, stays_after_ms: int) -> None:
-        while behind := self._last.behind(stays_after_ms, _CHECKPOINT_ROWS):
-            self._bring_up(behind)
-            await self._save_rows()
-        await self._save_rows()
-
-    async def _save_rows(self) -> None:
-        while ids := self._people.take_dirty(_CHECKPOINT_ROWS, self._held):
-            rows, gone = self._people.as_rows(ids)
-            write = Write(people=rows, dropped=gone)
-            await self._put_away(write, partial(self._people.mark_dirty, ids))
-
-    async def _put_away(self, write: Write, undo: partial[None] | None = None) -> News:
-        """A write that is no commit: no version of anybody hangs on it."""
-        done: asyncio.Future[News] = asyncio.get_running_loop().create_future()
-
-        def landed(news: News) -> None:
-            self._outbox.land(write)
-            for row in news.cards:
-                self._cards.land(card_of(row))
-            done.set_result(news)
-
-        def failed(error: Exception) -> None:
-            if undo is not None:
-                undo()
-            done.set_exception(error)
-            done.exception()  # whoever waits still gets it; nobody need wait
-
-        self._writer.submit(Ticket(write, landed, failed))
-        return await asyncio.shield(done)
 
     async def due(self, now_ms: int, limit: int = 1_000) -> list[str]:
         """People whose next deadline has passed, the longest overdue first."""
@@ -334,7 +209,7 @@ class LocalState:
                 leases[settlement.send_id] = lease
                 self._outbox.settle(settlement, now_ms, write)
         if leases:
-            await self._put_away(write, partial(self._outbox.give_back, leases))
+            await self._commits.put_away(write, partial(self._outbox.give_back, leases))
         return list(leases)
 
     async def next_due(self) -> int | None:
@@ -369,11 +244,7 @@ class LocalState:
     async def cards(self, names: Sequence[str]) -> dict[str, Card]:
         """Those of them that there are."""
         self._require_usable()
-        found = {name: card for name in names if (card := self._cards.get(name)) is not None}
-        if others := [name for name in dict.fromkeys(names) if name not in found]:
-            rows = await self._writer.call(self._shelf.cards.find, others)
-            found.update((row.name, card_of(row)) for row in rows)
-        return found
+        return await self._asking.cards(names)
 
     async def put_card(self, card: Card, now_ms: int) -> Card:
         """Write it; as it is now. Raises `StateConflict`, or `StateUnavailable` beyond bounds."""
@@ -381,7 +252,7 @@ class LocalState:
         require_card(card)
         if not card.version and self._shelf.cards.count >= CARDS_MAX:
             raise StateUnavailable(f"the state holds {CARDS_MAX} cards already")
-        news = await self._put_away(Write(now_ms=now_ms, cards=[row_of(card)]))
+        news = await self._commits.put_away(Write(now_ms=now_ms, cards=[row_of(card)]))
         if not news.cards:
             raise StateConflict([card.name])
         return card_of(news.cards[0])
@@ -389,40 +260,24 @@ class LocalState:
     async def cards_from(self, prefix: str, start: str = "", limit: int = 1_000) -> CardPage:
         """A page of cards in the order of their names, from the one after ``start``."""
         self._require_usable()
-        rows, last = await self._writer.call(self._shelf.cards.page, prefix, start, limit)
-        return CardPage([card_of(row) for row in rows], last)
+        return await self._asking.cards_from(prefix, start, limit)
 
     async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
         """The decisions about a person, newest first."""
         self._require_usable()
-        packed = await self._writer.call(self._shelf.decisions.of_person, person_id, limit)
-        return [_unpack_decision(row) for row in packed]
+        return await self._asking.decisions(person_id, limit)
 
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
         """What happened to a person, newest first; of one id what was written first."""
         self._require_usable()
-        packed = await self._writer.call(self._shelf.facts.of_person, person_id, _ALL)
-        # The newest come first, so of one id the last one found was the first one written.
-        by_id = {fact.id: fact for fact in map(_unpack_fact, packed)}
-        return sorted(by_id.values(), key=lambda fact: -fact.at_ms)[:limit]
+        return await self._asking.facts(person_id, limit)
 
     async def history(
         self, since_ms: int, until_ms: int, start: str = "", limit: int = 10_000
     ) -> History:
         """A page of facts, then of decisions, in the order of their time."""
         self._require_usable()
-        kind, _, rest = start.partition(":")
-        after = Moment(*map(int, rest.split(":"))) if rest else Moment(since_ms, -1)
-        is_decided = kind == "decisions"
-        log = self._shelf.decisions if is_decided else self._shelf.facts
-        unpack: Callable[[bytes], Decision | Fact] = (
-            _unpack_decision if is_decided else _unpack_fact
-        )
-        found = await self._writer.call(log.between, until_ms, after, limit)
-        items = [unpack(packed) for _, packed in found]
-        if len(found) >= limit:
-            return History(items, f"{kind or 'facts'}:{found[-1][0].at_ms}:{found[-1][0].seq}")
-        return History(items, "" if is_decided else "decisions:")
+        return await self._asking.history(since_ms, until_ms, start, limit)
 
     async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
         """Keep something of the service's own under a name, for good; what is kept there."""
@@ -445,25 +300,20 @@ class LocalState:
     async def erase(self, person_id: str, now_ms: int) -> bool:
         """Forget a person, and all that is theirs, to the last byte."""
         self._require_usable()
-        await self._turn((person_id,))
-        done = asyncio.get_running_loop().create_future()
-        self._held[person_id] = done
-        try:
+        await self._commits.turn((person_id,))
+        with self._commits.holding(person_id):
             record = self._people.get(person_id)
             rows = await self._writer.call(self._shelf.erase, person_id)
             self._cards.clear()
             devices = [] if record is None else list(record.devices)
             return self._memory.forget_person(person_id, devices) or rows > 0
-        finally:
-            self._release((person_id,))
-            done.set_result(None)
 
     async def trim(
         self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
     ) -> int:
         """Drop what is older than it is kept; how many."""
         self._require_usable()
-        self._ops.trim(now_ms)
+        self._commits.ops.trim(now_ms)
         self._outbox.sweep(now_ms)
         facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
         ages, total = Ages(now_ms, decisions_before_ms, facts_before_ms), 0
@@ -505,7 +355,7 @@ class LocalState:
         intake = Intake(items)
         for note in intake.notes:
             await self.note(note.name, note.value)
-        await self._put_away(intake.write)
+        await self._commits.put_away(intake.write)
         intake.apply(self._memory)
 
     async def wipe(self) -> None:
@@ -519,8 +369,3 @@ class LocalState:
             raise StateUnavailable(f"the state has failed: {self._writer.broken}")
         if not self._is_open:
             raise StateUnavailable("the state is not open")
-
-
-def _as_answer(error: BaseException) -> Exception:
-    """What those hear who wait for the same operation: a caller who was cancelled did nothing."""
-    return error if isinstance(error, Exception) else StateUnavailable("the operation was given up")

@@ -7,6 +7,8 @@ import csv
 import io
 import os
 from contextlib import suppress
+from hashlib import blake2b
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,10 +19,10 @@ from hypothesis import strategies as st
 
 from geoengine.catalog import Reading, obtain, read
 from geoengine.catalog.keeping import columns, container
-from geoengine.catalog.keeping.cache import KEPT_MAX, Cache
+from geoengine.catalog.keeping.cache import KEPT_MAX, KEPT_MAX_BYTES, Cache
 from geoengine.catalog.keeping.compiler import SMALL_BYTES, is_small
 from geoengine.catalog.keeping.container import Damaged
-from geoengine.catalog.keeping.identity import fingerprint
+from geoengine.catalog.keeping.identity import fingerprint, taken_in
 from geoengine.catalog.keeping.packed import Structs
 from geoengine.core.births import marks
 from geoengine.core.book import Book
@@ -83,6 +85,11 @@ def assert_same(kept: Reading, made: Reading) -> None:
     assert list(kept.book.beacons) == list(made.book.beacons), "in the same order"
     for name in ("warnings", "skipped_count", "zone_counts", "documents", "digests"):
         assert getattr(kept, name) == getattr(made, name), name
+    one, other = kept.book.index.arrays, made.book.index.arrays
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        assert array.dtype == other[name].dtype, name
+        np.testing.assert_array_equal(array, other[name], name)
 
 
 def kept_and_made(folder: Path, directory: Path) -> tuple[Reading, Reading]:
@@ -188,6 +195,29 @@ def test_stores_of_a_kept_catalogue_are_objects_only_when_asked_for(tmp_path: Pa
     assert kept.book.store_of(0) == made.book.store_of(0)
 
 
+def test_an_index_over_polygons_is_kept_with_its_catalogue(tmp_path: Path):
+    kept, made = kept_and_made(tmp_path / "cache", write(tmp_path / "config", FILES))
+    assert kept.book.__dict__["index"].arrays, "it is there before anybody asks"
+    later = kept.book.succeeding(made.book.births(), 1).keyed(b"key")
+    assert later.index is kept.book.index, "and a service that reloads has it"
+    lon_deg, lat_deg = np.random.default_rng(4).uniform((2.0, 48.0), (2.4, 49.0), (2_000, 2)).T
+    found, expected = (book.index.match(lon_deg, lat_deg) for book in (later, made.book))
+    assert len(found.fix_ix) > 30
+    for name in ("fix_ix", "zone_ix", "edge_m"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+def test_an_index_over_circles_is_made_and_not_kept(tmp_path: Path):
+    directory = write(tmp_path / "config", {"a.yaml": STORES})
+    assert not [name for name in columns.pack(read(directory)) if name.startswith("index")]
+
+
+def test_kept_edges_lie_by_lines_of_the_processors_cache(tmp_path: Path):
+    kept, _made = kept_and_made(tmp_path / "cache", write(tmp_path / "config", FILES))
+    tables = kept.book.index.polygons.edges.arrays
+    assert [table.ctypes.data % 128 for table in tables.values()] == [0] * len(tables)
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(sorted(FILES)), st.floats(0, 1, exclude_max=True), st.integers(1, 255))
 def test_a_changed_byte_of_any_file_is_noticed(name: str, where: float, change: int):
@@ -229,6 +259,25 @@ def test_another_version_of_the_code_or_its_data_is_another_catalogue(tmp_path: 
     assert Cache(tmp_path / "cache", b"another").find(directory) is None
 
 
+@pytest.mark.parametrize("name", ["x.py", "x.npz", "deep/x" + EXTENSION_SUFFIXES[0]])
+def test_other_code_whether_compiled_or_not_is_another_version(tmp_path: Path, name: str):
+    before, after = (taken_in(write(tmp_path, {name: text})) for text in ("one", "two"))
+    assert before != after
+    assert after == taken_in(write(tmp_path, {"deep/notes.txt": "not code"}))
+
+
+def test_what_an_earlier_version_was_given_is_read(tmp_path: Path):
+    path, parts = tmp_path / "x.bin", {"numbers": np.arange(5)}
+    container.write(path, parts)
+    body = path.read_bytes()[48:]
+    first = b"geoengine book 1" + blake2b(body, digest_size=32).digest()
+    path.write_bytes(first + body)
+    assert container.read(path)["numbers"].tolist() == [0, 1, 2, 3, 4]
+    path.write_bytes(first[:-1] + b"?" + body)
+    with pytest.raises(Damaged):
+        container.read(path)
+
+
 @settings(max_examples=80, deadline=None)
 @given(st.floats(0, 1, exclude_max=True), st.integers(1, 255), st.booleans())
 def test_a_file_that_is_not_as_it_was_written_is_found_out(where: float, change: int, is_cut: bool):
@@ -267,6 +316,18 @@ def test_so_many_are_kept_and_the_latest_used_stay(tmp_path: Path):
     assert cache.find(directory) is None
 
 
+def test_so_many_bytes_are_kept_and_the_latest_used_stay(tmp_path: Path):
+    directory, cache = write(tmp_path / "config", {"a.yaml": STORES}), Cache(tmp_path / "cache")
+    kept = cache.keep(directory, read(directory))
+    others = [cache.folder / f"{nth}.book" for nth in range(3)]
+    for nth, path in enumerate(others):
+        path.touch()
+        os.truncate(path, KEPT_MAX_BYTES // 2 - 10_000)  # holes, which take no room on a disk
+        os.utime(path, ns=(nth, nth))
+    cache.keep(directory, read(directory))
+    assert set(cache.folder.glob("*.book")) == {kept, *others[1:]}
+
+
 async def test_what_another_process_compiled_is_what_this_one_would(tmp_path: Path):
     directory, folder = write(tmp_path / "config", FILES), tmp_path / "cache"
     first = await obtain(directory, folder)
@@ -275,6 +336,7 @@ async def test_what_another_process_compiled_is_what_this_one_would(tmp_path: Pa
     assert (first.remarks, again.remarks) == ((), ())
     assert_same(first.reading, read(directory))
     assert_same(again.reading, read(directory))
+    assert repr(again) == "Obtained(is_cached=True, remarks=())", "in no time"
 
 
 async def test_all_faults_come_from_the_other_process(tmp_path: Path):

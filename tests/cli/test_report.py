@@ -78,7 +78,7 @@ def test_a_report_to_read(config: Path, state: str):
     assert "+90.9 of 100" in told
     assert "- is fewer than 20 people" in told
     told = run("stores", config, "--state", state, *WEEK).stdout
-    assert "shop" in told and "door" in told
+    assert "shop" in told and "@till" in told
 
 
 def test_a_table_for_a_spreadsheet_holds_no_formula(config: Path, state: str, tmp_path: Path):

@@ -200,6 +200,23 @@ async def test_rows_are_read_by_another_process_and_arrive_as_columns(tmp_path: 
         assert len(list((tmp_path / "cache").glob("*.book"))) == 1, "the YAML is the same"
 
 
+YARD = "zones:\n  - {id: yard, polygon: {type: Polygon, coordinates: [[RING]]}}\n"
+RING = "[2.0, 48.0], [2.1, 48.0], [2.1, 48.1], [2.0, 48.1], [2.0, 48.0]"
+IN_THE_YARD = (48.05, 2.05)
+
+
+async def test_the_index_of_polygons_comes_ready_made(tmp_path: Path) -> None:
+    drawn = CATALOGUE + YARD.replace("RING", RING)
+    async with served(tmp_path, drawn, cache=str(tmp_path / "cache")) as client:
+        before = await version(client)
+        written(tmp_path / "config", drawn.replace("id: hello", "id: bonjour"))
+        await changed(client, before)
+        arrays = client.service.context.book.index.arrays
+        assert not arrays["polygons.grid.items"].flags.writeable, "they are a file's"
+        told = await client.ok("POST", "/v1/pings", walk_in("phone", IN_THE_YARD))
+        assert "zone.entered" in types(told)
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [("a.yaml", True), ("s.csv", True), ("0a1b.book", False), (".0a1b.new", False)],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from geoengine.core.record import Consent, Record
+from geoengine.core.record import Consent, Fact, Record
 from geoengine.core.units import DAY_MS
-from geoengine.state.base import Settlement
+from geoengine.state import loop
+from geoengine.state.base import Card, Settlement
 from geoengine.state.local import LocalState
+from tests.core.world import World as Shops
 from tests.state.backends import World
 from tests.state.samples import (
     change,
@@ -17,11 +19,14 @@ from tests.state.samples import (
     everybody,
     fixes,
     last,
+    located,
     one,
     present,
     send,
     write,
 )
+
+BOOK = Shops().book()
 
 
 async def test_an_erased_person_leaves_no_row_behind(world: World) -> None:
@@ -54,6 +59,23 @@ async def test_an_erased_person_leaves_no_row_behind(world: World) -> None:
 
 async def test_erasing_a_stranger_says_so(world: World) -> None:
     assert await world.state.erase("nobody", 0) is False
+
+
+async def test_what_stood_under_a_name_that_became_the_persons_goes_with_them(
+    world: World,
+) -> None:
+    state = world.state
+    await state.put_card(Card("code/1", b"x", owner="phone"), 0)
+    await state.put_card(Card("code/2", b"x", owner="ann"), 0)
+    await write(state, located("phone"), facts=(Fact("v1", "visit", "phone", 1),))
+    await loop.identify(state, BOOK, "phone", "ann", now_ms=2)
+    await write(state, facts=(Fact("v2", "visit", "ann", 3),))
+    assert [fact.id for fact in await loop.facts(state, "ann", 9)] == ["v2", "v1"]
+    assert await loop.erase(state, "ann", 4) is True
+    assert await state.cards(["code/1", "code/2"]) == {}
+    assert (await state.history(0, 9)).items == []
+    stats = await state.stats()
+    assert (stats.card_count, stats.fact_count) == (0, 0)
 
 
 async def test_an_erased_person_may_come_back_as_somebody_new(world: World) -> None:
@@ -98,6 +120,7 @@ async def _fill(state: LocalState, rng: random.Random) -> None:
                 change(record, turn, is_durable=turn % 4 > 0),
                 sends=sends if turn % 4 else (),
                 decisions=(decision(name, turn, f"for {name}"),) if turn % 4 else (),
+                facts=(Fact(f"{turn} {name}", "visit", name, turn),) if turn % 4 else (),
                 aliases={f"phone of {name}": name} if turn % 4 else {},
                 last=last(turn, f"phone of {name}"),
                 op_id=f"operation {turn} of {name}",

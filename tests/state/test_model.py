@@ -12,17 +12,19 @@ from typing import Any
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from msgspec.structs import replace
 
 from geoengine.core.columns import LastFixes
 from geoengine.core.errors import StateConflict
-from geoengine.core.record import Record
-from geoengine.state.base import Change, Commit, Settlement
+from geoengine.core.record import Fact, Record
+from geoengine.state.base import Card, Change, Commit, Settlement
 from tests.state.backends import CONCURRENT_WORLDS, World
 from tests.state.samples import decision, everybody, fixes, last, op, send
 
 NAMES = ("ann", "bob", "cleo")
 DEVICES = ("phone", "tablet", *NAMES)
 MESSAGES = ("s0", "s1", "s2")
+CARDS = ("code/1", "code/2", "pool/1")
 SENDS = tuple(f"{message} to {name}" for message in MESSAGES for name in NAMES)
 OWNERS = ("w1", "w2")
 LEASE_MS = 10
@@ -55,6 +57,9 @@ class StateModel(RuleBasedStateMachine):
         self.leases: dict[str, tuple[str, int]] = {}
         self.cancelled: set[str] = set()  # while leased
         self.decided: list[str] = []
+        self.happened: dict[str, str] = {}  # fact -> person
+        self.cards: dict[str, Card] = {}
+        self.card_versions: dict[str, int] = {}  # the highest a name has had
         self.last_ms: dict[str, int] = {}
         self.done: list[Commit] = []
 
@@ -98,6 +103,7 @@ class StateModel(RuleBasedStateMachine):
             ),
             sends=tuple(send(s, people[0], self.now_ms) for s in send_ids),
             decisions=(decision(people[0], 1),) if is_decided else (),
+            facts=(Fact(text, "visit", people[0], 1),) if is_decided else (),
             now_ms=self.now_ms,
         )
         # Who stands for somebody else is nobody to be written to.
@@ -125,6 +131,7 @@ class StateModel(RuleBasedStateMachine):
             if send_id not in self.sends:
                 self.sends[send_id], self.sent_to[send_id] = "pending", people[0]
         self.decided += people[:1] * is_decided
+        self.happened |= dict.fromkeys([text] * is_decided, people[0])
 
     @rule(data=st.data())
     def repeat(self, data: st.DataObject) -> None:
@@ -132,6 +139,37 @@ class StateModel(RuleBasedStateMachine):
             commit = data.draw(st.sampled_from(self.done[-5:]))
             if commit.is_durable:  # the others are remembered until a restart only
                 self.run(self.world.state.commit(commit))
+
+    @rule(
+        name=st.sampled_from(CARDS),
+        owner=names | st.just(""),
+        body=st.sampled_from([b"", b"x", b"y"]),
+        until_ms=st.integers(0, 60),
+        is_stale=st.booleans(),
+    )
+    def put_card(self, name: str, owner: str, body: bytes, until_ms: int, is_stale: bool) -> None:
+        there = self.cards.get(name)
+        version = (there.version if there else 0) + is_stale
+        card = Card(name, body, version, owner, until_ms)
+        try:
+            kept = self.run(self.world.state.put_card(card, self.now_ms))
+        except StateConflict:
+            assert is_stale
+            return
+        assert not is_stale
+        self.cards.pop(name, None)
+        if body:
+            assert kept == replace(card, version=kept.version)
+            assert kept.version > self.card_versions.get(name, 0)
+            self.cards[name] = kept
+            self.card_versions[name] = kept.version
+
+    @rule()
+    def trim(self) -> None:
+        gone = [n for n, card in self.cards.items() if 0 < card.until_ms < self.now_ms]
+        assert self.run(self.world.state.trim(self.now_ms, 0)) == len(gone)
+        for name in gone:
+            del self.cards[name]
 
     @rule(device=st.sampled_from(DEVICES), owner=names)
     def identify(self, device: str, owner: str) -> None:
@@ -214,6 +252,8 @@ class StateModel(RuleBasedStateMachine):
             self.last_ms.pop(device, None)
         self.owners = {d: o for d, o in self.owners.items() if o != person}
         self.decided = [name for name in self.decided if name != person]
+        self.happened = {fact: name for fact, name in self.happened.items() if name != person}
+        self.cards = {n: card for n, card in self.cards.items() if card.owner != person}
 
     @rule(later_ms=st.integers(1, 15))
     def wait(self, later_ms: int) -> None:
@@ -227,6 +267,7 @@ class StateModel(RuleBasedStateMachine):
     def restart(self) -> None:
         self.run(self.world.restart())
         self.seen.clear()  # nobody who loaded a record before may commit it after
+        self.card_versions.clear()
         if self.world.can_restart:
             self.leases.clear()
             self.cancelled.clear()
@@ -248,6 +289,22 @@ class StateModel(RuleBasedStateMachine):
         assert self.run(state.owners(list(DEVICES))) == [self.owners.get(d, d) for d in DEVICES]
         known = self.run(state.known(fixes(*DEVICES)))
         assert known.fix_ms.tolist() == [self.last_ms.get(d, -1) for d in DEVICES]
+
+    @invariant()
+    def cards_and_facts_agree(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        state = self.world.state
+        assert self.run(state.cards(CARDS)) == self.cards
+        page = self.run(state.cards_from("code/"))
+        assert {card.name: card for card in page.cards} == {
+            name: card for name, card in self.cards.items() if name.startswith("code/")
+        }
+        for name in NAMES:
+            found = {fact.id for fact in self.run(state.facts(name))}
+            assert found == {fact for fact, to in self.happened.items() if to == name}
+        stats = self.run(state.stats())
+        assert (stats.card_count, stats.fact_count) == (len(self.cards), len(self.happened))
 
     @invariant()
     def outbox_agrees(self) -> None:

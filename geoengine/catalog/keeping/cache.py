@@ -4,7 +4,8 @@ A catalogue goes by a name made of its YAML files' paths and bytes and of what c
 rest of what was read (imported rows, polygons) is listed inside with digests. Both are checked by
 reading the files, not by their dates: sixty megabytes take a tenth of a second. So what is found
 here is what compiling would make. What is not found, damaged or of another version is compiled
-again; nothing here is needed, everything may be deleted at any time.
+again; nothing here is needed, everything may be deleted at any time. The folder is its owner's
+alone: checksums find damage, not malice, and compiled code takes an index at its word.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ SUFFIX: Final = ".book"
 # The ends of names of what we write ourselves, and that is no change of anybody's catalogue.
 _OURS: Final = (SUFFIX, UNFINISHED, JOURNAL, LOCK)
 KEPT_PATTERNS: Final = tuple(re.escape(end) + "$" for end in _OURS)
-KEPT_MAX: Final = 8  # files; a million zones take 220 MB
+KEPT_MAX: Final = 8  # files, and bytes; a million circles take 220 MB, 10,000 isochrones 320
+KEPT_MAX_BYTES: Final = 2_000_000_000
 _ABANDONED_NS: Final = 3_600_000_000_000  # an hour; writing takes seconds
 _OWNER_ONLY: Final = 0o700  # what is in force in a shop is nobody else's business
 
@@ -71,12 +73,12 @@ class Cache:
             os.utime(path)  # the latest used are kept
         return columns.unpack(parts)
 
-    def keep(self, directory: Path, reading: Reading) -> Path:
-        """Put a compiled catalogue down; where it is. Raises `OSError`."""
+    def keep(self, directory: Path, reading: Reading, is_indexed: bool = True) -> Path:
+        """Put a compiled catalogue down, with its index; where it is. Raises `OSError`."""
         self.folder.mkdir(mode=_OWNER_ONLY, parents=True, exist_ok=True)
         documents = ((path, reading.digests[path]) for path in reading.documents)
         path = self.folder / self._name(directory, documents)
-        container.write(path, columns.pack(reading))
+        container.write(path, columns.pack(reading, is_indexed))
         _drop_oldest(self.folder)
         return path
 
@@ -104,8 +106,11 @@ def _drop_oldest(folder: Path) -> None:
     """Keep the latest used, and nothing half written by who was killed long before them."""
     with suppress(OSError):  # somebody else may be dropping the same ones
         by_age = sorted(folder.glob(f"*{SUFFIX}"), key=_used_ns)
-        for path in by_age[:-KEPT_MAX]:
-            path.unlink()
+        room_bytes = KEPT_MAX_BYTES
+        for nth, path in enumerate(reversed(by_age)):
+            room_bytes -= path.stat().st_size
+            if nth >= KEPT_MAX or (nth and room_bytes < 0):
+                path.unlink()
         for path in folder.glob(f".*{UNFINISHED}"):
             if _used_ns(path) < _used_ns(by_age[-1]) - _ABANDONED_NS:
                 path.unlink()

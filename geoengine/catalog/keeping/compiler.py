@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Final
@@ -48,7 +48,8 @@ class CompilerFailed(GeoengineError):
 class Obtained:
     """A compiled catalogue, and how it was come by."""
 
-    reading: Reading
+    # Not told: `asyncio.run` tells its result twice, and ten thousand polygons take a second.
+    reading: Reading = field(repr=False)
     is_cached: bool
     remarks: tuple[str, ...] = ()  # what is wrong with the cache, for who operates this
 
@@ -155,4 +156,5 @@ def compile_into(directory: Path, folder: Path) -> Outcome:
     except OSError as error:
         spare = Path(tempfile.mkdtemp(prefix="geoengine-"))
         unkept = f"{folder} cannot be written: {error.strerror or error}"
-        return Outcome(str(Cache(spare).keep(directory, reading)), unkept)
+        # Read once and deleted: a small room for temporary files has no place for an index.
+        return Outcome(str(Cache(spare).keep(directory, reading, is_indexed=False)), unkept)

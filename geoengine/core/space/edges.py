@@ -8,7 +8,8 @@ point, and the geodesic; without a C compiler it does all.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import shapely
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
 from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.kept import NOTHING, Arrays
 from geoengine.core.space.levels import with_seam
-from geoengine.core.space.raster import box_of, cells_of_shape
+from geoengine.core.space.raster import boxes_of, cells_of_shape
 
 try:
     from geoengine.core.space import _edges
@@ -26,12 +28,24 @@ except ImportError:  # built without a compiler
 else:
     IS_COMPILED = True
 
+CellsOf: TypeAlias = tuple[Longs, Longs, Longs, Bools, Ints]
 _INNER: Final = 2  # a kind of cell in `_edges.c`
 # Only polygons narrower than this, away from the poles, are on one turn of the globe for sure.
 _PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
 _LEAF, _FAN = 7, 8  # edges in a leaf, leaves in a branch: `_edges.c` counts on them
 _LINES_BYTES: Final = 128  # of a leaf's eight points
 _LEAVES_AT_ONCE: Final = 1 << 15  # while their boxes are made, so that they stay in the cache
+_TABLES: Final = (  # what `_edges.Edges` is made of, in its order
+    "leaves",
+    "leaf_boxes",
+    "branch_boxes",
+    "first_leaf",
+    "first_branch",
+    "planes",
+)
+_CELLS: Final = "cells"
+_NO_CELLS: Final = np.empty(0, np.int32)
+_CELLS_END_MAX: Final = 2**31 - 1  # some 8.6 GB of them
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -48,6 +62,8 @@ class Edges:
         bounds: NDArray[np.float64],
         bits: Longs,
         is_compiled: bool = IS_COMPILED,
+        *,
+        kept: Arrays = NOTHING,
     ) -> None:
         self._is_compiled = is_compiled
         self.shapes, self.bounds = shapes, bounds
@@ -57,37 +73,58 @@ class Edges:
         self._cells = Cells()
         self._tables: tuple[NDArray[Any], ...] = ()
         shapely.prepare(shapes)
-        if self._is_compiled:
+        if self._is_compiled and kept:
+            self._tables = tuple(kept[name] for name in _TABLES)
+            self._cells = Cells(kept[_CELLS])
+        elif self._is_compiled:
             planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
             self._tables = (*tables_of(shapes), planes)
+        if self._is_compiled:
             self._fast = _edges.Edges(*self._tables)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What edges of the same shapes are made again of, once cells are kept."""
+        flat = (table.reshape(-1) for table in self._tables)
+        return dict(zip((*_TABLES, _CELLS), flat, strict=True)) if self._is_compiled else {}
 
     @property
     def nbytes(self) -> int:
         """Bytes held in tables; shapely's own are not counted."""
         return sum(table.nbytes for table in self._tables)
 
-    def cells_of(self, polygon_ix: int, bits: int) -> tuple[Longs, Longs, Bools, Ints]:
-        """The cells of a level that a polygon touches; (E,) each.
+    def cells_of(self, polygon_ix: Longs, bits: int) -> CellsOf:
+        """The cells of a level that polygons touch; (E,) each.
 
-        Column, row, whether the cell lies wholly inside, and the number under which the edges that
-        are nearest somewhere in it are known; -1 for none.
+        Polygon, column, row, whether the cell lies wholly inside, and the number under which the
+        edges that are nearest somewhere in it are known; -1 for none.
         """
-        west, south, east, north = self.bounds[polygon_ix].tolist()
-        is_plain = east - west < _PLAIN_DEG and max(-south, north) < _PLAIN_LAT_DEG
-        if not (self._is_compiled and is_plain):
-            column, row, is_inner = cells_of_shape(self.shapes[polygon_ix], bits)
-            return column, row, is_inner, np.full(len(row), -1, np.int32)
-        column0, row0, column1, row1 = box_of((west, south, east, north), 2**bits / 360)
-        size = column1 - column0 + 1, row1 - row0 + 1
-        columns, rows, *kept = self._fast.cells(polygon_ix, column0, row0, *size)
+        west, south, east, north = self.bounds[polygon_ix].T
+        is_plain = (east - west < _PLAIN_DEG) & (np.maximum(-south, north) < _PLAIN_LAT_DEG)
+        is_plain &= self._is_compiled
+        found = [self._cells_of_shape(ix, bits) for ix in polygon_ix[~is_plain].tolist()]
+        if is_plain.any():
+            found.append(self._cells_of_plain(polygon_ix[is_plain], bits))
+        item, column, row, is_inner, cell_ix = map(np.concatenate, zip(*found, strict=True))
+        return item, column, row, is_inner, cell_ix
+
+    def _cells_of_shape(self, ix: int, bits: int) -> CellsOf:
+        column, row, is_inner = cells_of_shape(self.shapes[ix], bits)
+        return np.full(len(row), ix), column, row, is_inner, np.full(len(row), -1, np.int32)
+
+    def _cells_of_plain(self, polygon_ix: Longs, bits: int) -> CellsOf:
+        boxes = boxes_of(self.bounds[polygon_ix], 2**bits / 360)
+        boxes[:, 2:] -= boxes[:, :2] - 1  # columns and rows, and how many of each
+        rows = zip(polygon_ix.tolist(), *boxes.T.tolist(), strict=True)
+        columns, downs, *kept = zip(*(self._fast.cells(*row) for row in rows), strict=True)
         numbers, is_inner = self._cells.add(*kept)
-        column, row = (np.frombuffer(one, np.int32).astype(np.int64) for one in (columns, rows))
-        # Less than half around the globe it cannot meet itself: each cell is there once.
+        item = polygon_ix.repeat([len(one) // 4 for one in columns])
+        column, row = (_joined_ints(pieces).astype(np.int64) for pieces in (columns, downs))
+        # Less than half around the globe none can meet itself: each cell is there once.
         nth, column, row = with_seam(
             np.arange(len(row)), column & (2**bits - 1), np.maximum(row, 0), bits
         )
-        return column, row, is_inner[nth], numbers[nth]
+        return item[nth], column, row, is_inner[nth], numbers[nth]
 
     def keep_cells(self) -> None:
         """Have done with `cells_of`: what was found there makes measuring quicker."""
@@ -207,22 +244,30 @@ class Cells:
     Of a cell 8 bytes and 8 for each run of leaves, of which most have one or two.
     """
 
-    def __init__(self) -> None:
-        self._kept: list[bytes] = []
-        self._end = 0
+    def __init__(self, table: Ints = _NO_CELLS) -> None:
+        self._kept = [table]
+        self._end = len(table)
 
-    def add(self, kinds: bytes, begins: bytes, kept: bytes) -> tuple[Ints, Bools]:
-        """Take up a polygon's cells: their numbers from now on, and which lie wholly inside."""
-        numbers = np.frombuffer(begins, np.int32) + np.int32(self._end)
-        self._kept.append(kept)
-        self._end += len(kept) // 4
-        return numbers, np.frombuffer(kinds, np.uint8) == _INNER
+    def add(
+        self, kinds: Sequence[bytes], begins: Sequence[bytes], kept: Sequence[bytes]
+    ) -> tuple[Ints, Bools]:
+        """Take up polygons' cells: their numbers from now on, and which lie wholly inside."""
+        sizes = np.array([len(one) // 4 for one in kept])
+        first = self._end + np.cumsum(sizes) - sizes
+        self._end += int(sizes.sum())
+        if self._end > _CELLS_END_MAX:
+            raise OverflowError("polygons in more cells than have a number")
+        numbers = _joined_ints(begins) + first.astype(np.int32).repeat([len(one) for one in kinds])
+        self._kept.append(_joined_ints(kept))
+        return numbers, np.frombuffer(b"".join(kinds), np.uint8) == _INNER
 
     def table(self) -> Ints:
         """All that is kept."""
-        table = np.empty(self._end, np.int32)
-        np.concatenate([np.frombuffer(kept, np.int32) for kept in self._kept] or [table], out=table)
-        return table
+        return self._kept[0] if len(self._kept) == 1 else np.concatenate(self._kept)
+
+
+def _joined_ints(pieces: Sequence[bytes]) -> Ints:
+    return np.frombuffer(b"".join(pieces), np.int32)
 
 
 def tables_of(shapes: NDArray[Any]) -> tuple[NDArray[Any], ...]:

@@ -27,12 +27,9 @@ from geoengine.core.space.tables import (
     ROW_FACTOR,
     SEVERAL,
     Level,
-    Part,
-    buckets_of,
+    Tables,
     cell_key,
     hash_of,
-    levels_of,
-    marks_of,
 )
 
 Indices = NDArray[np.int64]
@@ -51,31 +48,30 @@ _ONE: Final = np.array(1)
 class Grid:
     """Items by cell, on as many levels as their sizes ask for.
 
-    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys``,
-    ``is_inner`` and ``cell_ix`` go with them, or are empty. All levels share the tables, so that
-    one call looks through all of them. Cells of buckets have ``coarser`` bits less than those of
-    marks.
+    The entries of place p are ``items[start[p] : start[p + 1]]``, ascending. All levels share the
+    tables, so that one call looks through all of them. Cells of buckets have ``coarser`` bits less
+    than those of marks.
     """
 
-    def __init__(self, parts: list[Part], coarser: int) -> None:
-        parts = sorted(parts, key=lambda part: -part.bits)
-        self.bits = parts[0].bits if parts else BITS_MIN
+    def __init__(self, tables: Tables, coarser: int) -> None:
+        levels = tables.levels
+        self.tables = tables
+        self.bits = levels[0].bits if levels else BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
         self.coarser = coarser
-        self.marks = marks_of(parts)
-        self.levels = levels_of(parts, self.bits)
-        buckets = buckets_of(parts, self.levels)
-        self.start, self.items, self.keys, self.is_inner, self.cell_ix = buckets
+        self.marks, self.levels = tables.marks, levels
+        self.start, self.items, self.keys = tables.start, tables.items, tables.keys
+        self.is_inner, self.cell_ix = tables.is_inner, tables.cell_ix
         self._start, self._items = self.start.data, self.items.data
         # One row a level, to be broadcast against positions; a lone level stays flat.
-        shape = (-1, 1) if len(parts) > 1 else (-1,)
-        self._per_deg = np.array([2**part.bits / 360 for part in parts]).reshape(shape)
+        shape = (-1, 1) if len(levels) > 1 else (-1,)
+        self._per_deg = np.array([2**level.bits / 360 for level in levels]).reshape(shape)
         self._buckets_per_deg = self._per_deg / 2**coarser
-        self._factor = np.array([level.row_factor for level in self.levels]).reshape(shape)
+        self._factor = np.array([level.row_factor for level in levels]).reshape(shape)
         self._mark_mask = np.array(len(self.marks) - 1)
         self._coarser = np.array(coarser)
-        self._nths = np.arange(1, len(parts) + 1)
-        self._bits = np.array([level.bits for level in self.levels])
+        self._nths = np.arange(1, len(levels) + 1)
+        self._bits = np.array([level.bits for level in levels])
         self._has_keys = bool(len(self.keys))
 
     @property

@@ -16,7 +16,7 @@ from geoengine.core.space.levels import (
     chunks_of,
     levels_of_boxes,
 )
-from geoengine.core.space.tables import Part
+from geoengine.core.space.tables import Part, Tables
 
 COARSER: Final = 1  # buckets hold 2 x 2 of the marked cells: measured, 4 x 4 cost more tests
 CellsOf = Callable[[NDArray[np.intp], int], Cells]  # items, bits -> the cells they touch
@@ -43,7 +43,7 @@ def grid_of_circles(
 def _grid(bounds: NDArray[np.float64], cells_of: CellsOf) -> Grid:
     bits = levels_of_boxes(bounds)
     parts = [_part(np.flatnonzero(bits == b), b, cells_of) for b in np.unique(bits).tolist()]
-    return Grid(parts, COARSER)
+    return Grid(Tables.of(parts), COARSER)
 
 
 def _part(members: NDArray[np.intp], bits: int, cells_of: CellsOf) -> Part:

@@ -8,6 +8,7 @@ joined there, so that the seam between them is not taken for an edge.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -19,8 +20,9 @@ from geoengine.core.columns import Floats, Ints, Longs
 from geoengine.core.space.edges import Edges
 from geoengine.core.space.geodesy import circle_bounds
 from geoengine.core.space.grid import Grid
+from geoengine.core.space.kept import NOTHING, Arrays, named, named_of
 from geoengine.core.space.levels import fewer_levels, natural_bits
-from geoengine.core.space.tables import PRINT_SHIFT, ROW_FACTOR, SEVERAL, Part, cell_key
+from geoengine.core.space.tables import PRINT_SHIFT, ROW_FACTOR, SEVERAL, Part, Tables, cell_key
 
 Shape: TypeAlias = Polygon | MultiPolygon
 _Views: TypeAlias = tuple[
@@ -44,20 +46,32 @@ _SCALE_SLACK: Final = 1.1
 
 
 class Polygons:
-    """Polygons by number, G of them; a polygon's number is its position in the list given."""
+    """Polygons by number, G of them; a polygon's number is its position in the list given.
 
-    def __init__(self, shapes: list[Shape]) -> None:
-        self.shapes: NDArray[Any] = np.array([joined(shape) for shape in shapes] or [], object)
+    ``kept`` are the `arrays` of polygons of the same shapes; a ValueError if of so many others.
+    """
+
+    def __init__(self, shapes: Sequence[Shape], kept: Arrays = NOTHING) -> None:
+        self.shapes = all_joined(shapes)
         self.bounds = shapely.bounds(self.shapes).reshape(len(shapes), 4)
         bits = _levels_of(self.bounds)
-        self.edges = Edges(self.shapes, self.bounds, bits)
-        self.grid = Grid(_parts(self.edges, bits), coarser=0)
+        self.edges = Edges(self.shapes, self.bounds, bits, kept=named_of("edges", kept))
+        of_grid = named_of("grid", kept)
+        tables = Tables.of_arrays(of_grid) if of_grid else Tables.of(_parts(self.edges, bits))
+        if tables.item_count != len(shapes):
+            raise ValueError(f"tables of other polygons than these {len(shapes)}")
+        self.grid = Grid(tables, coarser=0)
         self.edges.keep_cells()
         self._scalar = self._views()
         self._measure_one = self.edges.measure_inside_one
 
     def __len__(self) -> int:
         return len(self.shapes)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What took long to make, to be kept."""
+        return named("edges", self.edges.arrays) | named("grid", self.grid.tables.arrays)
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
         """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
@@ -154,6 +168,16 @@ class Polygons:
         return self.edges.beside(polygon_ix, lon_deg)
 
 
+def all_joined(shapes: Sequence[Shape]) -> NDArray[Any]:
+    """The shapes, each in one piece over the antimeridian, see `joined`; object, shape (G,)."""
+    found = np.empty(len(shapes), object)
+    found[:] = shapes
+    west, _, east, _ = shapely.bounds(found).reshape(len(shapes), 4).T
+    for ix in np.flatnonzero((west <= -180) & (east >= 180)).tolist():
+        found[ix] = joined(found[ix])
+    return found
+
+
 def joined(shape: Shape) -> Shape:
     """The shape in one piece over the antimeridian, where parts of it meet there from both sides.
 
@@ -188,9 +212,7 @@ def _parts(edges: Edges, bits: Longs) -> list[Part]:
     parts = []
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
-        found = [edges.cells_of(ix, level_bits) for ix in members.tolist()]
-        item = members.repeat([len(columns[0]) for columns in found])
-        column, row, is_inner, cell_ix = map(np.concatenate, zip(*found, strict=True))
+        item, column, row, is_inner, cell_ix = edges.cells_of(members, level_bits)
         marked = column.astype(np.int32), row.astype(np.int32)
         parts.append(Part(level_bits, members, *marked, item, column, row, is_inner, cell_ix))
     return parts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import floor
 from typing import Final
 
 import numpy as np
@@ -14,6 +13,8 @@ from geoengine.core.columns import Bools, Longs
 from geoengine.core.space.levels import with_seam
 
 _PAD_DEG: Final = 1e-9  # a tenth of a millimetre: an edge that just misses a cell marks it too
+_PADS_DEG: Final = np.array([-_PAD_DEG, -_PAD_DEG, _PAD_DEG, _PAD_DEG])
+_ORIGINS_DEG: Final = np.array([180.0, 90.0, 180.0, 90.0])
 
 
 def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Longs, Bools]:
@@ -25,7 +26,7 @@ def cells_of_shape(shape: Polygon | MultiPolygon, bits: int) -> tuple[Longs, Lon
     too many rather than too few. A cell that no edge touches is inside if its centre is.
     """
     per_deg = 2**bits / 360
-    column0, row0, column1, row1 = box_of(shape.bounds, per_deg)
+    column0, row0, column1, row1 = boxes_of(np.array([shape.bounds]), per_deg)[0].tolist()
     has_edge = np.zeros((row1 - row0 + 1, column1 - column0 + 1), bool)
     low, high = _piece_boxes(shape, per_deg)
     left, down = low[:, 0] - column0, low[:, 1] - row0
@@ -53,16 +54,11 @@ def on_the_globe(
     return with_seam(once, column[once], row[once], bits)
 
 
-def box_of(bounds: tuple[float, float, float, float], per_deg: float) -> tuple[int, int, int, int]:
-    """First column and row, last column and row of the cells of a box."""
-    west, south, east, north = bounds
-    column0, row0 = _cell(west - _PAD_DEG + 180.0, per_deg), _cell(south - _PAD_DEG + 90.0, per_deg)
-    column1, row1 = _cell(east + _PAD_DEG + 180.0, per_deg), _cell(north + _PAD_DEG + 90.0, per_deg)
-    return column0, row0, column1, row1
-
-
-def _cell(shifted_deg: float, per_deg: float) -> int:
-    return floor(shifted_deg * per_deg)
+def boxes_of(bounds: NDArray[np.float64], per_deg: float) -> NDArray[np.int64]:
+    """First column and row, last column and row of the cells of boxes; both of shape (N, 4)."""
+    shifted_deg = bounds + _PADS_DEG + _ORIGINS_DEG
+    cells: NDArray[np.int64] = np.floor(shifted_deg * per_deg).astype(np.int64)
+    return cells
 
 
 def _piece_boxes(

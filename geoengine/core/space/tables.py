@@ -5,13 +5,15 @@ A cell's place in either table is a hash of its column and row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Ints, Longs
+from geoengine.core.space.kept import Arrays
 
 ROW_FACTOR: Final = 0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
 SEVERAL: Final = 0xFF  # the mark of cells with different fingerprints in one place
@@ -66,6 +68,60 @@ class Level:
         hashes += self.offset
 
 
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All that a `Grid` asks: marks of cells, the runs of the buckets' places, and their entries.
+
+    ``keys``, ``is_inner`` and ``cell_ix`` go with the entries, or are empty.
+    """
+
+    levels: list[Level]  # the finest first
+    marks: NDArray[np.uint8]
+    start: Ints
+    items: Ints
+    keys: Longs
+    is_inner: Bools
+    cell_ix: Ints
+
+    @classmethod
+    def of(cls, parts: list[Part]) -> Tables:
+        """Those of the parts of a grid."""
+        parts = sorted(parts, key=lambda part: -part.bits)
+        levels = levels_of(
+            [(part.bits, _places(len(part.item_ix)), part.items.astype(np.int32)) for part in parts]
+        )
+        return cls(levels, marks_of(parts), *buckets_of(parts, levels))
+
+    @classmethod
+    def of_arrays(cls, arrays: Arrays) -> Tables:
+        """Those that had these `arrays`."""
+        bits, places, ends = arrays["levels"].reshape(3, -1).tolist()
+        members = [arrays["members"][begin:end] for begin, end in pairwise([0, *ends])]
+        levels = levels_of(list(zip(bits, places, members, strict=True)))
+        return cls(levels, *(arrays[name] for name in _FLAT))
+
+    @property
+    def item_count(self) -> int:
+        """How many items there are on all levels."""
+        return sum(len(level.items) for level in self.levels)
+
+    @property
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `of_arrays` makes them again of."""
+        bits = [level.bits for level in self.levels]
+        places = [level.mask + 1 for level in self.levels]
+        ends = np.cumsum([len(level.items) for level in self.levels])
+        members = [np.empty(0, np.int32), *(level.items for level in self.levels)]
+        return {
+            "levels": np.concatenate([bits, places, ends]).astype(np.int64),
+            "members": np.concatenate(members),
+            **{name: getattr(self, name) for name in _FLAT},
+        }
+
+
+_FLAT: Final = [field.name for field in fields(Tables) if field.name != "levels"]
+
+
 def cell_key(column: Number, row: Number, bits: Number | int) -> Number:
     """One number for a cell among those of all levels, of the same shape."""
     key: Number = (bits << 56) | (row << 28) | column
@@ -92,13 +148,13 @@ def marks_of(parts: list[Part]) -> NDArray[np.uint8]:
     return marks
 
 
-def levels_of(parts: list[Part], finest_bits: int) -> list[Level]:
+def levels_of(rows: list[tuple[int, int, Ints]]) -> list[Level]:
+    """Levels of cells of so many bits, with so many places, and their items; the finest first."""
     levels: list[Level] = []
     offset = 0
-    for part in parts:
-        places, shift = _places(len(part.item_ix)), finest_bits - part.bits
-        factor, items = _row_factor(part.bits), part.items.astype(np.int32)
-        levels.append(Level(part.bits, shift, factor, places - 1, offset, items))
+    for bits, places, items in rows:
+        shift = rows[0][0] - bits
+        levels.append(Level(bits, shift, _row_factor(bits), places - 1, offset, items))
         offset += places
     return levels
 

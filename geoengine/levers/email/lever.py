@@ -14,6 +14,7 @@ from geoengine.levers.email.message import written
 TIMEOUT_S = 15.0  # RFC 5321 grants servers minutes; the withdrawal that waits for us does not
 # The key of an event's data under which the way out stands; put there before a message leaves.
 UNSUBSCRIBE_URL = "unsubscribe_url"
+_URL = re.compile(r"https?://[!-;=?-~]{1,900}")  # RFC 5322: a line has 998 characters at most
 # RFC 5322's dot-atoms: what SMTP carries without quotes, and without extensions that few have.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,253}")
 
@@ -51,7 +52,7 @@ class EmailLever:
             return Receipt("refused", "no_server", has_left=False)
         if not address:
             return Receipt("refused", "bad_address", has_left=False)
-        if not way_out:
+        if not _URL.fullmatch(way_out):
             return Receipt("refused", "no_unsubscribe", has_left=False)
         message = written(send, self._spec, (address, way_out), now_ms)
         return await self._server.deliver(self._envelope_sender, address, message.as_bytes())

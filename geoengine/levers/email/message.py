@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from hashlib import blake2b
 from html import escape
@@ -25,6 +25,28 @@ SUBJECT_MAX_CHARS: Final = 150  # mail programs show half of it; RFC 5322 folds 
 _URL = re.compile(r"https?://[^\s<>\"]+[^\s<>\".,;:!?)]")
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9.-]{0,99}$")
 _UTC = ZoneInfo("UTC")
+
+
+# Structured headers that may not be folded within a word, however long that is (RFC 5322, 2.2.3);
+# the library would write a long one as encoded words, in which no mail program looks for a link.
+_UNFOLDED = {"list-unsubscribe", "message-id"}
+
+
+class _Policy(EmailPolicy):
+    """How headers are written."""
+
+    def fold(self, name: str, value: str) -> str:
+        if name.lower() in _UNFOLDED:
+            return f"{name}: {value}{self.linesep}"
+        return str(super().fold(name, value))
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() in _UNFOLDED:
+            return self.fold(name, value).encode("ascii")
+        return bytes(super().fold_binary(name, value))
+
+
+_POLICY: Final = _Policy(linesep="\r\n")
 
 
 class Words(NamedTuple):
@@ -64,7 +86,7 @@ def written(send: Send, spec: EmailSpec, to: tuple[str, str], now_ms: int) -> Em
     ``to``: the address it goes to, and where its owner gets out.
     """
     what, (address, unsubscribe_url) = said(send), to
-    message = EmailMessage(policy=SMTP)
+    message = EmailMessage(policy=_POLICY)
     message["From"] = spec.sender
     message["To"] = address
     message["Subject"] = subject_of(what)

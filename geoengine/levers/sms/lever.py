@@ -8,7 +8,6 @@ cost. Tried again is only what a provider says it has not taken, or what never r
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -22,7 +21,9 @@ from geoengine.levers.said import life_s, said
 TIMEOUT_S = 15.0  # cut off early, a message may have gone and is not counted as sent
 _E164 = re.compile(r"^\+[1-9][0-9]{6,14}$")
 
-StatusUrl = Callable[[Send], str]
+# The key of an event's data under which stands where the provider tells what became of it; put
+# there before a message leaves.
+STATUS_URL = "status_url"
 
 
 class Sms(NamedTuple):
@@ -71,12 +72,10 @@ class SmsLever:
         provider: Provider | None,
         *,
         cannot: str = "",
-        status_url: StatusUrl | None = None,
     ) -> None:
         self.cannot = cannot
         self._spec = spec
         self._provider = provider
-        self._status_url = status_url
 
     async def send(self, send: Send, now_ms: int) -> Receipt:
         """Send once."""
@@ -89,7 +88,7 @@ class SmsLever:
             text=text,
             is_gsm=size.is_gsm,
             life_s=life_s(send, now_ms),
-            status_url=self._status_url(send) if self._status_url else "",
+            status_url=str((send.event.get("data") or {}).get(STATUS_URL) or ""),
         )
         return self._priced(await self._provider.submit(sms, now_ms), size)
 

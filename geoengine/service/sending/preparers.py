@@ -8,6 +8,8 @@ from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
 from geoengine.service.links import Linker
 from geoengine.service.sending.preparing import Preparer
+from geoengine.service.sending.spending import Spending
+from geoengine.service.sending.statuses import StatusUrls
 from geoengine.state.base import State
 
 
@@ -15,4 +17,9 @@ def preparers(
     state: State, book_of: Callable[[], Book], environ: Mapping[str, str]
 ) -> tuple[Preparer, ...]:
     """First what may stop a message, then what takes something for it, last what writes it."""
-    return (Stopper(state, book_of), Linker(state, book_of))
+    return (
+        Stopper(state, book_of),
+        Spending(state, book_of),
+        Linker(state, book_of),
+        StatusUrls(book_of),
+    )

@@ -16,7 +16,8 @@ from geoengine.state.embedded import schema
 from geoengine.state.embedded.connection import Connection
 from geoengine.state.embedded.writes import CardRow, Write
 
-_LAST = "\U0010ffff"  # behind whatever a name goes on with
+# Before and behind whatever a name goes on with.
+_FIRST, _LAST = "\0", "\U0010ffff"
 _CACHE_BYTES = 16 * 1024 * 1024
 _CARD_BYTES = 400  # what a card takes in memory beside its body: measured
 
@@ -96,7 +97,8 @@ class TableBox(_Box):
 
     def page(self, prefix: str, after: str, limit: int) -> tuple[list[CardRow], str]:
         """Cards in the order of their names, from behind one; and the last name, "" at the end."""
-        values = (after, prefix, prefix + _LAST, limit)
+        begin = after + _FIRST if after else prefix
+        values = (begin, prefix + _LAST, limit)
         rows = list(self._db.rows(CardRow, schema.CARDS_FROM, values))
         end = rows[-1].name if len(rows) == limit else ""
         found = {row.name: row for row in rows}
@@ -108,19 +110,19 @@ class TableBox(_Box):
 
     def erase(self, person_id: str) -> int:
         """Drop a person's, in a transaction of the caller's, who counts them off; how many."""
-        return self._drop(schema.OWNED, (person_id,))
+        return self._drop(schema.DROP_OWNED, (person_id,))
 
     def trim(self, now_ms: int, limit: int) -> int:
         """Drop up to ``limit`` that have had their day; how many."""
         with self._db.transaction():
-            gone = self._drop(schema.ENDED, (now_ms, limit))
+            gone = self._drop(schema.DROP_ENDED, (now_ms, limit))
         self.count -= gone
         return gone
 
-    def _drop(self, where: str, values: tuple[str | int, ...]) -> int:
-        select = f"SELECT coalesce(max(version), 0) FROM cards WHERE {where}"  # noqa: S608
-        self._bury(next(self._db.rows(int, select, values)))
-        return self._db.run(f"DELETE FROM cards WHERE {where}", values)  # noqa: S608
+    def _drop(self, statement: str, values: tuple[str | int, ...]) -> int:
+        versions = list(self._db.rows(int, statement, values))
+        self._bury(max(versions, default=0))
+        return len(versions)
 
 
 class MemoryBox(_Box):

@@ -146,12 +146,14 @@ DELETE FROM ops WHERE seq IN (
 CARD_COLUMNS = "name, version, until_ms, owner, body"
 CARD = f"SELECT {CARD_COLUMNS} FROM cards WHERE name = ?"  # noqa: S608 our own constant
 CARDS_FROM = f"""
-SELECT {CARD_COLUMNS} FROM cards WHERE name > ? AND name >= ? AND name < ? ORDER BY name LIMIT ?
+SELECT {CARD_COLUMNS} FROM cards WHERE name >= ? AND name < ? ORDER BY name LIMIT ?
 """  # noqa: S608 our own constant
 CARD_COUNT = "SELECT count(*) FROM cards"
-OWNED = "owner = ?"
-ENDED = """
-name IN (SELECT name FROM cards WHERE until_ms > 0 AND until_ms < ? ORDER BY until_ms LIMIT ?)
+DROP_OWNED = "DELETE FROM cards WHERE owner = ? RETURNING version"
+DROP_ENDED = """
+DELETE FROM cards WHERE name IN
+    (SELECT name FROM cards WHERE until_ms > 0 AND until_ms < ? ORDER BY until_ms LIMIT ?)
+RETURNING version
 """
 
 

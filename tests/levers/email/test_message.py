@@ -38,14 +38,18 @@ async def test_the_way_out_stands_in_the_headers_and_in_both_texts(server):
         await lever.send(a_mail(), NOW_MS)
     [message] = server.messages
     assert message["List-Unsubscribe"] == f"<{WAY_OUT}>"
+    assert f"\r\nList-Unsubscribe: <{WAY_OUT}>\r\n".encode() in server.taken[0][2]
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert f"Se désabonner: {WAY_OUT}" in message.get_body(("plain",)).get_content()
     assert f'<a href="{WAY_OUT}"' in message.get_body(("html",)).get_content()
 
 
-async def test_without_a_way_out_no_e_mail_leaves(server):
+@pytest.mark.parametrize(
+    "way_out", ["", "mailto:a@b.example", "https://geo.example/u/\r\nBcc: x", "https://é.example/"]
+)
+async def test_without_a_way_out_no_e_mail_leaves(server, way_out):
     async with Opened(server) as lever:
-        receipt = await lever.send(a_mail({"unsubscribe_url": ""}), NOW_MS)
+        receipt = await lever.send(a_mail({"unsubscribe_url": way_out}), NOW_MS)
     assert (receipt.status, receipt.reason, receipt.has_left) == (
         "refused",
         "no_unsubscribe",

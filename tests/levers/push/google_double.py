@@ -93,11 +93,14 @@ def violations(*fields: str) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def google(files: Certificates) -> AsyncIterator[Google]:
+async def google(files: Certificates | None) -> AsyncIterator[Google]:
     """Both services on one port of loopback."""
-    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_tls.load_cert_chain(files.certificate, files.key)
-    double = Google("", ssl.create_default_context(cafile=str(files.authority)))
+    server_tls = None
+    if files is not None:
+        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server_tls.load_cert_chain(files.certificate, files.key)
+    trust = ssl.create_default_context(cafile=None if files is None else str(files.authority))
+    double = Google("", trust)
     app = web.Application()
     app.router.add_post("/token", partial(_token, double))
     app.router.add_post("/v1/projects/shop/messages:send", partial(_send, double))
@@ -105,7 +108,8 @@ async def google(files: Certificates) -> AsyncIterator[Google]:
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0))
     await web.SockSite(runner, listener, ssl_context=server_tls).start()
-    double.url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    scheme = "http" if files is None else "https"
+    double.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     try:
         yield double
     finally:

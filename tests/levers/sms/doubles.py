@@ -86,18 +86,24 @@ Handler = Callable[[Double, web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def provider(files: Certificates, path: str, handler: Handler) -> AsyncIterator[Double]:
+async def provider(
+    files: Certificates | None, path: str, handler: Handler
+) -> AsyncIterator[Double]:
     """A provider on a port of loopback."""
-    server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server_tls.load_cert_chain(files.certificate, files.key)
-    double = Double("", ssl.create_default_context(cafile=str(files.authority)))
+    server_tls = None
+    if files is not None:
+        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server_tls.load_cert_chain(files.certificate, files.key)
+    trust = ssl.create_default_context(cafile=None if files is None else str(files.authority))
+    double = Double("", trust)
     app = web.Application()
     app.router.add_post(path, partial(handler, double))
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     listener = socket.create_server(("127.0.0.1", 0))
     await web.SockSite(runner, listener, ssl_context=server_tls).start()
-    double.url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+    scheme = "http" if files is None else "https"
+    double.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
     try:
         yield double
     finally:

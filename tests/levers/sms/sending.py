@@ -30,13 +30,12 @@ class Opened:
     ) -> None:
         usual: dict[str, Any] = {"provider": provider, "sender": "Rivoli", "stop": STOP}
         secrets = changes.pop("secret", TOKEN if provider == "twilio" else KEY)
-        status_url = changes.pop("status_url", None)
         if provider == "twilio":
             usual["account"] = SID
         spec = SmsSpec(**usual | changes)
         kind = Twilio if provider == "twilio" else Brevo
         made = kind(spec, secrets, url=server.url, tls=server.tls, timeout_s=timeout_s)
-        self.lever = SmsLever(spec, made, status_url=status_url)
+        self.lever = SmsLever(spec, made)
 
     async def __aenter__(self) -> SmsLever:
         return self.lever

@@ -95,10 +95,12 @@ async def test_a_provider_that_breaks_may_have_taken_it(providers, name, status)
 
 
 async def test_where_to_tell_what_became_of_it_is_told(twilio, brevo):
-    def status_url(send):
-        return f"https://geo.example/in/sms/status/{send.send_id}"
-
+    url = "https://geo.example/in/sms/status/x/y"
+    event = {"data": {"message": {"body": "Un thé ?"}, "status_url": url}}
     for server, name, key in ((twilio, "twilio", "StatusCallback"), (brevo, "brevo", "webUrl")):
-        async with Opened(server, name, status_url=status_url) as lever:
+        async with Opened(server, name) as lever:
+            await lever.send(an_sms(event=event), NOW_MS)
             await lever.send(an_sms(), NOW_MS)
-        assert server.messages[0][key] == "https://geo.example/in/sms/status/send-1"
+        told, untold = server.messages
+        assert told[key] == url
+        assert key not in untold

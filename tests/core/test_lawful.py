@@ -1,0 +1,86 @@
+"""When a lever may be used at all, by country."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from geoengine.core.lawful import lawful_hours
+from geoengine.core.model import EngineSpec
+from geoengine.core.questions import Spot, unlawful
+from geoengine.core.record import Record
+from tests.core.world import World, a_store, bare
+
+PARIS, NEW_YORK = "Europe/Paris", "America/New_York"
+
+
+def why_not(lever: str, at: str, country: str, zone: str = PARIS, **engine: object) -> str:
+    """Why a lever must not speak at a person's local time; of 2026 and 2027."""
+    book = bare(World([a_store()]).book(), **engine)
+    at_ms = round(datetime.fromisoformat(at).replace(tzinfo=ZoneInfo(zone)).timestamp() * 1000)
+    spot = Spot(a_store(), zone, country, zone)
+    return unlawful(lever, Record("ada"), book, spot, at_ms)
+
+
+WEEK = [
+    ("2026-11-23T07:59", False),  # a Monday
+    ("2026-11-23T08:00", True),
+    ("2026-11-23T19:59", True),
+    ("2026-11-23T20:00", False),
+    ("2026-11-28T12:00", True),  # a Saturday
+    ("2026-11-22T12:00", False),  # a Sunday
+]
+HOLIDAYS = [
+    ("2026-12-25T12:00", False),  # Christmas, a Friday
+    ("2027-05-06T12:00", False),  # Ascension, a Thursday
+    ("2027-07-14T12:00", False),  # France's own, a Wednesday
+]
+
+
+@pytest.mark.parametrize(("at", "is_lawful"), WEEK + HOLIDAYS)
+def test_sms_in_france_go_by_day_and_neither_on_sundays_nor_on_holidays(at, is_lawful):
+    assert (why_not("sms", at, "FR") == "") is is_lawful
+
+
+@pytest.mark.parametrize(("at", "is_lawful"), WEEK)
+@pytest.mark.parametrize("country", ["BE", "DE", ""])
+def test_where_nothing_is_known_sms_keep_to_the_strictest_hours(at, is_lawful, country):
+    assert (why_not("sms", at, country) == "") is is_lawful
+
+
+def test_each_country_keeps_its_own_holidays():
+    assert why_not("sms", "2027-07-14T12:00", "BE") == ""
+    assert why_not("sms", "2027-07-21T12:00", "BE") == "lawful_hours:sms"
+
+
+@pytest.mark.parametrize(
+    ("at", "is_lawful"),
+    [("2026-11-22T12:00", True), ("2026-11-22T08:00", True), ("2026-11-22T20:00", False)],
+)
+def test_sms_in_the_united_states_go_on_sundays_too(at, is_lawful):
+    assert (why_not("sms", at, "US", NEW_YORK) == "") is is_lawful
+
+
+def test_hours_said_for_one_country_leave_the_others_theirs():
+    said = {"lawful_hours": {"sms": {"FR": "Mo-Sa 08:00-22:00; PH off"}}}
+    assert why_not("sms", "2026-11-23T21:00", "FR", **said) == ""
+    assert why_not("sms", "2026-11-23T21:00", "BE", **said) == "lawful_hours:sms"
+
+
+def test_hours_said_for_all_countries_hold_in_all():
+    said = EngineSpec(lawful_hours={"sms": "Mo-Fr 09:00-18:00", "push": "Mo-Su 08:00-22:00"})
+    assert {lawful_hours(said, "sms", c) for c in ("FR", "US", "")} == {"Mo-Fr 09:00-18:00"}
+    assert lawful_hours(said, "push", "FR") == "Mo-Su 08:00-22:00"
+
+
+def test_hours_said_of_another_lever_do_not_free_sms():
+    said = {"lawful_hours": {"push": "Mo-Su 08:00-22:00"}}
+    assert why_not("sms", "2026-11-22T12:00", "FR", **said) == "lawful_hours:sms"
+    assert why_not("push", "2026-11-22T12:00", "FR", **said) == ""
+
+
+@pytest.mark.parametrize("lever", ["push", "email", "wallet", "webhook", "log"])
+def test_other_levers_have_no_hours_of_their_own(lever):
+    assert why_not(lever, "2026-11-22T03:00", "FR") == ""
