@@ -51,7 +51,7 @@ async def test_a_redirect_is_an_answer_and_not_followed():
 @pytest.mark.parametrize(("handler", "reason"), [(never, "timeout"), (resets, "connection_lost")])
 async def test_an_answer_that_does_not_come_may_have_left(handler, reason):
     with pytest.raises(Lost) as caught:
-        await called(handler, timeout_s=0.3)
+        await called(handler, timeout_s=1.0)
     assert (caught.value.reason, caught.value.has_left) == (reason, True)
     assert caught.value.receipt(is_repeatable=True).status == "retry"
     assert caught.value.receipt(is_repeatable=False).status == "ambiguous"

@@ -13,7 +13,7 @@ import pytest
 from geoengine.core.book import Book
 from geoengine.core.model import ApnsSpec, EmailSpec, FcmSpec, PushSpec, SecretFrom, SmsSpec
 from geoengine.levers.base import cannot, lanes_of
-from geoengine.service.sending.senders import senders, shortcomings, unsent
+from geoengine.service.sending.senders import lacking, senders, unsent
 from tests.core.world import World, a_campaign, a_store, bare
 from tests.levers.email.sending import a_mail
 from tests.levers.push.apple_double import KEY_ID, TEAM, TOPIC, apple, p8
@@ -47,6 +47,11 @@ def a_book(**engine: Any) -> Book:
     return bare(World([a_store()], campaigns=[campaign]).book(), **engine)
 
 
+def missing(book: Book, environ: dict[str, str]) -> list[str]:
+    """What the levers of this book lack in this environment."""
+    return [f"{lever}: {why}" for lever, why in lacking(senders(book, environ).values())]
+
+
 async def closed(levers: dict[str, Any]) -> None:
     for lever in levers.values():
         await lever.close()
@@ -70,16 +75,14 @@ async def test_what_it_does_not_ask_for_has_no_sender():
 
 def test_what_is_missing_is_told_by_the_names_of_its_variables():
     book = a_book(push=PushSpec(fcm=FcmSpec(), apns=APPLE), sms=TWILIO, email=SMTP)
-    assert shortcomings(book, {}) == [
+    assert missing(book, {}) == [
         "push: GEOENGINE_FCM_ACCOUNT is not set; GEOENGINE_APNS_KEY is not set",
         "sms: GEOENGINE_TWILIO_TOKEN is not set",
         "email: GEOENGINE_SMTP_PASSWORD is not set",
     ]
     other = a_book(sms=SmsSpec(provider="brevo", sender="Rivoli", key=SecretFrom(env="OURS")))
-    assert shortcomings(other, SECRETS) == ["sms: OURS is not set"]
-    assert shortcomings(a_book(push=PushSpec()), {}) == [
-        "push: engine.push names neither fcm nor apns"
-    ]
+    assert missing(other, SECRETS) == ["sms: OURS is not set"]
+    assert missing(a_book(push=PushSpec()), {}) == ["push: engine.push names neither fcm nor apns"]
 
 
 async def test_messages_of_a_lever_without_its_secret_are_refused_and_none_has_left():
@@ -97,7 +100,7 @@ async def test_messages_of_a_lever_without_its_secret_are_refused_and_none_has_l
 @pytest.mark.parametrize("text", ["hunter2", '{"client_email": "hunter2"}', "-----BEGIN hunter2"])
 def test_a_secret_that_is_none_is_told_by_its_name_and_not_repeated(text):
     book = a_book(push=PushSpec(fcm=FcmSpec(), apns=APPLE))
-    [told] = shortcomings(book, {"GEOENGINE_FCM_ACCOUNT": text, "GEOENGINE_APNS_KEY": text})
+    [told] = missing(book, {"GEOENGINE_FCM_ACCOUNT": text, "GEOENGINE_APNS_KEY": text})
     assert told.count("GEOENGINE_") == 2
     assert "hunter2" not in told
 
@@ -130,7 +133,7 @@ async def test_a_key_may_stand_in_a_file_that_the_variable_names(tmp_path: Path)
         "GEOENGINE_APNS_KEY": str(tmp_path / "apple.p8"),
     }
     book = a_book(push=PushSpec(fcm=FcmSpec(), apns=APPLE))
-    assert shortcomings(book, environ) == []
+    assert missing(book, environ) == []
 
 
 async def test_the_operator_may_point_a_provider_elsewhere(tmp_path: Path):
@@ -149,12 +152,12 @@ def test_a_library_that_is_not_installed_is_told_with_how_to_get_it(library, lev
 import sys
 sys.modules[{library!r}] = None  # as if it were not there
 from geoengine.core.model import ApnsSpec, EmailSpec, PushSpec
-from geoengine.service.sending.senders import shortcomings
+from geoengine.service.sending.senders import lacking, senders
 from tests.core.world import World, bare
 apple = ApnsSpec(team="TEAM123456", key_id="KEY1234567", topic="com.example.shop")
 email = EmailSpec(server="127.0.0.1", sender="bonjour@rivoli.example")
 book = bare(World([]).book(), push=PushSpec(apns=apple), email=email)
-print(shortcomings(book, {SECRETS!r}))
+print(list(lacking(senders(book, {SECRETS!r}).values())))
 """
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False

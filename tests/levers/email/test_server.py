@@ -121,7 +121,7 @@ async def test_lost_before_the_message_was_handed_over_nothing_has_left(server, 
 async def test_lost_while_the_message_was_handed_over_it_is_not_repeated(server):
     for silent, cut, reason in (("MESSAGE", "", "timeout"), ("", "MESSAGE", "connection_lost")):
         server.silent_at, server.cut_at = silent, cut
-        async with Opened(server, timeout_s=0.5) as lever:
+        async with Opened(server, timeout_s=2.0) as lever:
             receipt = await lever.send(a_mail(), NOW_MS)
         assert (receipt.status, receipt.reason) == ("ambiguous", reason)
 

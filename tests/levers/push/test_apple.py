@@ -174,7 +174,7 @@ async def test_when_apple_hangs_up_on_many_none_is_forgotten_and_none_hangs(apns
 
 async def test_an_answer_that_does_not_come_is_asked_for_again(apns_server):
     apns_server.is_silent = True
-    async with Opened(apns_server, timeout_s=0.3) as app:
+    async with Opened(apns_server, timeout_s=2.0) as app:
         receipt = await app.push(a_push(), DEVICE, NOW_MS)
         assert (receipt.status, receipt.reason, receipt.has_left) == ("retry", "timeout", True)
         apns_server.is_silent = False

@@ -203,7 +203,7 @@ async def test_a_quota_is_waited_out_a_minute_unless_told_otherwise(fcm_server, 
 
 async def test_a_lost_answer_is_asked_for_again_under_the_same_tag(fcm_server):
     fcm_server.silent = asyncio.Event()
-    async with Opened(fcm_server, timeout_s=0.2) as project:
+    async with Opened(fcm_server, timeout_s=2.0) as project:
         receipt = await project.push(a_push(), TOKEN, NOW_MS)
         assert (receipt.status, receipt.reason, receipt.has_left) == ("retry", "timeout", True)
         fcm_server.silent = None

@@ -68,7 +68,7 @@ async def test_without_a_provider_nothing_leaves_and_the_lever_says_why():
 async def test_a_message_whose_answer_was_lost_is_never_repeated_and_may_have_cost(providers, name):
     server = providers[name]
     server.is_silent = True
-    async with Opened(server, name, timeout_s=0.2, segment_cost=0.05) as lever:
+    async with Opened(server, name, timeout_s=2.0, segment_cost=0.05) as lever:
         receipt = await lever.send(an_sms(), NOW_MS)
     assert (receipt.status, receipt.reason, receipt.cost) == ("ambiguous", "timeout", 0.05)
     assert len(server.messages) == 1
