@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-from geoengine.core import ledger
+from geoengine.core import attendance, ledger, withheld
 from geoengine.core.people import begin_ledger
 from geoengine.core.record import Consent, Json, Presence, Record, Timed, Visited
 
@@ -98,7 +98,7 @@ def _whereabouts(into: Record, other: Record) -> None:
     into.groups += [group for group in other.groups if group.group_id not in had]
     into.beacons = [*into.beacons, *(key for key in other.beacons if key not in into.beacons)]
     into.lag_ms = max(into.lag_ms, other.lag_ms)
-    into.attended = other.attended | into.attended
+    into.attended = _joined(into.attended, other.attended, attendance.joined)
 
 
 def _longer(ours: Presence | None, theirs: Presence) -> Presence:
@@ -178,7 +178,7 @@ def _seen_twice(ours: Visited, theirs: Visited) -> Visited:
 
 def _counted(into: Record, other: Record, *, is_again: bool) -> None:
     """Triggers of both, each once."""
-    into.withheld = other.withheld | into.withheld
+    into.withheld = _joined(into.withheld, other.withheld, withheld.joined)
     known = {fired.trigger_id for fired in into.fired}
     news = [fired for fired in other.fired if fired.trigger_id not in known]
     into.fired = sorted([*into.fired, *news], key=lambda fired: fired.at_ms)

@@ -14,6 +14,7 @@ from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.consent.suppression import Suppression
+from geoengine.service.coupons.office import Office
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, OnAnswer, Post
@@ -80,8 +81,10 @@ class Context:
     environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
     trials: Trials | None = None  # once the levers are there
     suppression: Suppression = field(init=False)
+    coupons: Office = field(init=False)
 
     def __post_init__(self) -> None:
+        self.coupons = Office(self.state, lambda: self.book, self.clock)
         self.suppression = Suppression(
             self.state,
             lambda: self.book,
@@ -135,6 +138,8 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
 
     def read(self, shape: type[T]) -> T:
         """The body as this type; a 400 `Problem` tells where it is not."""
@@ -159,6 +164,7 @@ class Answer(Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = JSON
+    headers: Mapping[str, str] = {}
 
 
 # From a body to a post that is not queued yet; raises a `Problem` where it makes no sense.
