@@ -284,10 +284,16 @@ class LocalState:
     async def note(self, name: str, value: bytes, *, is_first: bool = False) -> bytes:
         """Keep something of the service's own under a name, for good; what is kept there."""
         self._require_usable()
-        if is_first and (there := await self.noted(name)) is not None:
-            return there
+        if is_first:  # looked up and left by the one thread that writes, in one go
+            return await self._writer.call(self._first_note, name, value)
         await self._writer.call(self._shelf.leave_note, name, value)
         return value
+
+    def _first_note(self, name: str, value: bytes) -> bytes:
+        there = self._shelf.read_note(name)
+        if there is None:
+            self._shelf.leave_note(name, value)
+        return value if there is None else there
 
     async def noted(self, name: str) -> bytes | None:
         """What is kept under a name; None for nothing."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -94,3 +96,11 @@ async def test_the_hashes_of_another_state_are_others(state: LocalState):
     assert ours.address("sms", PHONE) != theirs.address("sms", PHONE)
     assert theirs.opened(ours.link("sms", ours.address("sms", PHONE))) is None
     await other.close()
+
+
+async def test_all_who_ask_at_once_get_hashes_of_one_key(tmp_path: Path):
+    state = LocalState(tmp_path / "state.db")
+    await state.open()
+    found = await asyncio.gather(*(listing(state).marks() for _ in range(20)))
+    assert len({marks.person("ada") for marks in found}) == 1
+    await state.close()

@@ -113,7 +113,9 @@ class Suppression:
         while new := [one for one in await self._holders(lever, mark) if one not in asked]:
             for person_id in new:
                 asked[person_id] = await self._withdraw(person_id, lever, mark, told)
-        await asyncio.gather(*map(self._quiesce, asked))
+        # Also under names that stand for somebody by now: what was begun before is under them.
+        listed = names_in(await body_of(self._state, _who(lever, mark)))
+        await asyncio.gather(*map(self._quiesce, {*asked, *listed}))
         return [person_id for person_id, has_ended in asked.items() if has_ended]
 
     async def start(self, lever: str, address: str) -> bool:
