@@ -68,3 +68,10 @@ async def test_a_trigger_that_is_delivered_twice_is_counted_once():
         await post.put(a_row(), a_row("copy", trigger_id="t-s1"))
         await post.until_over()
         assert [fact.kind for fact in await facts_of(post)] == ["sent", "delivered"]
+
+
+async def test_a_message_of_unknown_fate_has_failed_and_may_have_cost():
+    receipt = Receipt("ambiguous", "timeout", parts=1, cost=0.07, currency="EUR")
+    [failed] = await facts_after(receipt)
+    assert (failed.data["status"], failed.data["reason"]) == ("dead", "timeout")
+    assert (failed.data["cost"], failed.data["currency"]) == (0.07, "EUR")

@@ -102,11 +102,11 @@ class Settler:
         """Write how rows ended, then tell; what cannot be written comes back with its lease."""
         settled = await self._writing.ask(ended)
         news = [one for one in ended if one.settlement.send_id in settled and one.is_news]
+        for one in news:
+            self._hooks.on_settled(one.row.send, one.settlement, one.took_ms)
         if facts := [fact for one in news for fact in self._facts(one)]:
             await self._counting.ask(facts)
         telling = [self._tell(one) for one in news if self._is_worth_telling(one)]
-        for one in news:
-            self._hooks.on_settled(one.row.send, one.settlement, one.took_ms)
         if telling:
             await asyncio.gather(*telling)
 
