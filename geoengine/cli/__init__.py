@@ -12,6 +12,7 @@ VERBS = (
     "data",
     "replay",
     "zones",
+    "messages",
     "schema",
     "pair",
     "decode",
@@ -21,6 +22,7 @@ VERBS = (
     "proof",
     "suppress",
     "report",
+    "coupons",
 )
 
 

@@ -2,8 +2,8 @@
 
 The language is rule-engine's: comparisons, ``and``, ``or``, ``not``, ``in``, lists, ``=~``. It has
 no way to reach Python. It is compiled when the catalogue is read, and asked about a person's
-attributes; an attribute that is missing is null, and an expression that cannot be answered (null
-compared with a number) means no.
+attributes and what the engine knows of them (`standing`); what is missing is null, and an
+expression that cannot be answered (null compared with a number) means no.
 
 Asking the library takes about ten microseconds, so answers are remembered by the values of the
 attributes that the expression names: people with the same ones get the same answer.
@@ -31,7 +31,7 @@ class AudienceError(ValueError):
 class Audience:
     """A compiled expression."""
 
-    __slots__ = ("_answer", "_fault", "_names", "_rule", "text")
+    __slots__ = ("_answer", "_fault", "_names", "_rule", "asks", "text")
 
     def __init__(self, text: str) -> None:
         import rule_engine
@@ -47,6 +47,8 @@ class Audience:
         self._fault = rule_engine.errors.EngineError
         self.text = text
         self._names = () if _BUILT_IN in text else tuple(sorted(context.symbols))
+        # What it asks about; None for an expression that may ask about anything.
+        self.asks = None if _BUILT_IN in text else frozenset(self._names)
         # By type as well: the language tells 1 from true, which are one key to Python.
         self._answer: Callable[..., bool] = lru_cache(ANSWERS_KEPT, typed=True)(self._ask_of)
 

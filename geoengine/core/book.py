@@ -15,12 +15,22 @@ import numpy as np
 from geoengine.core import caps
 from geoengine.core.audience import Audience
 from geoengine.core.births import Births, marks
+from geoengine.core.calendar import duration_ms
 from geoengine.core.columns import Longs
 from geoengine.core.endpoints import Endpoints
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
 from geoengine.core.lapsing import Terms, terms_of
-from geoengine.core.model import Campaign, Cap, Change, EngineSpec, Gateway, Mode, Store
+from geoengine.core.model import (
+    Campaign,
+    Cap,
+    Change,
+    EngineSpec,
+    Gateway,
+    Mode,
+    Reminder,
+    Store,
+)
 from geoengine.core.policy import Limits, Policy
 from geoengine.core.quiet import ground_of
 from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
@@ -54,6 +64,11 @@ class CampaignPlan:
         """The campaign's id."""
         return self.spec.id
 
+    @property
+    def is_transactional(self) -> bool:
+        """Whether it tells people of what is theirs, and advertises nothing."""
+        return self.spec.legal_basis == "transactional"
+
 
 @dataclass(frozen=True, slots=True)
 class EnginePlan:
@@ -81,6 +96,7 @@ class Book:
     beacons: Mapping[tuple[str, int, int], int] = field(default_factory=dict)  # -> zone_ix
     gateways: Mapping[str, Gateway] = field(default_factory=dict)
     coupon_key: bytes = b""  # the secret behind unique codes; the service brings its own
+    no_coupons: Mapping[str, str] = field(default_factory=dict)  # campaign -> why it has none left
 
     @cached_property
     def consent_terms(self) -> Terms:
@@ -144,6 +160,18 @@ class Book:
         kinds = self._kinds
         found = sorted(zone_ix for zone_ix in self.zones.places if kinds[zone_ix] != PLACE)
         return np.array(found, np.int64)
+
+    @cached_property
+    def reminders(self) -> tuple[tuple[CampaignPlan, int], ...]:
+        """The campaigns that speak of coupons about to end, and how long before, milliseconds."""
+        plans = [plan for plan in self.campaigns if plan.spec.on == "coupon_expiring"]
+        specs = [plan.spec.reminder or Reminder() for plan in plans]
+        return tuple(zip(plans, [duration_ms(spec.before) for spec in specs], strict=True))
+
+    @cached_property
+    def transactional(self) -> frozenset[str]:
+        """The campaigns that advertise nothing."""
+        return frozenset(plan.id for plan in self.campaigns if plan.is_transactional)
 
     @cached_property
     def endpoints(self) -> Endpoints:
@@ -245,6 +273,14 @@ class Book:
             by_zone[zone_ix] = known = every if len(known) == len(every) else known
         return known
 
+    def has_campaign_at(self, campaign_id: str, store_id: str) -> bool:
+        """Whether a campaign is about a store."""
+        store_ix = self.store_ix_of.get(store_id)
+        if store_ix is None:
+            return False
+        zone_ixs = self._zones_of_store.members(store_ix)
+        return any(plan.id == campaign_id for ix in zone_ixs for plan in self.plans(ix))
+
     def _is_about(self, plan: CampaignPlan, zone_ix: int) -> bool:
         target = plan.spec.zones
         store = self.store_of(zone_ix)
@@ -285,6 +321,10 @@ class Book:
     def keyed(self, coupon_key: bytes) -> Book:
         """This book, with the secret behind unique codes."""
         return self._with(coupon_key=coupon_key)
+
+    def short_of(self, no_coupons: Mapping[str, str]) -> Book:
+        """This book, with the campaigns that have no coupon left to give, and why."""
+        return self._with(no_coupons=no_coupons)
 
     def loses(self, births: Births) -> bool:
         """Whether a zone of those births is gone here, or has another shape."""

@@ -6,10 +6,12 @@ or a span that slides (``24h``). What counts is the moment the trigger fired.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from geoengine.core.calendar import duration_ms, local_time
 from geoengine.core.model import Cap
@@ -50,6 +52,17 @@ def counted(record: Record, per: str, now_ms: int, zone: ZoneInfo, campaign_id: 
     since_ms = window_start_ms(per, now_ms, zone)
     inside = [fired.campaign_id for fired in record.fired if fired.at_ms >= since_ms]
     return inside.count(campaign_id) if campaign_id else len(inside)
+
+
+def advertised(record: Record, transactional: Set[str]) -> Record:
+    """The record as caps over all campaigns see it: without what these ones told. A copy, where
+    there is anything of it: nothing of it may be kept.
+    """
+    if transactional.isdisjoint(record.fired_total):
+        return record
+    totals = {name: n for name, n in record.fired_total.items() if name not in transactional}
+    fired = [one for one in record.fired if one.campaign_id not in transactional]
+    return replace(record, fired=fired, fired_total=totals)
 
 
 def window_start_ms(per: str, now_ms: int, zone: ZoneInfo) -> int:

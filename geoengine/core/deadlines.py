@@ -5,16 +5,18 @@ Theory of operation: the page of `presence`. Deadlines are values; nobody waits 
 
 from __future__ import annotations
 
+from geoengine.core import endings
 from geoengine.core.book import Book
 from geoengine.core.lapsing import next_lapse_ms
 from geoengine.core.policy import Policy
 from geoengine.core.record import Presence, Record, Transition
+from geoengine.core.reminders import FORGET, forget, next_moment
 from geoengine.core.visits import When, close, dwell, leave
 
 HEARD_KEPT_MS = 60_000  # signal strengths older than this say nothing of where somebody is
 
 
-Deadline = tuple[int, str, str]  # when, in the time of the fixes; what; of which zone
+Deadline = tuple[int, str, str]  # when, in the fixes' time; what; of which zone, trigger ...
 
 
 def _deadline(presence: Presence, policy: Policy, is_place: bool) -> tuple[int, str]:
@@ -40,6 +42,12 @@ def next_deadline(record: Record, book: Book) -> Deadline | None:
     for zone_id, heard in record.heard.items():
         due = (heard.seen_ms[-1] + HEARD_KEPT_MS, "unhear", zone_id)
         soonest = min(soonest, due) if soonest else due
+    if (record.timed or record.orders) and (end := endings.next_end(record)) is not None:
+        due = (end[0] - record.lag_ms, *end[1:])
+        soonest = min(soonest, due) if soonest else due
+    if record.coupons and (moment := next_moment(record, book)) is not None:
+        due = (moment[0] - record.lag_ms, *moment[1:])
+        soonest = min(soonest, due) if soonest else due
     return soonest
 
 
@@ -64,6 +72,12 @@ def fall_due(record: Record, due: Deadline, book: Book, when: When) -> Transitio
         return dwell(record, zone_id, book, when)
     if what == "silence":
         return _fall_silent(record, zone_id, book, when)
+    if what in endings.KINDS:
+        endings.end(record, what, zone_id)
+        return None
+    if what == FORGET:
+        forget(record, zone_id)
+        return None
     del (record.presences if what == "forget" else record.heard)[zone_id]
     return None
 

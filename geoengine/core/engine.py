@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from geoengine.core import attendance
+from geoengine.core import attendance, orders
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
 from geoengine.core.deadlines import Deadline, close_strange, due_ms, fall_due, next_deadline
@@ -23,6 +23,7 @@ from geoengine.core.news import addressed, news
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
+from geoengine.core.reminders import REMIND, remind
 from geoengine.core.rules import Verdict, judge, too_coarse
 from geoengine.core.scan import Scan
 from geoengine.core.visits import Fix, When, drop_closed_groups
@@ -198,14 +199,24 @@ class _Life:
     def _pass(self, until_ms: int, now_ms: int, post_ix: int = -1) -> Deadline | None:
         """Let what fell due up to then happen, one thing at a time; what falls due next."""
         record, book = self.record, self.book
-        if not record.presences and not record.heard:
+        has_ends = record.coupons or record.timed or record.orders
+        if not (record.presences or record.heard or has_ends):
             return None
         while (due := next_deadline(record, book)) is not None and due[0] <= until_ms:
             known_ms = due[0] + record.lag_ms if self.batch.is_virtual else now_ms
+            if due[1] == REMIND:
+                self._remind(due[2], known_ms)
+                continue
             fallen = fall_due(record, due, book, When(due[0], known_ms, post_ix))
             if fallen is not None:
                 self._moment([fallen])
         return due
+
+    def _remind(self, trigger_id: str, now_ms: int) -> None:
+        """Ask the campaigns that speak of a coupon about to end."""
+        self.is_durable = True
+        for verdict in remind(self.record, trigger_id, self.book, self.assumed, now_ms):
+            self._decide(verdict)
 
     def _observe(self, report: Report) -> None:
         if isinstance(report, Fix):
@@ -217,6 +228,8 @@ class _Life:
             found = observe_sighting(self.record, report, self.book)
         if found:
             self._moment(found)
+            if self.record.orders:
+                self._tell_staff(found, report if isinstance(report, Fix) else None)
 
     def _moment(self, transitions: list[Transition]) -> None:
         """Transitions at one moment: tell them, and ask the campaigns."""
@@ -238,6 +251,12 @@ class _Life:
             self.outcome.facts += attendance.facts_of(
                 self.record, transitions, self.book, self.assumed
             )
+
+    def _tell_staff(self, transitions: list[Transition], fix: Fix | None) -> None:
+        """Say who comes for what lies ready for them."""
+        for transition in transitions:
+            for event in orders.approaching(self.record, transition, self.book, fix):
+                self._tell(event)
 
     def _decide(self, verdict: Verdict) -> None:
         decision, outcome = verdict.decision, self.outcome

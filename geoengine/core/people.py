@@ -56,6 +56,7 @@ def withdraw(
         record.devices = dict.fromkeys(record.devices, -1)
         record.groups.clear()
         record.attended.clear()
+        record.visited.clear()
         record.lag_ms = 0
     return told
 

@@ -9,13 +9,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from geoengine.core import calendar, caps
+from geoengine.core import calendar, caps, orders
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.ids import share_of
 from geoengine.core.lawful import lawful_hours
 from geoengine.core.model import PERSON_LEVERS, Store
 from geoengine.core.people import is_minor
 from geoengine.core.record import Record, Transition
+from geoengine.core.standing import standing
 from geoengine.core.units import MINUTE_MS
 from geoengine.core.withheld import with_withheld
 
@@ -155,17 +156,33 @@ def _window(q: Question) -> str:
 
 
 def _audience(q: Question) -> str:
-    if q.plan.audience is None or q.plan.audience.includes(q.record.attributes):
+    audience = q.plan.audience
+    if audience is None:
         return ""
-    return "audience"
+    store_id = q.store.id if q.store else ""
+    known = standing(q.record, store_id, q.transition.now_ms, audience.asks)
+    return "" if audience.includes(known) else "audience"
+
+
+def _order(q: Question) -> str:
+    if q.plan.spec.about != "order_ready":
+        return ""
+    store, now_ms = q.store, q.transition.now_ms
+    return "" if store and orders.ready(q.record, store.id, now_ms) else "no_order"
 
 
 def _left_alone(q: Question) -> str:
     return left_alone(q.record, q.transition.now_ms)
 
 
+def _coupon_left(q: Question) -> str:
+    return q.book.no_coupons.get(q.plan.id, "")
+
+
 def _hold_out(q: Question) -> str:
     """Held out from every campaign, or from this one: always the same people."""
+    if q.plan.is_transactional:
+        return ""
     person_id, everywhere = q.record.person_id, q.book.hold_out
     if everywhere and share_of("holdout:global", person_id) < everywhere:
         return "holdout:global"
@@ -180,6 +197,8 @@ def _consent(q: Question) -> str:
 
 
 def _lawful(q: Question) -> str:
+    if q.plan.is_transactional:
+        return ""
     return unlawful(q.lever, q.record, q.book, q.spot, q.transition.now_ms)
 
 
@@ -196,10 +215,13 @@ def _caps(q: Question) -> str:
     if not record.fired and not record.fired_total:
         return ""  # nobody has heard anything: the least cap is one
     zone, everyones = calendar.time_zone(q.spot.person_zone), q.book.engine.spec.caps
+    if plan.is_transactional:
+        return caps.reached(record, plan.caps, now_ms, zone, campaign_id=plan.spec.id)
+    heard = caps.advertised(record, q.book.transactional)
     return (
-        (record.caps and caps.reached(record, record.caps, now_ms, zone, label="person:"))
+        (record.caps and caps.reached(heard, record.caps, now_ms, zone, label="person:"))
         or (plan.caps and caps.reached(record, plan.caps, now_ms, zone, campaign_id=plan.spec.id))
-        or (everyones and caps.reached(record, everyones, now_ms, zone, label="all:"))
+        or (everyones and caps.reached(heard, everyones, now_ms, zone, label="all:"))
         or ""
     )
 
@@ -212,6 +234,8 @@ QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _open,
     _window,
     _audience,
+    _order,
+    _coupon_left,
     _left_alone,
     _hold_out,
     _consent,

@@ -96,6 +96,7 @@ class Order(Packed):
     ready_ms: int
     until_ms: int  # kept for them until then
     told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
+    group_id: str = ""  # of the visits in which staff was told
 
 
 class HeldCoupon(Packed):
@@ -108,7 +109,8 @@ class HeldCoupon(Packed):
     from_ms: int
     until_ms: int
     is_redeemed: bool = False
-    is_reminded: bool = False
+    reminded: dict[str, int] = field(default_factory=dict)  # campaign -> asked again when; -1 never
+    zone_id: str = ""  # of the trigger
 
 
 class Attended(Packed):
@@ -203,7 +205,7 @@ class Change(Struct, frozen=True, gc=False):
     is_gone: bool = False  # nothing is left to remember: compare the version, then drop the record
 
 
-Kind = Literal["enter", "dwell", "exit", "crossed"]
+Kind = Literal["enter", "dwell", "exit", "crossed", "coupon_expiring"]
 Outcome = Literal["fired", "suppressed"]
 
 
@@ -226,6 +228,7 @@ class Transition(Struct, frozen=True, gc=False):
     reason: str = ""  # exit: left, silence, zone_changed, consent_withdrawn
     post_ix: int = -1  # the post that caused it; -1 for a deadline
     since_ms: int = -1  # when the visit began; -1 of one that was only crossed
+    coupon: HeldCoupon | None = None  # that is about to end
 
 
 class Decision(Struct, frozen=True, omit_defaults=False, gc=False):
@@ -267,6 +270,8 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
     ``clicked``     ``lever``, ``variant``, ``call_to_action``; each click
     ``redeemed``    ``amount`` and ``currency`` (both or none), ``coupon`` (unique, shared, pool);
                     ``store_id`` is the till's
+    ``taken_back``  a redemption that does not count after all: the same, and ``why`` (mistake,
+                    refund), ``redeemed`` (the id of that fact)
     ``opted_out``   ``lever`` (the purpose withdrawn), ``source`` (sms, email, app, wallet, api)
     ==============  ==============================================================================
 

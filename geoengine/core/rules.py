@@ -13,7 +13,8 @@ record that is committed together with the outbox row: there is no moment betwee
 
 Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
 ``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
-``audience``, ``minor``, ``paused``, ``holdout``, ``holdout:global`` (from all campaigns),
+``audience``, ``no_order``, ``coupon_pool_empty``, ``coupon_used_up``, ``minor``, ``paused``,
+``holdout``, ``holdout:global`` (from all campaigns),
 ``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``,
 ``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together, ``cap:person:...`` for the
 person's own choice), ``arbitration:CAMPAIGN``; before a send also ``expired``,
@@ -30,7 +31,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from geoengine.core import caps
+from geoengine.core import caps, coupons
 from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.events import cloud_event, decision_event
@@ -80,8 +81,11 @@ def judge(
         if transition.zone_ix >= 0 and transition.reason != "consent_withdrawn":
             for plan in book.plans_on(transition.kind, transition.zone_ix):
                 questions.append(Question(plan, transition, record, book, assumed))
-    if not questions:
-        return []
+    return answered(questions, record) if questions else []
+
+
+def answered(questions: list[Question], record: Record) -> list[Verdict]:
+    """The verdicts on questions about one person at one moment, in the order of arbitration."""
     if len(questions) > 1:
         questions.sort(key=_arbitration)
     spoken = {group.group_id: group.campaign_id for group in record.groups if group.campaign_id}
@@ -98,9 +102,14 @@ def too_coarse(record: Record, fix: Fix, book: Book) -> list[Verdict]:
         entry = not_an_entry(record, fix, zone_ix, book)
         for plan in plans:
             question = Question(plan, entry, record, book, frozenset())
-            decision = _decision(question, "suppressed", "accuracy")
-            told.append(Verdict(decision, decision_event(decision, entry)))
+            told.append(refused(question, "accuracy"))
     return told
+
+
+def refused(q: Question, reason: str) -> Verdict:
+    """The verdict on a question that need not be asked."""
+    decision = _decision(q, "suppressed", reason)
+    return Verdict(decision, decision_event(decision, q.transition))
 
 
 def _arbitration(q: Question) -> tuple[int, int, int]:
@@ -111,7 +120,7 @@ def _arbitration(q: Question) -> tuple[int, int, int]:
 def _answer(q: Question, spoken: dict[str, str]) -> Verdict:
     """The verdict on one question; ``spoken`` tells which campaign each visit group has heard."""
     reason = first_no(q)
-    if not reason and (winner := spoken.get(q.transition.group_id)):
+    if not reason and not q.plan.is_transactional and (winner := spoken.get(q.transition.group_id)):
         reason = f"arbitration:{winner}"
     if reason:
         decision = _decision(q, "suppressed", reason, trigger_id=_withheld(q, reason, spoken))
@@ -159,6 +168,8 @@ def _reserve(q: Question, trigger_id: str, spoken: dict[str, str]) -> None:
     """Take the place under the caps, and the word for the visit group."""
     campaign_id, group_id = q.plan.spec.id, q.transition.group_id
     caps.remember(q.record, Fired(trigger_id, campaign_id, q.transition.now_ms), q.book.memory_ms)
+    if q.plan.is_transactional:
+        return  # advertising may speak as well: it is no message instead of another
     spoken[group_id] = campaign_id
     for group in q.record.groups:
         if group.group_id == group_id:
@@ -169,6 +180,9 @@ def _fire(q: Question, trigger_id: str) -> Verdict:
     record, now_ms, lever = q.record, q.transition.now_ms, q.lever
     decision = _decision(q, "fired", FIRED_REASON, lever, trigger_id)
     said = compose(q.plan, q.transition, record, q.book, trigger_id)
+    if q.plan.spec.coupon is not None and q.transition.coupon is None:
+        code, store_id = said["coupon"]["code"], decision.store_id
+        coupons.hold(record, q.plan, q.transition, store_id, trigger_id, code)
     event = decision_event(decision, q.transition, said)
     send = Send(
         send_id=event.id,
@@ -247,4 +261,6 @@ def _bad_moment(send: Send, record: Record, plan: CampaignPlan, book: Book, now_
         return "store_closed"
     if not spot.is_within(plan.window, now_ms):
         return "window"
+    if plan.is_transactional:
+        return ""
     return unlawful(send.lever, record, book, spot, now_ms)

@@ -21,6 +21,7 @@ from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.native import add_native, add_osmand, take_heard
 from geoengine.service.routes.optout import add_optout
+from geoengine.service.routes.passkit import add_passkit
 from geoengine.service.routes.receipts import add_receipts
 from geoengine.service.routes.stream import key_of
 from geoengine.service.routes.table import Route, Upgrade
@@ -44,6 +45,7 @@ def make_app(context: Context) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
     add_optout(app, context)
+    add_passkit(app, context)
     add_receipts(app, context)
     add_native(app, context)
     return app
@@ -96,7 +98,9 @@ def _http(route: Route, context: Context) -> HttpHandler:
             _refuse_encoded(request)
             return await Upload(context, caller, request, route.lines).run()
         body = b"" if route.takes is None else await _body(request, context.settings)
-        call = Call(caller, request.match_info, request.query, body)
+        call = Call(
+            caller, request.match_info, request.query, body, request.headers, request.method
+        )
         return _response(await handler(context, call))
 
     return handle
@@ -204,7 +208,9 @@ def _response(answer: Any) -> web.Response:
     if not isinstance(answer, Answer):
         return web.Response(body=_ENCODER.encode(answer), content_type=JSON)
     return web.Response(
-        body=answer.body, status=answer.status, headers={"Content-Type": answer.content_type}
+        body=answer.body,
+        status=answer.status,
+        headers={"Content-Type": answer.content_type, **answer.headers},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -13,6 +14,7 @@ from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.consent.suppression import Suppression
+from geoengine.service.coupons.office import Office
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, OnAnswer, Post
@@ -26,6 +28,7 @@ from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
+from geoengine.state import loop
 from geoengine.state.base import State
 
 JSON = "application/json"
@@ -78,16 +81,15 @@ class Context:
     environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
     trials: Trials | None = None  # once the levers are there
     suppression: Suppression = field(init=False)
+    coupons: Office = field(init=False)
 
     def __post_init__(self) -> None:
-        async def quiesce(person_id: str) -> None:
-            await self.sender.quiesce(person_id, self.settings.quiesce_s)
-
+        self.coupons = Office(self.state, lambda: self.book, self.clock)
         self.suppression = Suppression(
             self.state,
             lambda: self.book,
             self.clock,
-            quiesce,
+            self.quiesce,
             lambda outcome: self.hub.publish(outcome.events),
         )
 
@@ -95,6 +97,14 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
+
+    async def quiesce(self, person_id: str, names: Sequence[str] = ()) -> None:
+        """Wait until no message to a person is on its way, under any of their names; those of
+        somebody who is not there any more have to be told.
+        """
+        called = names or await loop.names(self.state, person_id)
+        wait_s = self.settings.quiesce_s
+        await asyncio.gather(*(self.sender.quiesce(name, wait_s) for name in called))
 
     def queue(self, post: Post) -> None:
         """Have a post served; raises a `Problem` when there is no room for it."""
@@ -128,6 +138,8 @@ class Call:
     path: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    method: str = ""
 
     def read(self, shape: type[T]) -> T:
         """The body as this type; a 400 `Problem` tells where it is not."""
@@ -152,6 +164,7 @@ class Answer(Struct, frozen=True):
     body: bytes
     status: int = 200
     content_type: str = JSON
+    headers: Mapping[str, str] = {}
 
 
 # From a body to a post that is not queued yet; raises a `Problem` where it makes no sense.

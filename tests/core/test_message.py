@@ -1,6 +1,5 @@
 """Messages: what is compiled says what the template says."""
 
-from base64 import b32encode
 from string import Formatter
 from urllib.parse import urlencode
 
@@ -8,21 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.message import (
-    CODE_LENGTH,
-    PLACEHOLDERS,
-    Scene,
-    _base32,
-    directions_url,
-    in_language,
-    placeholders,
-    render,
-)
+from geoengine.core.actions import directions_url
 from geoengine.core.model import Location, Store
+from geoengine.core.templates import PLACEHOLDERS, Scene, in_language, placeholders, render
 from tests.core.world import a_store
 
 SHOP = a_store(phone="+33 1", url="https://example.org/")
-SCENE = Scene(SHOP, "", "walk", 5.0, "AB12", {"name": "Ann", "city": 7})
+SCENE = Scene(
+    SHOP, "", "walk", 5.0, "AB12", {"name": "Ann", "city": 7}, "A 17", "https://example.org/b"
+)
 VALUES = {
     "store": "Shop",
     "directions": directions_url(SHOP, "walk"),
@@ -32,6 +25,8 @@ VALUES = {
     "url": "https://example.org/",
     "name": "Ann",
     "city": "7",
+    "order": "A 17",
+    "basket": "https://example.org/b",
 }
 PIECES = [f"{{{name}}}" for name in sorted(PLACEHOLDERS)] + ["{{", "}}", " ", "é", "to ", "{other}"]
 
@@ -77,9 +72,3 @@ def test_the_way_there_is_a_well_formed_link(lat: float, lon: float, mode: str |
         query["travelmode"] = {"walk": "walking", "drive": "driving"}[mode]
     shop = Store(id="shop", name="Shop", location=Location(lat=lat, lon=lon))
     assert directions_url(shop, mode) == f"https://www.google.com/maps/dir/?{urlencode(query)}"
-
-
-@given(st.binary(min_size=8, max_size=8))
-def test_a_code_is_written_in_base_32(hashed: bytes):
-    number = int.from_bytes(hashed) >> (64 - 5 * CODE_LENGTH)
-    assert _base32(number) == b32encode(hashed).decode()[:CODE_LENGTH]

@@ -387,6 +387,8 @@ def test_the_questions_stand_in_the_order_of_the_design():
         "_open",
         "_window",
         "_audience",
+        "_order",
+        "_coupon_left",
         "_left_alone",
         "_hold_out",
         "_consent",

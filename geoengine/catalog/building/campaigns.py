@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from datetime import date
 
 import geoengine.catalog.hours as hours
+from geoengine.catalog.building.coupons import check_reminders
 from geoengine.catalog.building.lengths import check_lengths
+from geoengine.catalog.building.saying import check_saying
 from geoengine.catalog.building.stores import Shops, check_ids
 from geoengine.catalog.building.targets import Members, Names, check_target
 from geoengine.catalog.building.words import check_words
@@ -33,6 +35,7 @@ def plans(
     With each comes how many zones it is about.
     """
     check_ids(items, {}, "campaign")
+    check_reminders(items)
     planned = []
     found = Members(rows, shops, [spec.zones for _ix, spec in items])
     for ix, spec in items:
@@ -41,6 +44,7 @@ def plans(
         if not zone_ixs and ix not in items.left_out:
             items.doubtful(ix, f"campaign `{spec.id}` matches no zone", "zones")
         stores = _stores_of(zone_ixs, rows, shops)
+        check_saying(items, ix, spec, engine)
         check_words(items, ix, spec, stores)
         check_lengths(items, ix, spec, engine, stores)
         if "webhook" in spec.levers and not all_webhooks(engine):

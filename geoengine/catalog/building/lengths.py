@@ -9,15 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
+from geoengine.catalog.building.saying import Path, placed_messages
 from geoengine.catalog.reading.report import Items
-from geoengine.core.message import placeholders
-from geoengine.core.model import Campaign, EngineSpec, Location, SmsSpec, Store
+from geoengine.core.model import Campaign, EngineSpec, Location, Message, SmsSpec, Store
 from geoengine.core.segments import UCS2_ONE, Segments, says_stop, segments_sent, with_stop
+from geoengine.core.templates import placeholders
 
 STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
 # How long what a placeholder stands for becomes where it is not known here; in signs.
 _LENGTHS = {"directions": 80, "minutes": 2, "code": 10, "phone": 14, "url": 40, "name": 12}
-_LENGTHS |= {"city": 14, "store": 20}
+_LENGTHS |= {"city": 14, "store": 20, "order": 12, "basket": 60}
 _PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
 _PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
 SUBJECT_MAX_CHARS = 78  # RFC 5322, 2.1.1: a line; mail programs show about as much
@@ -27,29 +30,39 @@ def check_lengths(
     items: Items[Campaign], ix: int, spec: Campaign, engine: EngineSpec, stores: Sequence[Store]
 ) -> None:
     """Report texts of a campaign that do not fit its levers, or may not."""
-    for language, template in spec.message.items():
-        if not _parses(template):
-            continue
-        if "sms" in spec.levers:
-            _check_sms(items, ix, (template, language), engine.sms, stores)
-        if "push" in spec.levers:
-            _check_push(items, ix, spec, language, stores)
-    if "email" in spec.levers:
-        _check_subjects(items, ix, spec, stores)
+    for at, said in placed_messages(spec):
+        for language, template in said.message.items():
+            if not _parses(template):
+                continue
+            path = (*at, "message", language)
+            if "sms" in spec.levers:
+                _check_sms(items, ix, (template, path), _sms_of(spec, engine), stores)
+            if "push" in spec.levers:
+                _check_push(items, ix, (said, path), stores)
+        if "email" in spec.levers:
+            _check_subjects(items, ix, (said, at), stores)
+
+
+def _sms_of(spec: Campaign, engine: EngineSpec) -> SmsSpec | None:
+    """What SMS of a campaign are sent by. What is no advertisement needs no way out."""
+    sms = engine.sms
+    if sms is None or spec.legal_basis != "transactional":
+        return sms
+    return msgspec.structs.replace(sms, stop="")
 
 
 def _check_sms(
     items: Items[Campaign],
     ix: int,
-    said: tuple[str, str],
+    said: tuple[str, Path],
     sms: SmsSpec | None,
     stores: Sequence[Store],
 ) -> None:
-    (template, language), path = said, ("message", said[1])
+    template, path = said
     stop = sms.stop if sms is not None else None
     if sms is not None and stop is None and not says_stop(template):
         what = (
-            f"an SMS in `{language}` without the way out: expected STOP in it, or engine.sms.stop"
+            f"an SMS in `{path[-1]}` without the way out: expected STOP in it, or engine.sms.stop"
         )
         items.wrong(ix, what, *path)
     most = (sms or _UNSET).max_segments
@@ -72,34 +85,36 @@ def _size(size: Segments) -> str:
 
 
 def _check_push(
-    items: Items[Campaign], ix: int, spec: Campaign, language: str, stores: Sequence[Store]
+    items: Items[Campaign], ix: int, placed: tuple[Message, Path], stores: Sequence[Store]
 ) -> None:
-    texts = [spec.message[language], spec.title.get(language, "")]
+    (said, path), language = placed, str(placed[1][-1])
+    texts = [said.message[language], said.title.get(language, "")]
     texts = [text for text in texts if _parses(text)]
     least = sum(len(filled(text, None).encode()) for text in texts)
     likely = sum(len(filled(text, _telling(stores)).encode()) for text in texts)
     if least > _PUSH_MAX_BYTES:
         what = f"{least:,} bytes: expected at most {_PUSH_MAX_BYTES:,}, all that a push carries"
-        items.wrong(ix, what, "message", language)
+        items.wrong(ix, what, *path)
     elif likely > _PUSH_MAX_BYTES - _PUSH_REST_BYTES:
         what = f"about {likely:,} bytes: with its link it may be more than a push carries, 4,096"
-        items.doubtful(ix, what, "message", language)
+        items.doubtful(ix, what, *path)
 
 
 def _check_subjects(
-    items: Items[Campaign], ix: int, spec: Campaign, stores: Sequence[Store]
+    items: Items[Campaign], ix: int, placed: tuple[Message, Path], stores: Sequence[Store]
 ) -> None:
-    if not spec.title:
-        items.doubtful(ix, "no title: e-mails have their first line as subject", "message")
-    elif missing := sorted(spec.message.keys() - spec.title.keys()):
+    said, at = placed
+    if not said.title:
+        items.doubtful(ix, "no title: e-mails have their first line as subject", *at, "message")
+    elif missing := sorted(said.message.keys() - said.title.keys()):
         what = f"no title in {', '.join(missing)}: an e-mail's subject is in another language"
-        items.doubtful(ix, what, "title")
-    for language, template in spec.title.items():
+        items.doubtful(ix, what, *at, "title")
+    for language, template in said.title.items():
         if _parses(template):
             length = len(filled(template, _telling(stores)))
             if length > SUBJECT_MAX_CHARS:
                 what = f"about {length} signs: mail programs show {SUBJECT_MAX_CHARS} of a subject"
-                items.doubtful(ix, what, "title", language)
+                items.doubtful(ix, what, *at, "title", language)
 
 
 def _parses(template: str) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from geoengine.catalog.building.coupons import check_coupon
+from geoengine.catalog.building.saying import texts_of
 from geoengine.catalog.reading.report import Items, suggestion
-from geoengine.core.message import PLACEHOLDERS, placeholders
 from geoengine.core.model import Campaign, Store
+from geoengine.core.templates import PLACEHOLDERS, placeholders
 
 _NEEDS = {"phone": "phone", "url": "url"}  # placeholder -> the store's key behind it
 _ACTION_NEEDS = {"call": "phone", "web": "url", "app": "app_link"}
@@ -15,10 +17,11 @@ _ACTION_NEEDS = {"call": "phone", "web": "url", "app": "app_link"}
 def check_words(items: Items[Campaign], ix: int, spec: Campaign, stores: Sequence[Store]) -> None:
     """Report templates that cannot be filled in, and what is likely not meant."""
     used: set[str] = set()
-    for key, texts in (("message", spec.message), ("title", spec.title)):
-        for language, text in texts.items():
-            used |= _check_template(items, ix, text, (key, language))
-    _check_coupon(items, ix, spec, used)
+    for path, text in texts_of(spec):
+        used |= _check_template(items, ix, text, path)
+    if "order" in used and spec.about != "order_ready":
+        items.wrong(ix, "{order} without an order: expected `about: order_ready`", "message")
+    check_coupon(items, ix, spec, used)
     for name in sorted(used & _NEEDS.keys()):
         _check_stores_have(items, ix, stores, _NEEDS[name], f"{{{name}}}", "message")
     if spec.call_to_action in _ACTION_NEEDS:
@@ -27,7 +30,9 @@ def check_words(items: Items[Campaign], ix: int, spec: Campaign, stores: Sequenc
         _check_stores_have(items, ix, stores, key, what, "call_to_action")
 
 
-def _check_template(items: Items[Campaign], ix: int, text: str, path: tuple[str, str]) -> set[str]:
+def _check_template(
+    items: Items[Campaign], ix: int, text: str, path: tuple[str | int, ...]
+) -> set[str]:
     try:
         names = placeholders(text)
     except ValueError as error:
@@ -39,20 +44,6 @@ def _check_template(items: Items[Campaign], ix: int, text: str, path: tuple[str,
         known = ", ".join(sorted(PLACEHOLDERS))
         items.wrong(ix, f"placeholder {{{name}}} is unknown{guess or f': expected {known}'}", *path)
     return names
-
-
-def _check_coupon(items: Items[Campaign], ix: int, spec: Campaign, used: set[str]) -> None:
-    coupon = spec.coupon
-    if coupon is None:
-        if "code" in used:
-            items.wrong(ix, "{code} without a coupon: expected `coupon:`", "message")
-    elif coupon.kind == "shared" and not coupon.code:
-        items.wrong(ix, "a shared coupon lacks `code`: expected the code all share", "coupon")
-    elif coupon.kind == "unique" and coupon.code:
-        what = "a unique coupon has `code`: each person's is made for them, leave it out"
-        items.wrong(ix, what, "coupon", "code")
-    elif "code" not in used and "wallet" not in spec.levers:
-        items.doubtful(ix, "the coupon's {code} is in no message", "coupon")
 
 
 def _check_stores_have(

@@ -7,7 +7,15 @@ engine runs on is compiled from them once, into a `Book`.
 
 from __future__ import annotations
 
-from geoengine.core.model.campaigns import Campaign, Cap, Coupon, Target, Window
+from geoengine.core.model.campaigns import (
+    Campaign,
+    Cap,
+    Coupon,
+    Message,
+    Reminder,
+    Target,
+    Window,
+)
 from geoengine.core.model.engine import (
     Catalogue,
     ConsentSpec,
@@ -40,7 +48,7 @@ from geoengine.core.model.places import (
     TouchKind,
     Zone,
 )
-from geoengine.core.model.wallet import WalletSpec
+from geoengine.core.model.wallet import AppleWalletSpec, GoogleWalletSpec, WalletSpec
 from geoengine.core.model.words import (
     LEVERS,
     PERSON_LEVERS,
@@ -65,6 +73,8 @@ from geoengine.core.model.words import (
 )
 
 __all__ = [
+    "AppleWalletSpec",
+    "GoogleWalletSpec",
     "ApnsSpec",
     "Beacon",
     "Campaign",
@@ -89,6 +99,7 @@ __all__ = [
     "LeverName",
     "Location",
     "MeasureSpec",
+    "Message",
     "Metres",
     "Mode",
     "PERSON_LEVERS",
@@ -98,6 +109,7 @@ __all__ = [
     "Purpose",
     "PushSpec",
     "Reach",
+    "Reminder",
     "RetentionSpec",
     "RoadsSpec",
     "SYSTEM_LEVERS",

@@ -59,9 +59,46 @@ class Cap(Spec, frozen=True, kw_only=True):
 class Coupon(Spec, frozen=True, kw_only=True):
     """What the message carries to the till."""
 
-    kind: Literal["unique", "shared"]
-    code: str | None = None
-    valid: DurationText = "24h"
+    kind: Annotated[
+        Literal["unique", "pool", "shared"],
+        Meta(
+            description="unique: a code made for each message; pool: one of the codes uploaded "
+            "with `geoengine coupons upload`; shared: one code for all."
+        ),
+    ]
+    code: Annotated[str, Meta(description="The code that all share.")] | None = None
+    pool: Annotated[Id, Meta(description="Which uploaded codes to give.")] | None = None
+    limit: (
+        Annotated[int, Meta(ge=1, description="How often a shared code may be redeemed.")] | None
+    ) = None
+    valid: Annotated[DurationText, Meta(description="From the moment the campaign fires.")] = "24h"
+    redeem_at: Annotated[
+        Literal["store", "campaign", "anywhere"],
+        Meta(
+            description="Whose tills take it: the store that the message was about, any of the "
+            "campaign's stores, or any at all."
+        ),
+    ] = "store"
+
+
+class Reminder(Spec, frozen=True, kw_only=True):
+    """Of which coupons a campaign on `coupon_expiring` speaks, and how long before they end."""
+
+    before: Annotated[DurationText, Meta(description="How long before the end: 24h.")] = "24h"
+    campaigns: Annotated[
+        list[Id], Meta(description="Whose coupons; those of all campaigns by default.")
+    ] = []
+
+
+class Message(Spec, frozen=True, kw_only=True):
+    """One of several messages of a campaign."""
+
+    id: Annotated[Id, Meta(description="Reports tell the messages apart by it.")]
+    weight: Annotated[
+        float, Meta(ge=0, le=1_000, description="In a test: its part of all weights.")
+    ] = 1
+    message: Annotated[dict[str, str], Meta(min_length=1)]
+    title: dict[str, str] = {}
 
 
 class Campaign(Spec, frozen=True, kw_only=True):
@@ -69,7 +106,10 @@ class Campaign(Spec, frozen=True, kw_only=True):
 
     id: Id
     name: str | None = None
-    on: Change
+    on: Annotated[
+        Change,
+        Meta(description="What to wait for; coupon_expiring speaks of a coupon about to end."),
+    ]
     zones: Target = Target()
     live_from: DateText | None = None
     live_until: DateText | None = None
@@ -84,10 +124,51 @@ class Campaign(Spec, frozen=True, kw_only=True):
     cooldown: DurationText | None = None
     caps: list[Cap] = []
     levers: Annotated[list[LeverName], Meta(min_length=1)]
-    message: Annotated[dict[str, str], Meta(min_length=1)]
+    message: Annotated[
+        dict[str, str],
+        Meta(min_length=1, description="Its text by language; or several, in `messages`."),
+    ] = {}
     title: dict[str, str] = {}
-    call_to_action: Literal["directions", "call", "web", "app"] = "directions"
+    messages: Annotated[
+        list[Message],
+        Meta(max_length=50, description="Several messages in the place of `message` and `title`."),
+    ] = []
+    choose: Annotated[
+        Literal["rotation", "test"],
+        Meta(
+            description="Of several messages: each person all of them in turn, or each person "
+            "always the same one, to compare them."
+        ),
+    ] = "rotation"
+    call_to_action: Annotated[
+        Literal["directions", "call", "web", "app", "pass", "basket"],
+        Meta(
+            description="What the button does: the way to the store, its phone, its page, the app, "
+            "the person's wallet pass, or the basket they left."
+        ),
+    ] = "directions"
+    track_clicks: Annotated[
+        bool,
+        Meta(description="Links lead over engine.public_url/r/…, so that clicks are counted."),
+    ] = False
+    about: (
+        Annotated[
+            Literal["order_ready"],
+            Meta(description="Only for people for whom an order lies ready at the store."),
+        ]
+        | None
+    ) = None
+    legal_basis: Annotated[
+        Literal["consent", "transactional"],
+        Meta(
+            description="transactional, about an order only: no advertisement, so that caps over "
+            "all campaigns, quiet and lawful hours do not bind it (docs/decisions.md)."
+        ),
+    ] = "consent"
     coupon: Coupon | None = None
+    reminder: Annotated[Reminder, Meta(description="For campaigns on coupon_expiring.")] | None = (
+        None
+    )
     priority: Annotated[int, Meta(ge=-1000, le=1000)] = 0
     max_age: DurationText | None = None  # older news than this is stale; engine.max_age by default
     expires: DurationText = "15m"  # a send not started by then never starts

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from geoengine.core.merging import keep_former
 from geoengine.core.record import Record
 from geoengine.service.context import Context
 from geoengine.state import loop
@@ -50,12 +51,15 @@ async def _take_over(context: Context, person_id: str, other: str, told: dict[st
     """One record in place of two; messages to the other are refused from then on."""
     now_ms = context.clock()
     await loop.identify(context.state, context.book, other, person_id, now_ms, told)
-    await context.sender.quiesce(other, context.settings.quiesce_s)
+    await context.quiesce(person_id)
 
 
 def _known(known: Mapping[str, str]) -> Callable[[Record], None]:
     def change(record: Record) -> None:
         for kind, value in known.items():
-            (record.identifiers if kind == "loyalty" else record.addresses)[kind] = value
+            names = record.identifiers if kind == "loyalty" else record.addresses
+            before = names.get(kind, value)
+            names[kind] = value
+            keep_former(record, kind, before)
 
     return change

@@ -120,6 +120,9 @@ def _responses(route: Route, schema_of: dict[str, Document]) -> Document:
             "101": {"description": "A WebSocket: docs/streaming.md says what is said."}
         }
         return done | _refusals(route)
+    if route.is_redirect:
+        moved: Document = {"302": {"description": "It is where `Location` says."}}
+        return moved | _refusals(route)
     schema = {"type": "string"} if route.gives is None else schema_of[str(route.gives)]
     media_type = route.media_type.partition(";")[0]
     told: Document = {"200": {"description": "Done.", "content": {media_type: {"schema": schema}}}}

@@ -17,9 +17,13 @@ from geoengine.service.routes import (
     stream,
 )
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.coupons import ROUTES_COUPONS
+from geoengine.service.routes.links import ROUTES_LINKS
+from geoengine.service.routes.orders import ROUTES_ORDERS
 from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
+from geoengine.service.routes.wallet import ROUTES_WALLET
 from geoengine.service.wire import consents as consent_wire
 
 ANYBODY: frozenset[str] = frozenset()
@@ -119,6 +123,10 @@ ROUTES: tuple[Route, ...] = (
         "POST", "/v1/outbox/retry", operate.post_retry,
         takes=wire.RetryBody, gives=wire.RetryOut, problems=WRITES,
     ),
+    *ROUTES_LINKS,
+    *ROUTES_ORDERS,
     *ROUTES_REPORTS,
+    *ROUTES_COUPONS,
     *ROUTES_SENDING,
+    *ROUTES_WALLET,
 )  # fmt: skip

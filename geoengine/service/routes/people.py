@@ -10,7 +10,7 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.people import is_minor
 from geoengine.core.record import Decision, Fact, Json, Record
 from geoengine.ingest.names import is_name
-from geoengine.service.consent.erasing import erase, known_by
+from geoengine.service.consent.erasing import erase
 from geoengine.service.consent.identity import identify
 from geoengine.service.context import Call, Context
 from geoengine.service.http.problems import Problem
@@ -54,7 +54,8 @@ async def put_person(context: Context, call: Call) -> PersonOut:
     person_id, body = await owner_of(context, call), call.read(PersonBody)
     change = told(body, context.book, context.clock())
     news = {kind: value for kind, value in new_names(body).items() if value is not None}
-    before = dict(known_by(await record_of(context, person_id)))
+    record = await record_of(context, person_id)
+    before = record.identifiers | record.addresses
     for kind, value in news.items():
         await context.suppression.learn(person_id, kind, value)
     await _amend(context, person_id, change)
@@ -62,7 +63,7 @@ async def put_person(context: Context, call: Call) -> PersonOut:
         if kind in before and before[kind] != news.get(kind):
             await context.suppression.forget(person_id, kind, before[kind])
     if holds_back(body):  # what is on its way started before it was asked for
-        await context.sender.quiesce(person_id, context.settings.quiesce_s)
+        await context.quiesce(person_id)
     return await _export(context, person_id)
 
 
@@ -93,10 +94,10 @@ async def delete_person(context: Context, call: Call) -> Erased:
     """
     person_id, now_ms = await owner_of(context, call), context.clock()
     state, book = context.state, context.book
-    asked = recorded_by(call)
+    asked, names = recorded_by(call), await loop.names(state, person_id)
     receipt = await erase(state, context.suppression, book, person_id, asked, now_ms)
     context.hub.forget(person_id)
-    await context.sender.quiesce(person_id, context.settings.quiesce_s)
+    await context.quiesce(person_id, names)
     await loop.erase(state, person_id, now_ms)  # what was on its way has left its traces by now
     until = rfc3339(receipt.proof_until_ms) if receipt.proof else ""
     return Erased(

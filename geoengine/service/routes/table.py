@@ -36,6 +36,7 @@ class Route:
     is_rows: bool = False  # the body may be one row, an array of rows, or NDJSON
     lines: ReadLines | None = None  # reads a part of a body that has one row a line
     is_upgrade: bool = False  # the handler is an `Upgrade`: it takes the connection over
+    is_redirect: bool = False  # the answer leads elsewhere
     problems: frozenset[int] = frozenset()  # statuses beyond those that every route has
 
     @property

@@ -39,7 +39,7 @@ def _endpoint(name: str, webhook: WebhookSpec, environ: Environ) -> Endpoint:
         raise ValueError(f"{which}: {error}; its secret is ${variable}") from error
 
 
-MAKERS: tuple[Maker, ...] = (_log, _webhook, makers.push, makers.sms, makers.email)
+MAKERS: tuple[Maker, ...] = (_log, _webhook, makers.push, makers.sms, makers.email, makers.wallet)
 
 
 def senders(book: Book, environ: Environ) -> dict[str, Lever]:
