@@ -264,7 +264,8 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
                     ``currency`` of all its parts where known, ``parts`` (segments of an SMS);
                     once a trigger, when its first attempt was taken by the provider
     ``delivered``   ``lever``, ``variant``; once a trigger
-    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead), ``reason``
+    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead), ``reason``;
+                    ``cost``, ``currency`` and ``parts`` where it may have been taken all the same
     ``opened``      ``lever``, ``variant``; each opening, reports count triggers
     ``clicked``     ``lever``, ``variant``, ``call_to_action``; each click
     ``redeemed``    ``amount`` and ``currency`` (both or none), ``coupon`` (unique, shared, pool);

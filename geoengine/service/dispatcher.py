@@ -81,7 +81,9 @@ class Dispatcher:
         self._settler = Settler(state, clock, owner, hooks or Hooks(), LEASE_MS, settle_again_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended: list[Ended] = []  # at this moment
-        self._sends_of: dict[str, set[asyncio.Task[Ended]]] = {}
+        self._sends_of: dict[str, set[asyncio.Task[Any]]] = {}
+        self._traces_of: dict[str, set[asyncio.Task[Any]]] = {}  # being written of what was sent
+        self._settling: asyncio.Task[None] | None = None
         self._failure: BaseException | None = None
         self._is_stopping = False
 
@@ -121,13 +123,16 @@ class Dispatcher:
         """Wait until no send of a person is in flight; cut off what still is after `timeout_s`.
 
         To be called after a withdrawal is committed and before it is acknowledged: from then on no
-        send of that person starts that the withdrawal forbids. Returns whether all ended by
+        send of that person starts that the withdrawal forbids, and what was sent has left all its
+        traces (facts, news), so that an erasure finds them. Returns whether all ended by
         themselves. Those of other processes cannot be cut off, but end with their levers' timeouts.
         """
         ended, others_ended = await asyncio.gather(
             _end(self._sends_of.get(person_id, ()), timeout_s),
             self._others_end(person_id, timeout_s),
         )
+        if traces := self._traces_of.get(person_id):
+            await asyncio.wait(tuple(traces), timeout=timeout_s)
         return ended and others_ended
 
     async def _others_end(self, person_id: str, timeout_s: float) -> bool:
@@ -163,7 +168,7 @@ class Dispatcher:
         rows = await self._state.lease(now_ms, BATCH, self._owner, LEASE_MS)
         turned_away = [ended for row in rows if (ended := self._queue(row, now_ms)) is not None]
         if turned_away:
-            self._spawn(self._settler.settle(turned_away))
+            self._spawn(self._give_back(turned_away))
         for gate in self._lanes:
             if gate.waiting:
                 self._fill(gate)
@@ -194,10 +199,11 @@ class Dispatcher:
         if self._failure is not None:
             raise self._failure
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
+        return task
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -243,12 +249,15 @@ class Dispatcher:
         if gate.waiting:
             rows = [self._turned_away(row, gate, now_ms) for row in gate.waiting]
             gate.waiting.clear()
-            self._spawn(self._settler.settle(rows))
+            self._spawn(self._give_back(rows))
+
+    async def _give_back(self, rows: list[Ended]) -> None:
+        await self._settler.settle(rows)
 
     def _start(self, row: Leased, gate: Gate) -> None:
         attempt = asyncio.get_running_loop().create_task(self._way.attempt(row, gate))
         self._tasks.add(attempt)
-        self._sends_of.setdefault(row.send.person_id, set()).add(attempt)
+        _note(self._sends_of, row.send.person_id, attempt)
         attempt.add_done_callback(partial(self._attempted, row, gate))
 
     def _attempted(self, row: Leased, gate: Gate, attempt: asyncio.Task[Ended]) -> None:
@@ -257,7 +266,6 @@ class Dispatcher:
         """
         self._tasks.discard(attempt)
         gate.in_hand -= 1
-        self._forget(row.send.person_id, attempt)
         if gate.waiting:
             self._fill(gate)
         if attempt.cancelled():
@@ -268,20 +276,35 @@ class Dispatcher:
             ended = attempt.result()
         self._ended.append(ended)
         if len(self._ended) == 1:
-            self._spawn(self._settle())
+            self._settling = self._spawn(self._settle())
+        assert self._settling is not None  # of the moment at which the first one ended
+        _note(self._traces_of, row.send.person_id, self._settling)
 
     async def _settle(self) -> None:
+        """Settle what ended at one moment; then what follows from who is gone, for which nobody
+        waits, since it may itself wait for that person's sends.
+        """
         ended, self._ended = self._ended, []
-        await self._settler.settle(ended)
-
-    def _forget(self, person_id: str, attempt: asyncio.Task[Ended]) -> None:
-        sends = self._sends_of[person_id]
-        sends.discard(attempt)
-        if not sends:
-            del self._sends_of[person_id]
+        if gone := await self._settler.settle(ended):
+            self._spawn(self._settler.act(gone))
 
 
-async def _end(sends: Iterable[asyncio.Task[Ended]], timeout_s: float) -> bool:
+def _note(tasks_of: dict[str, set[asyncio.Task[Any]]], name: str, task: asyncio.Task[Any]) -> None:
+    """Keep a task under a name for as long as it runs."""
+
+    def forget(_task: asyncio.Task[Any]) -> None:
+        tasks = tasks_of[name]
+        tasks.discard(task)
+        if not tasks:
+            del tasks_of[name]
+
+    tasks = tasks_of.setdefault(name, set())
+    if task not in tasks:
+        tasks.add(task)
+        task.add_done_callback(forget)
+
+
+async def _end(sends: Iterable[asyncio.Task[Any]], timeout_s: float) -> bool:
     """Wait for sends, then cut off the rest; whether there was no rest."""
     sends = tuple(sends)
     if not sends:

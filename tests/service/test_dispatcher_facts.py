@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from geoengine.core.record import Fact
+import asyncio
+
+from geoengine.core.record import Fact, Send
 from geoengine.core.units import HOUR_MS
 from geoengine.levers.base import Receipt
+from geoengine.service.sending.settler import Hooks
+from geoengine.state.base import Commit
+from geoengine.state.local import LocalState
 from tests.core.world import NOON_MS
 from tests.service.dispatching import DELIVERED, DOWN, Post, a_post, a_row, answers
 
@@ -68,3 +73,56 @@ async def test_a_trigger_that_is_delivered_twice_is_counted_once():
         await post.put(a_row(), a_row("copy", trigger_id="t-s1"))
         await post.until_over()
         assert [fact.kind for fact in await facts_of(post)] == ["sent", "delivered"]
+
+
+async def test_a_message_of_unknown_fate_has_failed_and_may_have_cost():
+    receipt = Receipt("ambiguous", "timeout", parts=1, cost=0.07, currency="EUR")
+    [failed] = await facts_after(receipt)
+    assert (failed.data["status"], failed.data["reason"]) == ("dead", "timeout")
+    assert (failed.data["cost"], failed.data["currency"]) == (0.07, "EUR")
+
+
+class Late(LocalState):
+    """A state that takes facts when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.is_asked, self.may_go = asyncio.Event(), asyncio.Event()
+
+    async def commit(self, commit: Commit) -> None:
+        """Wait, if there are any."""
+        if commit.facts:
+            self.is_asked.set()
+            await self.may_go.wait()
+        await super().commit(commit)
+
+
+async def test_who_waits_for_what_is_on_its_way_finds_all_its_traces():
+    state = Late()
+    async with a_post([answers(DELIVERED)], state=state) as post:
+        await post.put(a_row(event=EVENT))
+        stepping = asyncio.create_task(post.dispatcher.step())
+        await state.is_asked.wait()
+        waiting = asyncio.create_task(post.dispatcher.quiesce("ada", 5.0))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        state.may_go.set()
+        assert await waiting
+        assert len(await state.facts("ada")) == 2
+        assert post.told() == ["trigger.sent", "trigger.delivered"]
+        await stepping
+
+
+async def test_what_follows_from_who_is_gone_may_wait_for_their_other_messages():
+    waited: list[bool] = []
+
+    async def on_gone(send: Send, _receipt: Receipt) -> None:
+        waited.append(await post.dispatcher.quiesce(send.person_id, 5.0))
+
+    gone = answers(Receipt("gone", "token_dead"))
+    async with a_post([gone], hooks=Hooks(on_gone=on_gone)) as post:
+        await post.put(a_row())
+        async with asyncio.timeout(2.0):  # less than the patience above
+            await post.dispatcher.step()
+    assert waited == [True]

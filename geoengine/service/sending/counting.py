@@ -17,15 +17,14 @@ def facts_of(send: Send, settlement: Settlement, receipt: Receipt | None, at_ms:
     """
     if send.kind != "trigger" or not is_over(settlement):
         return []
-    said = _said(send)
+    said, costs = _said(send), _costs(receipt)
     if settlement.status == "delivered":
-        costs = _costs(receipt) if receipt is not None else {}
         return [
             _fact(send, "sent", said | costs, at_ms),
             _fact(send, "delivered", said, at_ms),
         ]
     why = {"status": settlement.status, "reason": reason_code(settlement.reason)}
-    return [_fact(send, "failed", said | why, at_ms)]
+    return [_fact(send, "failed", said | why | costs, at_ms)]
 
 
 def _said(send: Send) -> Json:
@@ -33,7 +32,10 @@ def _said(send: Send) -> Json:
     return {"lever": send.lever, "variant": str(data.get("variant") or "")}
 
 
-def _costs(receipt: Receipt) -> Json:
+def _costs(receipt: Receipt | None) -> Json:
+    """What it costs, or may: a message of unknown fate may be on the provider's bill."""
+    if receipt is None:
+        return {}
     told: Json = {"parts": receipt.parts} if receipt.parts else {}
     if receipt.currency:
         told |= {"cost": receipt.cost, "currency": receipt.currency}

@@ -98,17 +98,27 @@ class Settler:
         self._writing = Together(self._write)
         self._counting = Together(self._count)
 
-    async def settle(self, ended: list[Ended]) -> None:
-        """Write how rows ended, then tell; what cannot be written comes back with its lease."""
+    async def settle(self, ended: list[Ended]) -> list[Ended]:
+        """Write how rows ended, then tell; what cannot be written comes back with its lease.
+
+        Returns those of which somebody is gone, for `act`.
+        """
         settled = await self._writing.ask(ended)
         news = [one for one in ended if one.settlement.send_id in settled and one.is_news]
-        if facts := [fact for one in news for fact in self._facts(one)]:
-            await self._counting.ask(facts)
-        telling = [self._tell(one) for one in news if self._is_worth_telling(one)]
         for one in news:
             self._hooks.on_settled(one.row.send, one.settlement, one.took_ms)
+        if facts := [fact for one in news for fact in self._facts(one)]:
+            await self._counting.ask(facts)
+        telling = [self._tell(one) for one in news if one.row.send.kind == "trigger"]
         if telling:
             await asyncio.gather(*telling)
+        return [one for one in news if one.receipt is not None and one.receipt.status == "gone"]
+
+    async def act(self, gone: list[Ended]) -> None:
+        """Have done what follows from somebody being gone: it may wait for their other sends."""
+        for one in gone:
+            assert one.receipt is not None
+            await self._hooks.on_gone(one.sent or one.row.send, one.receipt)
 
     async def _write(self, lots: list[list[Ended]]) -> frozenset[str]:
         ended = [one for lot in lots for one in lot]
@@ -146,18 +156,10 @@ class Settler:
         send = one.sent or one.row.send
         return facts_of(send, one.settlement, one.receipt, self._clock())
 
-    def _is_worth_telling(self, ended: Ended) -> bool:
-        receipt = ended.receipt
-        return ended.row.send.kind == "trigger" or (
-            receipt is not None and receipt.status == "gone"
-        )
-
     async def _tell(self, ended: Ended) -> None:
-        send, settlement, receipt = ended.row.send, ended.settlement, ended.receipt
+        send, settlement = ended.row.send, ended.settlement
         for event in lifecycle(send, settlement, self._clock()):
             await self._hooks.on_event(event)
-        if receipt is not None and receipt.status == "gone":
-            await self._hooks.on_gone(ended.sent or send, receipt)
         if self._is_free(ended):
             await self._hooks.on_unsent(send)
 
