@@ -77,6 +77,9 @@ bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/bench_stream.py
 	$(BIN)/python benchmarks/bench_regions.py
 	$(BIN)/python benchmarks/bench_reaches.py
+	$(BIN)/python benchmarks/bench_lift.py
+	$(BIN)/python benchmarks/bench_visits.py
+	$(BIN)/python benchmarks/bench_report.py
 
 # Phones, gateways, a CRM and tills against a fresh service; fails where the two sides' counts differ.
 load: $(VENV)/.loaded

@@ -22,6 +22,7 @@ VERBS = (
     "proof",
     "suppress",
     "report",
+    "coupons",
 )
 
 

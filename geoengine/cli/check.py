@@ -37,10 +37,10 @@ def command(directory: Path, shows_all: bool) -> None:
     """
     reading = read_or_exit(directory)
     _show_warnings(reading, shows_all)
-    for what in shortcomings(reading.book, os.environ):
-        click.echo(f"warning: {what}")
     for line in summary(reading, shows_all):
         click.echo(line)
+    for what in shortcomings(reading.book, os.environ):  # the service's may be another
+        click.echo(f"in this environment: {what}")
 
 
 def read_or_exit(directory: Path, *, by_roads: bool = True) -> Reading:

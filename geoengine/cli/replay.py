@@ -19,7 +19,11 @@ from rich.progress import Progress
 from rich.table import Table
 
 from geoengine.catalog import load
+from geoengine.cli.report_page import print_report
+from geoengine.core.attendance import PURPOSE
+from geoengine.core.book import Book
 from geoengine.core.calendar import time_zone
+from geoengine.core.engine import Outcome
 from geoengine.core.errors import GeoengineError
 from geoengine.core.events import encode_event
 from geoengine.core.model import LEVERS, PURPOSES
@@ -31,6 +35,10 @@ from geoengine.replay.gather import Trace, gather
 from geoengine.replay.people import read_people, settle_in
 from geoengine.replay.report import rejects_shown, summary
 from geoengine.replay.run import BATCH_ROWS, replay
+from geoengine.service.reports import campaigns
+from geoengine.service.reports.asking import Span
+from geoengine.service.reports.gather import Told
+from geoengine.service.wire.reports import CampaignsQuery
 from geoengine.state import LocalState
 from geoengine.state.collector import rare_collection
 
@@ -96,6 +104,12 @@ def _start(_: click.Context, __: click.Parameter, text: str | None) -> int | Non
     is_flag=True,
     help="Let time run on after the last row until silence has closed every visit.",
 )
+@click.option(
+    "--report",
+    "is_reported",
+    is_flag=True,
+    help="Show what campaigns did, as `geoengine report` does; everybody agreed to `measurement`.",
+)
 @click.option("--as-posted", is_flag=True, help="Keep the file's order; recv_time is the clock.")
 @click.option(
     "--columns",
@@ -125,6 +139,7 @@ def command(
     attributes: Path | None,
     device_id: str | None,
     until_silent: bool,
+    is_reported: bool,
     as_posted: bool,
     columns: dict[str, str],
     device: str | None,
@@ -140,6 +155,7 @@ def command(
     """
     options = TraceOptions(columns, device, zone, start_ms, as_posted)
     kept: list[Event] | None = None if device_id is None else []
+    done = Told()
     try:
         book = load(directory)
         people = read_people(consents, attributes)
@@ -150,15 +166,19 @@ def command(
                 book=book,
                 trace=trace,
                 tell=_writer(sink, kept),
-                assumed=assumed,
+                assumed=assumed | ({PURPOSE} if is_reported else set()),
                 batch_rows=batch_rows,
                 until_silent=until_silent,
             )
+            if is_reported:
+                play.keywords["on_outcome"] = partial(_note, done)
             counts = asyncio.run(_run(play, trace, people, progress))
     except (GeoengineError, OSError) as error:
         raise click.ClickException(str(error)) from error
     for line in [*rejects_shown(trace), *summary(trace, counts)]:
         click.echo(line, err=True)
+    if is_reported:
+        _report(done, book)
     if device_id is not None:
         _show(explain(device_id, trace.fixes, kept or [], book), device_id)
 
@@ -218,6 +238,21 @@ async def _run(
         return await play(state, on_rows=lambda row_count: progress.advance(task, row_count))
     finally:
         await state.close()
+
+
+def _note(done: Told, outcome: Outcome) -> None:
+    """Keep what a batch decided, in columns."""
+    done.add([*outcome.decisions, *outcome.facts])
+
+
+def _report(done: Told, book: Book) -> None:
+    """What campaigns did over the whole trace; nothing is sent in a replay."""
+    at_ms = done.decided().at_ms
+    if not len(at_ms):
+        click.echo("no campaign was asked about anything", err=True)
+        return
+    span = Span(int(at_ms.min()), int(at_ms.max()) + 1)
+    print_report(campaigns.report(done, CampaignsQuery(), span, book), Console(stderr=True))
 
 
 def _show(rows: list[Row], device_id: str) -> None:

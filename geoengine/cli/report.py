@@ -13,29 +13,24 @@ import aiohttp
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from geoengine.catalog import load
+from geoengine.cli.report_page import print_report
 from geoengine.core.book import Book
 from geoengine.core.errors import GeoengineError, StateLocked
 from geoengine.service.clock import now_ms
 from geoengine.service.reports.desk import Desk
 from geoengine.service.reports.exporting import ENDINGS, ExportError, write
 from geoengine.service.wire.reports import (
-    CampaignReport,
     CampaignsQuery,
     CampaignsReport,
-    Figures,
-    LiftOut,
     Period,
-    StoreReport,
     StoresReport,
 )
 from geoengine.state import open_state
 from geoengine.state.base import Past
 
 REQUEST_TIMEOUT_S = 300.0  # a report of months may take a minute, and others wait before it
-_WIDE = 160  # columns of a table that goes to a file
 R = TypeVar("R", CampaignsReport, StoresReport)
 
 
@@ -173,7 +168,7 @@ def campaigns(
         query,
         lambda past, book: Desk().campaigns(past, book, query, now_ms()),
     )
-    _tell(report, out, lambda: _campaigns_table(report))
+    _tell(report, out)
 
 
 @command.command()
@@ -188,7 +183,7 @@ def stores(directory: Path, state: str, url: str, key: str, out: Path | None, **
         query,
         lambda past, book: Desk().stores(past, book, query, now_ms()),
     )
-    _tell(report, out, lambda: _stores_table(report))
+    _tell(report, out)
 
 
 Q = TypeVar("Q", CampaignsQuery, Period)
@@ -215,79 +210,11 @@ def _made(
         raise click.ClickException(str(error)) from error
 
 
-def _tell(
-    report: CampaignsReport | StoresReport, out: Path | None, table: Callable[[], Table]
-) -> None:
-    if out is not None:
-        try:
-            write(report, out)
-        except (ExportError, OSError) as error:
-            raise click.ClickException(str(error)) from error
+def _tell(report: CampaignsReport | StoresReport, out: Path | None) -> None:
+    if out is None:
+        print_report(report, Console())
         return
-    terminal = Console()
-    (terminal if terminal.is_terminal else Console(width=_WIDE)).print(table())
-    click.echo(f"{report.from_} to {report.to}; - is fewer than {report.people_min} people")
-
-
-_HEADS = ("people", "entries", "eligible", "sent", "delivered", "clicked", "visits", "redeemed",
-          "opt-outs")  # fmt: skip
-
-
-def _campaigns_table(report: CampaignsReport) -> Table:
-    table = Table("campaign", report.by or "part", *_HEADS, "lift", "ratio")
-    for campaign in report.campaigns:
-        for part, figures in _parts(campaign):
-            table.add_row(campaign.campaign_id, part, *_figures(figures), *_lift(figures))
-    if report.lift is not None:
-        table.add_row("all campaigns", "", *[""] * len(_HEADS), *_lift_words(report.lift))
-    return table
-
-
-def _parts(campaign: CampaignReport) -> list[tuple[str, Figures | None]]:
-    return [("all", campaign.figures), *((cell.cell, cell.figures) for cell in campaign.cells)]
-
-
-def _figures(one: Figures | None) -> list[str]:
-    if one is None:
-        return ["-"] * len(_HEADS)
-    counts = (one.people, one.entries, one.eligible, one.sent, one.delivered, one.clicked,
-              one.visits, one.redemptions, one.opt_outs)  # fmt: skip
-    return [f"{count:,g}" for count in counts]
-
-
-def _lift(one: Figures | None) -> tuple[str, str]:
-    return ("", "") if one is None or one.lift is None else _lift_words(one.lift)
-
-
-def _lift_words(lift: LiftOut) -> tuple[str, str]:
-    """The lift in points of a hundred people, with its interval, or that none is shown."""
-    if lift.difference is None or lift.low is None or lift.high is None:
-        return lift.verdict.replace("_", " "), ""
-    scale, unit = (1.0, "") if lift.outcome == "revenue" else (100.0, " of 100")
-    span = f"{lift.low * scale:+.1f} to {lift.high * scale:+.1f}"
-    told = f"{lift.difference * scale:+.1f}{unit} ({span})"
-    if lift.verdict == "not_shown":
-        return f"not shown ({span})", ""
-    return told, "" if lift.ratio is None else f"{lift.ratio:.2f}"
-
-
-def _stores_table(report: StoresReport) -> Table:
-    table = Table("store", "visits", "people", "a day", "median stay", "came again", "hottest")
-    for store in report.stores:
-        table.add_row(store.store_id, *_store_words(store))
-    return table
-
-
-def _store_words(store: StoreReport) -> list[str]:
-    one = store.figures
-    if one is None:
-        return ["-"] * 6
-    hottest = one.places[0].place if one.places and one.places[0].heat else ""
-    return [
-        f"{one.visits:,}",
-        f"{one.people:,}",
-        f"{one.visits / max(len(one.days), 1):,.1f}",
-        f"{one.dwell.median / 60:,.0f} min",
-        f"{one.return_rate:.0%}",
-        hottest,
-    ]
+    try:
+        write(report, out)
+    except (ExportError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -17,6 +17,7 @@ from geoengine.cli.outbox import OpenState, OutboxError, Place, Rows, Service, f
 from geoengine.core.book import Book
 from geoengine.core.model import LEVERS
 from geoengine.service.clock import now_ms
+from geoengine.service.coupons.office import Office
 from geoengine.service.sending.preparers import preparers
 from geoengine.service.sending.senders import senders
 from geoengine.service.sending.trials import MESSAGE, Asked, Check, Trial, Trials
@@ -96,7 +97,8 @@ async def _here(state: State, book: Book, asked: Asked) -> Trial:
         levers = senders(book, os.environ)
     except ValueError as error:
         raise OutboxError(str(error)) from error
-    ready = preparers(state, lambda: book, os.environ)
+    desk = Office(state, lambda: book, now_ms).desk
+    ready = preparers(state, lambda: book, os.environ, desk)
     try:
         return await Trials(state, lambda: book, lambda: levers, ready, now_ms).directly(asked)
     finally:

@@ -166,6 +166,8 @@ async def _embedded(state: State) -> Embedded:
         leased=0,  # leases live in the process that took them
         dead=stats.dead_count,
         decisions=stats.decision_count,
+        facts=stats.fact_count,
+        cards=stats.card_count,
         oldest_pending_age_ms=_age_ms(stats.oldest_pending_ms, now_ms()),
         deadline_lag_ms=None,  # nobody serves it: no deadline is late
     )
@@ -197,6 +199,8 @@ def _sizes(some: list[Partition], at_ms: int) -> Sizes:
         leased=sum(one.leased for one in some),
         dead=sum(one.dead for one in some),
         decisions=sum(one.decisions for one in some),
+        facts=sum(one.facts for one in some),
+        cards=sum(one.cards for one in some),
         oldest_pending_age_ms=_age_ms(min(pending, default=None), at_ms),
         deadline_lag_ms=_age_ms(min(due, default=None), at_ms),
     )

@@ -13,7 +13,8 @@ from geoengine.state.shared.overview import Process, Server
 
 _WIDE: Final = 160  # columns of a table that goes to a file
 _SHORT: Final = (
-    "", "people", "devices", "pending", "leased", "dead", "decisions", "oldest", "late",
+    "", "people", "devices", "pending", "leased", "dead", "decisions", "facts", "cards", "oldest",
+    "late",
 )  # fmt: skip
 
 
@@ -26,6 +27,8 @@ class Sizes(Struct, frozen=True):
     leased: int
     dead: int
     decisions: int
+    facts: int
+    cards: int
     oldest_pending_age_ms: int | None
     deadline_lag_ms: int | None
 
@@ -89,7 +92,7 @@ def _show_shared(found: Shared) -> None:
 
 
 def _cells(sizes: Sizes) -> list[str]:
-    counts = (getattr(sizes, name) for name in _SHORT[1:7])
+    counts = (getattr(sizes, name) for name in _SHORT[1:9])
     ages = (sizes.oldest_pending_age_ms, sizes.deadline_lag_ms)
     return [*(f"{count:,}" for count in counts), *map(_shown, ages)]
 
@@ -97,6 +100,7 @@ def _cells(sizes: Sizes) -> list[str]:
 def _show_sizes(sizes: Sizes, what: str) -> None:
     click.echo(what)
     click.echo(f"{sizes.people:,} people, {sizes.devices:,} devices, {sizes.decisions:,} decisions")
+    click.echo(f"{sizes.facts:,} facts, {sizes.cards:,} cards")
     click.echo(
         f"{sizes.pending:,} messages pending, {sizes.leased:,} of them leased, {sizes.dead:,} dead"
     )

@@ -118,8 +118,10 @@ def _least_ms(by: str, book: Book) -> int:
     """How long a stay must last to be proof: longer than it takes to walk by.
 
     Of a door: who walks through a circle of 50 m at 1.3 m/s, and out of the moat of 30 m around
-    it, is in it for 100 s, the slowest (0.8 m/s) for 160 s. Of an outline, a fix or two that were
-    thrown over the wall. Beacons take their time before they let in, and a tap has no length.
+    it, is in it for 100 s, the slowest (0.8 m/s) for 160 s; of 777 doors that real phones and buses
+    passed, three minutes take none for visited (benchmarks/results/visits.md). Of an outline, a fix
+    or two that were thrown over the wall. Beacons take their time before they let in, and a tap has
+    no length.
     """
     measure = book.engine.spec.measure
     return {BEACON: 0, OUTLINE: duration_ms(measure.outline_stay)}.get(
@@ -150,21 +152,25 @@ def _witnessed(transition: Transition, book: Book) -> _Stay | None:
 def _join(record: Record, stay: _Stay, gap_ms: int) -> list[Visit]:
     """Add a stay to the visit it belongs to; the one before, if it begins another."""
     step = [(stay.place, stay.since_ms, stay.until_ms)] if stay.place else []
+    told = Attended(stay.since_ms, stay.until_ms, stay.by, stay.is_initial, step)
     known = record.attended.get(stay.store_id)
-    is_new = known is None or stay.since_ms > known.until_ms + gap_ms
-    if known is None or is_new:
-        record.attended[stay.store_id] = Attended(
-            stay.since_ms, stay.until_ms, stay.by, stay.is_initial, step
-        )
+    if known is None or stay.since_ms > known.until_ms + gap_ms:
+        record.attended[stay.store_id] = told
         return [] if known is None else [Visit(stay.store_id, known)]
-    record.attended[stay.store_id] = Attended(
-        since_ms=min(known.since_ms, stay.since_ms),
-        until_ms=max(known.until_ms, stay.until_ms),
-        by=max(known.by, stay.by, key=_SURENESS.index),
-        is_initial=known.is_initial if known.since_ms <= stay.since_ms else stay.is_initial,
-        path=sorted([*known.path, *step], key=lambda one: one[1:])[:PATH_MAX],
-    )
+    record.attended[stay.store_id] = joined(known, told)
     return []
+
+
+def joined(ours: Attended, theirs: Attended) -> Attended:
+    """What two have told of one visit; the same told again adds nothing."""
+    path = {(place, since_ms, until_ms) for place, since_ms, until_ms in ours.path + theirs.path}
+    return Attended(
+        since_ms=min(ours.since_ms, theirs.since_ms),
+        until_ms=max(ours.until_ms, theirs.until_ms),
+        by=max(ours.by, theirs.by, key=_SURENESS.index),
+        is_initial=(ours if ours.since_ms <= theirs.since_ms else theirs).is_initial,
+        path=sorted(path, key=lambda step: (*step[1:], step[0]))[:PATH_MAX],
+    )
 
 
 def _ended(record: Record, at_ms: int, book: Book) -> list[Visit]:

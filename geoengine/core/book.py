@@ -273,6 +273,14 @@ class Book:
             by_zone[zone_ix] = known = every if len(known) == len(every) else known
         return known
 
+    def has_campaign_at(self, campaign_id: str, store_id: str) -> bool:
+        """Whether a campaign is about a store."""
+        store_ix = self.store_ix_of.get(store_id)
+        if store_ix is None:
+            return False
+        zone_ixs = self._zones_of_store.members(store_ix)
+        return any(plan.id == campaign_id for ix in zone_ixs for plan in self.plans(ix))
+
     def _is_about(self, plan: CampaignPlan, zone_ix: int) -> bool:
         target = plan.spec.zones
         store = self.store_of(zone_ix)

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable
 from typing import TypeVar
 
-from geoengine.core import ledger
+from geoengine.core import attendance, ledger, withheld
 from geoengine.core.people import begin_ledger
 from geoengine.core.record import Consent, Json, Presence, Record, Timed, Visited
 
 MERGES_MAX = 64  # merges that are told of; a device a week for a year is somebody's mistake
+FORMER = "former "  # begins the names of identifiers that gave way in a merge
 _Value = TypeVar("_Value")
 
 
@@ -97,7 +98,7 @@ def _whereabouts(into: Record, other: Record) -> None:
     into.groups += [group for group in other.groups if group.group_id not in had]
     into.beacons = [*into.beacons, *(key for key in other.beacons if key not in into.beacons)]
     into.lag_ms = max(into.lag_ms, other.lag_ms)
-    into.attended = other.attended | into.attended
+    into.attended = _joined(into.attended, other.attended, attendance.joined)
 
 
 def _longer(ours: Presence | None, theirs: Presence) -> Presence:
@@ -108,10 +109,12 @@ def _longer(ours: Presence | None, theirs: Presence) -> Presence:
 
 def _facts(into: Record, other: Record, *, is_again: bool) -> None:
     """What is known of them: what the person's own record says stands before the other's."""
+    _keep_former(into, other)
     into.addresses = other.addresses | into.addresses
     into.push_tokens = other.push_tokens | into.push_tokens
     into.attributes = other.attributes | into.attributes
-    into.identifiers = other.identifiers | into.identifiers
+    theirs = {name: one for name, one in other.identifiers.items() if not name.startswith(FORMER)}
+    into.identifiers = theirs | into.identifiers
     into.locale = into.locale or other.locale
     into.time_zone = into.time_zone or other.time_zone
     into.orders = other.orders | into.orders
@@ -120,6 +123,37 @@ def _facts(into: Record, other: Record, *, is_again: bool) -> None:
     into.visited = _joined(into.visited, other.visited, both)
     held = {coupon.trigger_id for coupon in into.coupons}
     into.coupons += [one for one in other.coupons if one.trigger_id not in held]
+
+
+def _keep_former(into: Record, other: Record) -> None:
+    """Note the addresses and numbers of the other that give way to the person's own."""
+    for name, value in [*other.addresses.items(), *other.identifiers.items()]:
+        kind = kind_of(name)
+        if name.startswith(FORMER) or kind in into.addresses or kind in into.identifiers:
+            keep_former(into, kind, value)
+
+
+def keep_former(record: Record, kind: str, value: str) -> None:
+    """Note an address or number that gives way to another: it is how somebody is looked up, and it
+    goes when they are erased.
+    """
+    known = [record.addresses.get(kind), *_named(record.identifiers, kind)]
+    if value not in known:
+        count = sum(name.startswith(f"{FORMER}{kind} ") for name in record.identifiers)
+        record.identifiers[f"{FORMER}{kind} {count + 1}"] = value
+
+
+def _named(identifiers: dict[str, str], kind: str) -> list[str]:
+    return [value for name, value in identifiers.items() if kind_of(name) == kind]
+
+
+def kind_of(name: str) -> str:
+    """What an identifier is, also a former one.
+
+    >>> kind_of("loyalty"), kind_of("former sms 2")
+    ('loyalty', 'sms')
+    """
+    return name.removeprefix(FORMER).split(" ")[0]
 
 
 def _joined(
@@ -144,7 +178,7 @@ def _seen_twice(ours: Visited, theirs: Visited) -> Visited:
 
 def _counted(into: Record, other: Record, *, is_again: bool) -> None:
     """Triggers of both, each once."""
-    into.withheld = other.withheld | into.withheld
+    into.withheld = _joined(into.withheld, other.withheld, withheld.joined)
     known = {fired.trigger_id for fired in into.fired}
     news = [fired for fired in other.fired if fired.trigger_id not in known]
     into.fired = sorted([*into.fired, *news], key=lambda fired: fired.at_ms)

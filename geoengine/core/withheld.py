@@ -32,3 +32,9 @@ def withhold(record: Record, campaign_id: str, now_ms: int, kept_ms: int) -> Non
     known = record.withheld.get(campaign_id, Withheld())
     at_ms = [at for at in known.at_ms if at >= now_ms - kept_ms]
     record.withheld[campaign_id] = Withheld(known.count + 1, [*at_ms, now_ms])
+
+
+def joined(ours: Withheld, theirs: Withheld) -> Withheld:
+    """What was withheld from two who are one; the same told again adds nothing."""
+    at_ms = sorted({*ours.at_ms, *theirs.at_ms})
+    return Withheld(max(ours.count, theirs.count, len(at_ms)), at_ms)

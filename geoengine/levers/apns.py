@@ -9,6 +9,8 @@ Used for messages (a team's key signs a token) and for passes (their certificate
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -16,7 +18,6 @@ from typing import Final
 
 import httpx2
 import jwt
-import msgspec
 from msgspec import Struct
 
 from geoengine.core.units import MINUTE_MS, SECOND_MS
@@ -72,6 +73,9 @@ class Connection:
         except httpx2.HTTPError as error:
             self._leave(client)
             raise Lost("connection_lost", True, str(error)) from None
+        except asyncio.CancelledError:  # out of time, maybe because nobody is there any more
+            self._leave(client)
+            raise
         finally:
             await self._released(client)
 
@@ -109,7 +113,8 @@ class Connection:
         self._in_use[client] -= 1
         if client is not self._client and not self._in_use[client]:
             del self._in_use[client]
-            await client.aclose()
+            with contextlib.suppress(httpx2.HTTPError, OSError):  # it is lost anyway
+                await client.aclose()
 
 
 class TeamTokens:
@@ -193,7 +198,4 @@ def since_ms(receipt: Receipt) -> int:
 
 
 def _said(answer: Answered) -> _Said:
-    try:
-        return msgspec.json.decode(answer.body, type=_Said)
-    except msgspec.DecodeError:
-        return _Said()
+    return answer.read(_Said) or _Said()

@@ -52,7 +52,7 @@ def account_of(text: str, variable: str) -> Account:
     """The account of a file's text. Raises `CredentialError`, naming where it came from."""
     try:
         account = msgspec.json.decode(text, type=Account)
-        _signed(account, {"iss": account.client_email})
+        signed(account, {"iss": account.client_email})
     except (msgspec.DecodeError, jwt.PyJWTError, ValueError, TypeError):
         raise CredentialError(
             f"{variable} is no service account: expected Google's JSON with client_email and "
@@ -61,7 +61,8 @@ def account_of(text: str, variable: str) -> Account:
     return account
 
 
-def _signed(account: Account, claims: dict[str, Any]) -> str:
+def signed(account: Account, claims: dict[str, Any]) -> str:
+    """A token that the account signs."""
     headers = {"kid": account.private_key_id} if account.private_key_id else None
     return jwt.encode(claims, account.private_key, "RS256", headers)
 
@@ -107,10 +108,9 @@ class AccessTokens:
         if answer.status != 200:
             reason = "bad_credentials" if answer.status < 500 else "token_unavailable"
             raise Unpaid(Receipt("retry", reason, detail=answer.detail, has_left=False))
-        try:
-            token = msgspec.json.decode(answer.body, type=_Token)
-        except msgspec.DecodeError:
-            raise Unpaid(Receipt("retry", "token_unavailable", has_left=False)) from None
+        token = answer.read(_Token)
+        if token is None:
+            raise Unpaid(Receipt("retry", "token_unavailable", has_left=False))
         self._token = token.access_token
         self._until_ms = now_ms + min(token.expires_in * SECOND_MS, HOUR_MS) - SPARE_MS
 
@@ -123,4 +123,4 @@ class AccessTokens:
             "iat": now_s,
             "exp": now_s + _LIFE_S,
         }
-        return _signed(self._account, claims)
+        return signed(self._account, claims)

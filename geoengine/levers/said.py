@@ -25,6 +25,7 @@ class Said(Struct, frozen=True):
     code: str = ""
     valid_until: str = ""  # of the code, RFC 3339
     ids: dict[str, str] = {}
+    is_transactional: bool = False  # about something of theirs, and no advertisement
 
 
 def said(send: Send) -> Said:
@@ -51,6 +52,7 @@ def said(send: Send) -> Said:
         code=str(coupon.get("code") or ""),
         valid_until=str(coupon.get("valid_until") or ""),
         ids=ids,
+        is_transactional=data.get("legal_basis") == "transactional",
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from geoengine.levers.answers import readable
@@ -24,6 +25,8 @@ BODY_MAX_BYTES = 65_536  # of an answer; providers send a few hundred
 KEEPALIVE_S = 5.0
 PER_HOST = 16  # connections to one provider; as many as messages at once
 
+T = TypeVar("T")
+
 
 class Answered(NamedTuple):
     """What a provider said."""
@@ -36,6 +39,13 @@ class Answered(NamedTuple):
     def detail(self) -> str:
         """The beginning of it, for an operator's eyes."""
         return readable(self.body)
+
+    def read(self, shape: type[T]) -> T | None:
+        """The body as this type; None where it is none, such as a page of somebody's proxy."""
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
 
 class Lost(Exception):
@@ -63,12 +73,17 @@ class Web:
 
     async def post(self, url: URL | str, body: bytes, headers: Mapping[str, str]) -> Answered:
         """Post once. Raises `Lost` where no answer comes."""
+        return await self.ask("POST", url, body, headers)
+
+    async def ask(
+        self, method: str, url: URL | str, body: bytes, headers: Mapping[str, str]
+    ) -> Answered:
+        """Ask once. Raises `Lost` where no answer comes."""
         try:
-            async with self._connected().post(
-                url, data=body, headers=headers, allow_redirects=False
+            async with self._connected().request(
+                method, url, data=body, headers=headers, allow_redirects=False
             ) as response:
-                answer = await response.content.read(BODY_MAX_BYTES)
-                return Answered(response.status, response.headers, answer)
+                return Answered(response.status, response.headers, await _whole(response))
         except aiohttp.ConnectionTimeoutError:
             raise Lost("unreachable", has_left=False) from None
         except TimeoutError:
@@ -101,3 +116,13 @@ class Web:
                 trust_env=False,
             )
         return self._session
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body to its end, however it is cut into packets; of a longer one, the beginning."""
+    body = b""
+    while chunk := await response.content.read(BODY_MAX_BYTES - len(body)):
+        body += chunk
+    if not response.content.at_eof():
+        response.close()  # nobody reads the rest
+    return body

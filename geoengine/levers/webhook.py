@@ -26,14 +26,14 @@ TIMEOUT_S = 15.0  # Standard Webhooks: 15 to 30; longer lets a slow receiver hol
 CONNECT_TIMEOUT_S = 5.0
 BODY_TIMEOUT_S = 2.0  # for the body of an answer whose status is known; then the line is cut
 BODY_MAX_BYTES = 65_536  # a longer answer is cut off, and its connection with it
-# Connections to all endpoints together; each bears its own number, and a process has 1,024 files
-# open at most unless its operator says otherwise. Who finds none free waits, and counts as slow.
-CONNECTIONS_MAX = 512
+# Connections to all endpoints together: as many as a hundred dead ones hold until they are left
+# alone, and half of those that the service takes in. Who finds none free waits, and counts as slow.
+CONNECTIONS_MAX = 2_048
 DNS_KEPT_S = 30  # a name's addresses; the guard judges each connection's, however old
 CONTENT_TYPE = "application/cloudevents+json"
 USER_AGENT = "geoengine"
 UNKNOWN = "no_endpoint"  # it was taken out of the catalogue after the message was made
-_NOWHERE = Lane("", Limits())
+_NOWHERE = Lane("?", Limits())  # no endpoint's id: it says nothing about any
 
 
 class Endpoint:

@@ -8,7 +8,7 @@ from typing import Final
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Sightings
-from geoengine.core.engine import Batch
+from geoengine.core.engine import Batch, Outcome
 from geoengine.core.events import in_order
 from geoengine.core.record import Event
 from geoengine.core.units import DAY_MS
@@ -32,13 +32,14 @@ async def replay(
     batch_rows: int = BATCH_ROWS,
     until_silent: bool = False,
     on_rows: Callable[[int], None] = lambda row_count: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> Counter[str]:
     """Run a trace through the engine and tell its events in order of time.
 
     The same trace tells the same events whatever ``batch_rows``. Location is assumed, as are the
     purposes in ``assumed``. The clock stands still with the last row; with ``until_silent`` it
-    runs on until silence has closed the last visit. ``on_rows`` hears how many rows are done.
-    Returns the step's counts, added up.
+    runs on until silence has closed the last visit. ``on_rows`` hears how many rows are done,
+    ``on_outcome`` what each batch decided. Returns the step's counts, added up.
     """
     counts: Counter[str] = Counter()
     held: list[Event] = []
@@ -51,6 +52,7 @@ async def replay(
         batch = Batch(fixes, sightings, due, now_ms, is_virtual=True, assumed=purposes)
         outcome = await advance(state, book, batch)
         counts.update(outcome.counts)
+        on_outcome(outcome)
         say(outcome.events)
 
     end_ms = 0

@@ -21,6 +21,7 @@ from geoengine.service.routes import ROUTES
 from geoengine.service.routes.ingest import Doors, settled
 from geoengine.service.routes.native import add_native, add_osmand, take_heard
 from geoengine.service.routes.optout import add_optout
+from geoengine.service.routes.passkit import add_passkit
 from geoengine.service.routes.receipts import add_receipts
 from geoengine.service.routes.stream import key_of
 from geoengine.service.routes.table import Route, Upgrade
@@ -44,6 +45,7 @@ def make_app(context: Context) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _http(route, context))
     add_optout(app, context)
+    add_passkit(app, context)
     add_receipts(app, context)
     add_native(app, context)
     return app

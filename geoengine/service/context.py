@@ -13,6 +13,7 @@ from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.service.auth import Caller, Keys
 from geoengine.service.consent.suppression import Suppression
+from geoengine.service.coupons.office import Office
 from geoengine.service.devices import Devices
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import Intake, OnAnswer, Post
@@ -78,11 +79,13 @@ class Context:
     environ: Mapping[str, str] = field(default_factory=dict)  # where secrets stand
     trials: Trials | None = None  # once the levers are there
     suppression: Suppression = field(init=False)
+    coupons: Office = field(init=False)
 
     def __post_init__(self) -> None:
         async def quiesce(person_id: str) -> None:
             await self.sender.quiesce(person_id, self.settings.quiesce_s)
 
+        self.coupons = Office(self.state, lambda: self.book, self.clock)
         self.suppression = Suppression(
             self.state,
             lambda: self.book,

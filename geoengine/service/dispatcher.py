@@ -102,19 +102,20 @@ class Dispatcher:
         """Dispatch until `stop`. Raises what a hook or the state raised and nobody can mend."""
         while not self._is_stopping:
             self._woken.clear()
-            if self._failure is not None:
-                raise self._failure
+            self._require_sound()
             try:
                 rest_s = 0.0 if await self._pull() else await self._until_due_s()
             except StateUnavailable:
                 rest_s = self._state.look_again_s
             await self._rest(rest_s)
         await self._drain()
+        self._require_sound()
 
     async def step(self) -> None:
         """One round: take what is due, carry it to its end, settle."""
         await self._pull()
         await self._drain()
+        self._require_sound()
 
     async def quiesce(self, person_id: str, timeout_s: float) -> bool:
         """Wait until no send of a person is in flight; cut off what still is after `timeout_s`.
@@ -187,6 +188,9 @@ class Dispatcher:
     async def _drain(self) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    def _require_sound(self) -> None:
+        """Raises what a hook or the state raised and nobody can mend."""
         if self._failure is not None:
             raise self._failure
 

@@ -68,6 +68,7 @@ class Metrics:
         self.transitions = self._counts("transitions", "Enter, dwell, exit, crossed", "kind")
         self.decisions = self._counts("decisions", "Campaigns judged", "outcome", "reason")
         self.sends = self._counts("sends", "Messages, by how an attempt ended", "lever", "status")
+        self.redemptions = self._counts("redemptions", "Codes redeemed at tills", "outcome")
         self.problems = self._counts("problems", "Requests refused", "kind")
         self.reloads = self._counts("reload", "Catalogues read while running", "result")
         self.failures = self._counts("failures", "Our faults", "where")
@@ -104,6 +105,12 @@ class Metrics:
         self.outbox_dead = self._shared("outbox_dead", "Messages given up on")
         self.outbox_age = self._shared(
             "outbox_oldest_age_seconds", "Age of the message that has waited longest"
+        )
+        self.coupons_left = Gauge(
+            "geoengine_coupons_left",
+            "Codes that a pool can still give",
+            ["pool"],
+            registry=self.shared_registry,
         )
         self.people = self._shared("people", "Records of people")
         self.devices = self._shared("devices", "Devices whose last fix is remembered")

@@ -21,6 +21,7 @@ from aiohttp import web
 
 from geoengine.core.book import Book
 from geoengine.core.caps import release
+from geoengine.core.coupons import drop
 from geoengine.core.engine import Outcome
 from geoengine.core.errors import StateError
 from geoengine.core.news import news
@@ -33,6 +34,8 @@ from geoengine.service.brokers.making import subscribers, wanted
 from geoengine.service.consent.gone import gone
 from geoengine.service.consent.keeping import look_through, trim
 from geoengine.service.context import Context
+from geoengine.service.coupons.desk import Desk
+from geoengine.service.coupons.office import Office
 from geoengine.service.devices import devices_from
 from geoengine.service.dispatcher import OVERRUN_S, Dispatcher, Hooks
 from geoengine.service.heritage import inherit, leave
@@ -117,6 +120,7 @@ class Service:
                 ("reloader", self.reloader.run()),
                 ("housekeeping", self._keep_house()),
                 ("listening", Listening(self.context).run()),
+                ("coupons", self.context.coupons.run(self.context.worker, self.context.metrics)),
                 *((f"mqtt {one.text}", one.run()) for one in self.subscribers),
             )
         ]
@@ -269,13 +273,15 @@ async def _later(work: Awaitable[object]) -> None:
         _LOG.warning("postponed", why=str(error))
 
 
-def _released(state: State, worker: Worker) -> Callable[[Send], Awaitable[None]]:
-    """What to do when a message never left: give its place under the caps back."""
+def _released(state: State, worker: Worker, desk: Desk) -> Callable[[Send], Awaitable[None]]:
+    """What to do when a message never left: give its place under the caps and its coupon back."""
 
     async def on_unsent(send: Send) -> None:
         def change(record: Record) -> None:
             release(record, send.trigger_id)
+            drop(record, send.trigger_id)
 
+        await _later(desk.release(send))
         if await state.load([send.person_id]):  # not somebody who was erased meanwhile
             await _later(amend(state, worker.book, send.person_id, change, clock.now_ms()))
 
@@ -301,11 +307,12 @@ def _committed(dispatcher: Dispatcher, hub: Hub) -> Callable[[Outcome], None]:
     return on_commit
 
 
-def _told(state: State, worker: Worker, hub: Hub) -> Callable[[Event], Awaitable[None]]:
+def _told(state: State, worker: Worker, hub: Hub, desk: Desk) -> Callable[[Event], Awaitable[None]]:
     """What to do with the news of a message: tell the retailer's systems, if they asked for it."""
 
     async def on_event(event: Event) -> None:
         hub.publish([event])
+        await _later(desk.on_event(event))
         book = worker.book
         if not book.endpoints.takers(event):
             return
@@ -341,7 +348,8 @@ def assemble(
     worker = Worker(state, intake, book, settings, metrics, clock.now_ms)
     hub = Hub(settings.stream_ring, settings.stream_follows)
     levers = senders(book, environ)
-    ready = preparers(state, lambda: worker.book, environ)
+    office = Office(state, lambda: worker.book, clock.now_ms)
+    ready = preparers(state, lambda: worker.book, environ, office.desk)
     trials = Trials(
         state,
         lambda: worker.book,
@@ -358,17 +366,17 @@ def assemble(
         random.Random(),
         f"{os.uname().nodename}:{os.getpid()}",
         hooks=Hooks(
-            _released(state, worker),
-            _told(state, worker, hub),
+            _released(state, worker, office.desk),
+            _told(state, worker, hub, office.desk),
             _counted(metrics, trials),
             lambda send, receipt: gone(context, send, receipt),
         ),
         preparers=ready,
     )
-    worker.on_commit = _committed(dispatcher, hub)
+    worker.on_commit = office.on_outcome = _committed(dispatcher, hub)
     context = Context(settings, keys, state, worker, intake, metrics, dispatcher, hub, clock.now_ms)
     context.credentials = Credentials(keys, devices_from(environ), environ)
-    context.environ, context.trials = environ, trials
+    context.environ, context.trials, context.coupons = environ, trials, office
     if (berth := berth_of(environ)) is not None:
         context.siblings = Siblings(berth, partial(own_page, context))
     runner = web.AppRunner(make_app(context), shutdown_timeout=settings.stop_s)

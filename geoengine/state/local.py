@@ -66,10 +66,12 @@ class LocalState:
         *,
         last_fix_capacity: int = 1_000_000,
         pending_limit: int = 1_000_000,
+        card_limit: int = CARDS_MAX,
         tuning: Tuning | None = None,
     ) -> None:
         self.concerns: list[str] = []
-        self._pending_limit = pending_limit  # more sends than this may not wait: I6
+        # More sends than this may not wait, more cards than this not be kept: I6.
+        self._pending_limit, self._card_limit = pending_limit, card_limit
         self._last_fix_capacity = last_fix_capacity
         self._is_open = False
         self._shelf: Shelf
@@ -250,8 +252,8 @@ class LocalState:
         """Write it; as it is now. Raises `StateConflict`, or `StateUnavailable` beyond bounds."""
         self._require_usable()
         require_card(card)
-        if not card.version and self._shelf.cards.count >= CARDS_MAX:
-            raise StateUnavailable(f"the state holds {CARDS_MAX} cards already")
+        if not card.version and self._shelf.cards.count >= self._card_limit:
+            raise StateUnavailable(f"the state holds {self._card_limit} cards already")
         news = await self._commits.put_away(Write(now_ms=now_ms, cards=[row_of(card)]))
         if not news.cards:
             raise StateConflict([card.name])

@@ -25,6 +25,7 @@ from geoengine.core.columns import Fixes, Known, Longs
 from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.base import (
+    CARDS_MAX,
     Card,
     CardPage,
     Commit,
@@ -46,7 +47,7 @@ from geoengine.state.shared.link import Link
 from geoengine.state.shared.mail import Mail
 from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
-from geoengine.state.shared.overview import Overview, look_over
+from geoengine.state.shared.overview import Overview, count_up, look_over
 from geoengine.state.shared.paging import Paging
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.past import SharedPast
@@ -85,6 +86,7 @@ class RedisState:
         *,
         last_fix_capacity: int = 1_000_000,
         pending_limit: int = 1_000_000,
+        card_limit: int = CARDS_MAX,
         partition_count: int | None = None,
         is_onlooker: bool = False,
     ) -> None:
@@ -96,6 +98,7 @@ class RedisState:
         self.concerns: list[str] = []
         self._link = Link(url, library(), names=_FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
+        self._card_limit = card_limit
         self._wanted_count = partition_count or self._link.partitions
         self._is_onlooker = is_onlooker
         self._is_open = False
@@ -138,7 +141,7 @@ class RedisState:
             self._horizon = Horizon(self._partitions, self._leases)
             self._mail = Mail(self._partitions, self._leases, self._horizon, self.process)
             self._people = Paging(self._partitions, "page")
-            self._cards = SharedCards(self._partitions)
+            self._cards = SharedCards(self._partitions, self._card_limit)
             self._past = SharedPast(self._partitions)
             self._forgetting = Forgetting(
                 self._link, self._partitions, self._names, self._cards, self._leases, self.process
@@ -351,26 +354,7 @@ class RedisState:
     async def stats(self) -> Stats:
         """Sizes."""
         self._require_open()
-        sizes = list((await self._partitions.of_all("sizes", ())).values())
-        people, devices, pending, dead, said = (sum(row[ix] for row in sizes) for ix in range(5))
-        oldest = [int(float(row[5])) for row in sizes if row[5]]
-        facts, cards = (sum(row[ix] for row in sizes) for ix in (8, 9))
-        return Stats(
-            record_count=people,
-            device_count=devices,
-            pending_count=pending,
-            oldest_pending_ms=min(oldest, default=None),
-            dead_count=dead,
-            decision_count=said,
-            disk_bytes=await self._log_bytes(),
-            fact_count=facts,
-            card_count=cards,
-        )
-
-    async def _log_bytes(self) -> int:
-        told = (await self._link.everywhere("INFO", "persistence")).values()
-        lines = (line for text in told for line in text.decode().splitlines())
-        return sum(int(line.partition(":")[2]) for line in lines if line.startswith("aof_current"))
+        return await count_up(self._link, self._partitions)
 
     # --- the whole ------------------------------------------------------------------------------
 

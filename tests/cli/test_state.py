@@ -16,10 +16,10 @@ from click.testing import CliRunner, Result
 
 from geoengine.cli import main
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.record import Record
+from geoengine.core.record import Fact, Record
 from geoengine.service.clock import now_ms
 from geoengine.state import LocalState, RedisState, State
-from geoengine.state.base import Commit
+from geoengine.state.base import Card, Commit
 from geoengine.state.copying import Tally, copy, opened
 from tests.servers.proxy import proxying
 from tests.servers.server import Server, needed
@@ -35,7 +35,10 @@ async def fill(state: State) -> None:
     await state.open()
     people = (change(Record("ann", locale="fr"), due_ms=1_000), change(Record("bob", locale="de")))
     sends = (send("a", "ann"), send("b", "bob"), send("c", "ann", due_ms=9_000))
-    await state.commit(commit_of(*people, sends=sends, decisions=(decision("ann", 5),)))
+    happened = (Fact("visit-1", "visit", "ann", 5),)
+    parts = {"sends": sends, "decisions": (decision("ann", 5),), "facts": happened}
+    await state.commit(commit_of(*people, **parts))
+    await state.put_card(Card("code/1", b"free", owner="ann"), 5)
     await state.commit(Commit("fixes", last=last(1_000, "phone")))
 
 
@@ -96,8 +99,10 @@ def test_the_sizes_of_a_file_are_told(path):
     assert found["sizes"].pop("oldest_pending_age_ms") > now_ms() - 60_000
     assert found["sizes"] == {
         "people": 2, "devices": 1, "pending": 3, "leased": 0, "dead": 0, "decisions": 1,
+        "facts": 1, "cards": 1,
         "deadline_lag_ms": None,
     }  # fmt: skip
+    assert "1 facts, 1 cards" in run("--state", f"local:{path}").output
     assert "2 people, 1 devices, 1 decisions" in run("--state", f"local:{path}").output
 
 
@@ -192,7 +197,8 @@ def test_a_copy_there_and_back_has_one_checksum(path, url, tmp_path):
     assert len(checksums(there) | checksums(back)) == 1
     assert "             2  people" in there.stdout
     sizes = told("--state", f"local:{tmp_path / 'back.db'}")["sizes"]
-    assert (sizes["people"], sizes["pending"], sizes["decisions"]) == (2, 3, 1)
+    kinds = ("people", "pending", "decisions", "facts", "cards")
+    assert [sizes[kind] for kind in kinds] == [2, 3, 1, 1, 1]
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(path, tmp_path, monkeypatch):

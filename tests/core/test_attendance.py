@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from geoengine.core.attendance import joined
 from geoengine.core.columns import Fixes
 from geoengine.core.model import Store
 from geoengine.core.model.measure import DoorSpec, MeasureSpec
-from geoengine.core.record import Fact
+from geoengine.core.record import Attended, Fact
 from geoengine.state import loop
 from tests.core.world import NOON_MS, Walk, World, a_store, bare, spot
 
@@ -191,3 +192,24 @@ async def test_withdrawing_location_forgets_what_was_going_on():
     await loop.withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 210_000)
     record = (await ann.state.load(["ann"]))["ann"]
     assert record.attended == {}
+
+
+async def test_a_visit_that_two_records_told_of_is_one_when_they_are_one_persons():
+    ann = in_the_shop("door", "shoes")
+    await ann.hear(*heard(1, 60, 120), device="phone")
+    await ann.hear(*heard(2, 90, 180), device="watch")
+    await ann.tick(250)
+    for device in ("phone", "watch"):
+        await loop.identify(ann.state, ann.book, device, "ann", NOON_MS + 260_000)
+    await ann.tick(4000)
+    (visit,) = visits(ann)
+    assert (visit.person_id, visit.data["duration_s"]) == ("ann", 114.0)
+    assert [place for place, _s in visit.data["path"]] == ["door", "shoes"]
+
+
+def test_what_is_told_again_adds_nothing():
+    one = Attended(10, 20, "door", True, [("a", 10, 20)])
+    other = Attended(15, 40, "beacon", False, [("b", 15, 40)])
+    both = joined(one, other)
+    assert both == Attended(10, 40, "beacon", True, [("a", 10, 20), ("b", 15, 40)])
+    assert joined(both, other) == joined(both, one) == joined(other, one) == both

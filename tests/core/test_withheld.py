@@ -5,7 +5,8 @@ import pytest
 from geoengine.core.ids import share_of
 from geoengine.core.model import Cap
 from geoengine.core.model.measure import MeasureSpec
-from geoengine.core.record import Decision
+from geoengine.core.record import Decision, Withheld
+from geoengine.core.withheld import joined
 from tests.core.world import Walk, World, a_campaign, bare
 
 DAY_S = 86_400
@@ -112,3 +113,10 @@ async def test_a_decision_says_whether_its_person_may_be_measured():
         (SPOKEN_TO, False),
         ("p-agreed", True),
     ]
+
+
+def test_what_two_records_withheld_is_joined_once():
+    one, other = Withheld(5, [10, 20]), Withheld(2, [20, 30])
+    both = joined(one, other)
+    assert both == Withheld(5, [10, 20, 30])
+    assert joined(both, other) == joined(other, one) == both

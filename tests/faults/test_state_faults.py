@@ -10,10 +10,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from geoengine.core.errors import StateLocked, StateUnavailable
 from geoengine.core.record import Record
-from geoengine.state.base import Commit, Settlement
+from geoengine.state.base import Card, Commit, Settlement
 from geoengine.state.embedded.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults import kills
@@ -136,6 +137,24 @@ async def test_on_a_full_disk_withdrawals_settlements_and_trimming_still_get_thr
     assert await state.trim(0, decisions_before_ms=2) > 0
     assert await state.decisions("p") == []
     assert await state.erase("ann", 0) is True
+
+
+async def test_a_full_disk_refuses_cards_whole_and_lets_them_go(
+    small_disk: tuple[LocalState, Quota],
+) -> None:
+    state, quota = small_disk
+    first = await state.put_card(Card("code/1", b"x", owner="ann", until_ms=5), 0)
+    await fill(state)
+    for card in (replace(first, body=b"y" * 20_000), Card("code/2", b"y" * 20_000)):
+        with pytest.raises(StateUnavailable):
+            await state.put_card(card, 0)
+    assert await state.cards(["code/1", "code/2"]) == {"code/1": first}
+    assert (await state.stats()).card_count == 1
+    quota.limit_bytes += 1_000_000
+    assert await state.trim(6, 0) == 1
+    assert (await state.stats()).card_count == 0
+    anew = await state.put_card(Card("code/1", b"y" * 20_000), 0)
+    assert anew.version > first.version
 
 
 async def test_a_refused_soft_change_is_written_when_there_is_room_again(

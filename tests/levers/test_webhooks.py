@@ -65,4 +65,4 @@ def test_each_endpoint_is_a_lane_with_what_it_bears():
     )
     assert lever.lane(a_send(address="a")) == Lane("a", Limits(3, 5.0))
     assert lever.lane(a_send(address="b")) == Lane("b", Limits())
-    assert lever.lane(a_send(address="unknown")).name == ""
+    assert lever.lane(a_send(address="unknown")).name not in ("", "a", "b")

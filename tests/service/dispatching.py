@@ -188,7 +188,7 @@ async def a_post(
         clock,
         random.Random(7),
         "here",
-        hooks=Hooks(on_unsent, on_event, on_settled, on_gone),
+        hooks=options.pop("hooks", None) or Hooks(on_unsent, on_event, on_settled, on_gone),
         **options | ({"may_send": may_send} if may_send else {}),
     )
     post = Post(state, dispatcher, clock, events, unsent, settled, gone)

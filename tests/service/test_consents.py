@@ -74,6 +74,13 @@ async def test_an_old_yes_does_not_undo_a_later_no(tmp_path: Path) -> None:
         assert (await client.ok("PUT", SMS, GIVEN))["granted"]
 
 
+async def test_a_yes_of_years_ago_has_run_out(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        status, problem, _ = await client.call("PUT", SMS, GIVEN | {"at": ago(761 * 86_400)})
+        assert (status, problem["type"]) == (409, "urn:geoengine:problem:outdated")
+        assert (await client.ok("PUT", SMS, GIVEN | {"at": ago(759 * 86_400)}))["granted"]
+
+
 async def test_what_makes_no_sense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     bad: list[Any] = [
         {"at": ago(-86_400)},

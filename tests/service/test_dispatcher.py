@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import EngineSpec, Window
-from geoengine.core.record import Record, Send
+from geoengine.core.record import Event, Record, Send
 from geoengine.core.units import HOUR_MS, MINUTE_MS, SECOND_MS
 from geoengine.levers.base import Receipt
-from geoengine.service.dispatcher import BUSY_MS, LEASE_MS
+from geoengine.service.dispatcher import BUSY_MS, LEASE_MS, Hooks
 from geoengine.state.base import Leased, Settlement
 from geoengine.state.local import LocalState
 from tests.core.world import NOON_MS, World, a_campaign, a_store
@@ -525,3 +525,15 @@ async def test_stopping_cuts_off_what_takes_too_long_and_leaves_it_for_the_next_
         assert not await post.dispatcher.stop(0.0)
         await running
         assert (await post.ends())["s1"][0] == "pending"
+
+
+async def test_what_a_hook_raises_ends_the_run_and_not_the_stopping():
+    async def on_event(event: Event) -> None:
+        raise OSError("nobody can mend this")
+
+    async with a_post([answers(DELIVERED)], hooks=Hooks(on_event=on_event)) as post:
+        await post.put(a_row())
+        with pytest.raises(OSError, match="nobody can mend"):
+            await post.dispatcher.run()
+        assert await post.dispatcher.stop(1.0)
+        assert await post.ends() == {"s1": ("delivered", "")}

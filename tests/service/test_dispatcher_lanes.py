@@ -136,6 +136,18 @@ async def test_a_running_dispatcher_wakes_up_when_a_rate_allows_the_next_message
         await running
 
 
+async def test_levers_that_are_replaced_give_back_what_waited_for_them():
+    before = Roads(limits={"slow": Limits(per_s=1, burst=1)})
+    after = Roads()
+    async with a_post([before]) as post:
+        await post.put(*rows("slow", 3))
+        await post.dispatcher.step()
+        post.dispatcher.use({"webhook": after})
+        await seconds_pass(post, 6.0)
+        assert {status for status, _ in (await post.ends()).values()} == {"delivered"}
+    assert (before.count("slow"), after.count("slow")) == (1, 2)
+
+
 def test_what_is_turned_away_comes_back_one_behind_the_other():
     gate = Gate(answers(DELIVERED), Lane("", Limits(per_s=10)), 256)
     back_ms = [gate.back_ms(NOON_MS) for _ in range(50)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.service.serving import CATALOGUE, RIVOLI, served, walk_in
+from tests.service.test_people import on_disk
 
 FAMILY = {"phone": "+33612345678", "email": "home@example.org"}
 PERSONAL = CATALOGUE.replace("assumed", "assumed, identify: [loyalty, phone]")
@@ -83,3 +84,23 @@ async def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         for body in ({"devices": ["a\u0007"]}, {"phone": "0612"}, {"shoe": "43"}):
             assert (await client.call("POST", "/v1/people/ann/identify", body))[0] == 400
+
+
+async def test_of_merged_and_erased_people_no_name_is_left_anywhere(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        told = {"phone": "+33600000001", "email": "old@example.org", "loyalty": "L-1"}
+        await client.ok("PUT", "/v1/people/canary-old", told)
+        told = {"phone": "+33600000002", "email": "new@example.org", "loyalty": "L-2"}
+        await client.ok("PUT", "/v1/people/canary-new", told)
+        shared = await client.ok("POST", "/v1/people/canary-new/identify", {"loyalty": "L-1"})
+        assert shared["merged"] == ["canary-old"]
+        person = await client.ok("GET", "/v1/people/canary-old")
+        assert person["addresses"] == {"sms": "+33600000002", "email": "new@example.org"}
+        assert sorted(person["identifiers"].values()) == [
+            "+33600000001", "L-1", "L-2", "old@example.org",
+        ]  # fmt: skip
+        await client.ok("DELETE", "/v1/people/canary-new")
+        assert (await client.call("GET", "/v1/people/canary-old"))[0] == 404
+    raw = on_disk(tmp_path)
+    for canary in ("canary", "3360000000", "example.org"):
+        assert canary not in raw, canary

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from geoengine.core.book import Book
 from geoengine.core.model import ApnsSpec, EmailSpec, FcmSpec, PushSpec, SecretFrom, SmsSpec
-from geoengine.levers.base import cannot
+from geoengine.levers.base import cannot, lanes_of
 from geoengine.service.sending.senders import senders, shortcomings, unsent
 from tests.core.world import World, a_campaign, a_store, bare
 from tests.levers.email.sending import a_mail
@@ -99,6 +100,26 @@ def test_a_secret_that_is_none_is_told_by_its_name_and_not_repeated(text):
     [told] = shortcomings(book, {"GEOENGINE_FCM_ACCOUNT": text, "GEOENGINE_APNS_KEY": text})
     assert told.count("GEOENGINE_") == 2
     assert "hunter2" not in told
+
+
+async def test_each_provider_has_the_rate_that_the_catalogue_says():
+    push = PushSpec(fcm=FcmSpec(per_s=500), apns=APPLE)
+    email = EmailSpec(server="127.0.0.1", sender="bonjour@rivoli.example", connections=2, per_s=5)
+    book = a_book(push=push, sms=msgspec.structs.replace(TWILIO, per_s=1), email=email)
+    levers = senders(book, SECRETS)
+    lanes = {
+        name: lanes_of(levers[name])(send)
+        for name, send in (("push", a_push()), ("sms", an_sms()), ("email", a_mail()))
+    }
+    lanes["apple"] = lanes_of(levers["push"])(a_push(address=f"ios:{'0f' * 32}"))
+    assert {name: lane.limits.per_s for name, lane in lanes.items()} == {
+        "push": 500,
+        "sms": 1,
+        "email": 5,
+        "apple": 0,  # as many as go
+    }
+    assert lanes["email"].limits.width == 2
+    await closed(levers)
 
 
 async def test_a_key_may_stand_in_a_file_that_the_variable_names(tmp_path: Path):

@@ -71,6 +71,8 @@ async def test_an_answer_by_twilio_that_says_stop_ends_the_consent(tmp_path: Pat
         assert (status, told) == (200, b'<?xml version="1.0" encoding="UTF-8"?><Response/>')
         assert await granted(client, "ann") == {"sms": False, "email": True}
         assert await last_source(client, "ann") == "sms:stop"
+        (fact,) = (await client.ok("GET", "/v1/people/ann"))["facts"]
+        assert (fact["kind"], fact["data"]) == ("opted_out", {"lever": "sms", "source": "sms"})
 
 
 async def test_who_is_not_twilio_stops_nobody(tmp_path: Path) -> None:

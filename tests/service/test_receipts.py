@@ -116,13 +116,22 @@ async def test_what_the_network_says_becomes_a_fact_once(tmp_path: Path, provide
         assert await facts(client) == expected
 
 
-async def test_a_number_that_said_stop_to_the_sender_is_left_alone_before_we_answer(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("provider", "body"),
+    [
+        ("twilio", {"MessageStatus": "failed", "ErrorCode": "21610", "To": "+33612345678"}),
+        ("brevo", {"msg_status": "unsubscribe", "to": "33612345678"}),
+        ("brevo", {"msg_status": "blacklisted", "to": "33612345678"}),
+    ],
+)
+async def test_a_number_that_said_stop_to_the_sender_is_left_alone_before_we_answer(
+    tmp_path: Path, provider, body
+):
     number = "+33612345678"
     async with served(tmp_path) as client:
         await client.ok("PUT", "/v1/people/ada", {"phone": number})
         await client.ok("PUT", "/v1/people/ada/consents/sms", {"source": "app"})
-        body = {"MessageStatus": "failed", "ErrorCode": "21610", "To": number}
-        assert await tell(client, body) == 200
+        assert await tell(client, body, provider) == 200
         consents = (await client.ok("GET", "/v1/people/ada"))["consents"]
         assert not consents["sms"]["granted"]
         assert await client.service.context.suppression.is_stopped("sms", number)

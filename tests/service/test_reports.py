@@ -73,3 +73,23 @@ async def test_only_a_servers_key_reads_reports(tmp_path: Path):
         for path in ("/v1/reports/campaigns", "/v1/reports/stores"):
             assert (await client.using("app").call("GET", path))[0] == 403
             assert (await client.using(None).call("GET", path))[0] == 401
+
+
+async def test_who_is_held_out_and_who_is_spoken_to_are_compared_live(tmp_path: Path):
+    devices = [f"d{ix}" for ix in range(40)]
+    async with served(tmp_path, MEASURED) as client:
+        start_ms = client.service.context.clock() - 900_000
+        for after_s, place in ((0, FAR), (830, SHOP)):  # come by now, five minutes from the shop
+            rows = [
+                {"device_id": one, "fix_time": start_ms + after_s * 1000, "accuracy_m": 10, **place}
+                for one in devices
+            ]
+            await client.ok("POST", "/v1/pings", rows)
+        told = await client.ok("GET", "/v1/reports/campaigns")
+        (hello,) = told["campaigns"]
+        held_count = sum(share_of("holdout", "hello", one) < 0.5 for one in devices)
+        assert hello["figures"]["suppressed"] == {"holdout": held_count}
+        lift = hello["figures"]["lift"]
+        assert (lift["held_out"]["people"], lift["held_out"]["value"]) == (held_count, 0.0)
+        assert (lift["treated"]["people"], lift["treated"]["value"]) == (40 - held_count, 0.0)
+        assert lift["verdict"] == "not_shown"

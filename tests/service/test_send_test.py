@@ -135,6 +135,20 @@ async def test_by_the_outbox_it_is_marked_and_is_no_trigger_to_anybody():
     assert (post.events, post.unsent) == ([], [])
 
 
+async def test_what_another_process_sent_is_read_from_the_state():
+    lever = Reads(name="sms")
+    async with a_post([lever]) as post:
+        await post.state.commit(Commit("ada2", changes=(Change(await known(post.state), None),)))
+        book = World([a_store()], engine=ALWAYS).book()
+        # Its dispatcher tells these trials nothing, as one elsewhere.
+        trials = Trials(post.state, lambda: book, lambda: {"sms": lever}, (), post.clock)
+        running = asyncio.create_task(post.dispatcher.run())
+        told = await trials.by_outbox(Asked("ada", "sms"))
+        await post.dispatcher.stop(1.0)
+        await running
+    assert told.status == "delivered"
+
+
 async def known(state: LocalState) -> Record:
     """Ada as the state has her, with a number and a consent to SMS."""
     record = (await state.load(["ada"]))["ada"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from geoengine.core.errors import StateConflict
+from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.state.base import CARD_BYTES_MAX, Card, State
 from geoengine.state.local import LocalState
 from geoengine.state.loop import amend_card
@@ -225,6 +225,21 @@ async def test_cards_are_no_people(world: World) -> None:
     await put(world.state, "code/1", owner="ann")
     assert await everybody(world.state) == []
     assert await world.state.load(["ann", "code/1"]) == {}
+
+
+async def test_beyond_its_bound_a_file_takes_no_new_card(tmp_path: Path) -> None:
+    for _ in ("as new", "as counted at the start"):
+        state = LocalState(tmp_path / "state.db", card_limit=3)
+        await state.open()
+        for name in ("code/1", "code/2", "code/3"):
+            await amend_card(state, name, lambda card: replace(card, body=b"x"), now_ms=0)
+        with pytest.raises(StateUnavailable, match="3 cards already"):
+            await put(state, "code/4")
+        await state.close()
+    await state.open()
+    await state.put_card(replace(await card_of(state, "code/1"), body=b""), now_ms=0)
+    await put(state, "code/4")
+    await state.close()
 
 
 async def test_a_card_outlives_a_restart(busy_world: World) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace as struct_replace
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Fact, Record
 from geoengine.core.units import DAY_MS
+from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, Settlement
 from geoengine.state.redis import RedisState
 from geoengine.state.shared.topology import slot_of
@@ -225,65 +226,6 @@ async def test_of_what_was_decided_about_one_person_the_latest_is_kept() -> None
         assert (await two[1].stats()).decision_count == len(kept)
 
 
-async def test_of_what_happened_to_one_person_the_latest_is_kept() -> None:
-    async with processes(a_state_of(server("valkey").url)) as two:
-        facts = [Fact(f"v{n}", "visit", "ann", n, data={"by": "x" * 800}) for n in range(400)]
-        for start in range(0, 400, 20):
-            await two[0].commit(commit_of(facts=tuple(facts[start : start + 20])))
-        kept = await two[1].facts("ann", 1_000)
-        assert 100 < len(kept) < 400
-        assert [one.at_ms for one in kept] == list(range(399, 399 - len(kept), -1))
-        assert (await two[1].stats()).fact_count == len(kept)
-
-
-async def test_a_full_partition_takes_no_new_card_and_still_changes_those_it_has() -> None:
-    async with processes(a_state_of(server("valkey").url), 1) as [state]:
-        state._cards._limit = 3
-        names = [named(f"{n}-", beside="code/") for n in range(4)]
-        cards = [await state.put_card(Card(name, b"x"), 0) for name in names[:3]]
-        with pytest.raises(StateUnavailable, match="3 cards already"):
-            await state.put_card(Card(names[3], b"x"), 0)
-        await state.put_card(struct_replace(cards[0], body=b"y"), 0)
-        await state.put_card(struct_replace(cards[1], body=b""), 0)
-        assert (await state.put_card(Card(names[3], b"x"), 0)).body == b"x"
-
-
-async def test_decisions_from_before_there_was_an_order_of_people_are_in_the_history() -> None:
-    single = server("valkey")
-    where = a_state_of(single.url)
-    async with processes(where, 1) as [state]:
-        people = [f"p{number}" for number in range(70)]
-        await state.commit(commit_of(decisions=tuple(decision(name, 5) for name in people)))
-        for number in range(16):
-            single.call("DEL", f"{where.partition('=')[2]}:{{p{number}}}:tellers")
-        told, start = [], ""
-        while True:
-            page = await state.history(0, 9, start, 3)
-            told += [item.person_id for item in page.items]
-            if not (start := page.next):
-                break
-        assert sorted(told) == sorted(people)
-
-
-async def test_cards_of_the_erased_leave_no_key_behind() -> None:
-    single = server("valkey")
-    where = a_state_of(single.url)
-    async with processes(where, 1) as [state]:
-        for number in range(40):
-            await state.put_card(Card(f"code/{number}", b"canary", 0, "canary", number), 0)
-        await state.put_card(Card("code/x", b"x", 0, "canary\0bird", 5), 0)
-        await state.commit(commit_of(facts=(Fact("v", "visit", "canary", 1),)))
-        assert await state.erase("canary", 0)
-        assert (await state.stats()).card_count == 1
-        prefix = where.partition("=")[2]
-        for key in single.call("KEYS", f"{prefix}:*:card*") + single.call(
-            "KEYS", f"{prefix}:*:tellers"
-        ):
-            kind = single.call("TYPE", key)
-            read = ("HGETALL", key) if kind in (b"hash", "hash") else ("ZRANGE", key, 0, -1)
-            assert "canary'" not in str(single.call(*read)).replace("canary\\x00bird", "bird")
-
-
 async def test_a_full_outbox_takes_nothing_of_its_partition() -> None:
     async with processes(a_state_of(server("valkey").url), pending_limit=16 * 3) as [a, b]:
         far = named("far", apart_from=["ann"])
@@ -341,10 +283,25 @@ async def add_ten(state: RedisState, person: str) -> None:
         record = (await state.load([person])).get(person) or Record(person)
         record.attributes["points"] = record.attributes.get("points", 0) + 1
         try:
-            await state.commit(commit_of(change(record), decisions=(decision(person, done),)))
+            happened = Fact(f"{state.process} {done}", "visit", person, done)
+            parts = {"decisions": (decision(person, done),), "facts": (happened,)}
+            await state.commit(commit_of(change(record), **parts))
         except StateConflict:
             continue
+        await amend_card(state, f"points/{person}", counted_up, now_ms=0)
         done += 1
+
+
+def counted_up(card: Card) -> Card:
+    return struct_replace(card, body=b"%d" % (int(card.body or b"0") + 1))
+
+
+async def counts_of(state: RedisState, person: str) -> tuple[int, int, int, bytes]:
+    """Points, decisions, facts, what is on the card."""
+    points = (await one(state, person)).attributes["points"]
+    said, happened = await state.decisions(person, 100), await state.facts(person)
+    card = (await state.cards([f"points/{person}"]))[f"points/{person}"]
+    return points, len(said), len(happened), card.body
 
 
 async def test_a_slot_that_moves_under_commits_loses_nothing_and_says_nothing_twice(
@@ -365,8 +322,7 @@ async def test_a_slot_that_moves_under_commits_loses_nothing_and_says_nothing_tw
         await asyncio.to_thread(move.finish)
         await work
         for name in people:
-            assert (await one(two[1], name)).attributes == {"points": 20}
-            assert len(await two[0].decisions(name, 100)) == 20
+            assert await counts_of(two[1], name) == (20, 20, 20, b"20")
 
 
 async def test_functions_flushed_under_commits_are_given_back(own_cluster: Cluster) -> None:
@@ -379,5 +335,4 @@ async def test_functions_flushed_under_commits_are_given_back(own_cluster: Clust
             await asyncio.sleep(0.02)
         await work
         for name in people:
-            assert (await one(two[0], name)).attributes == {"points": 20}
-            assert len(await two[1].decisions(name, 100)) == 20
+            assert await counts_of(two[0], name) == (20, 20, 20, b"20")

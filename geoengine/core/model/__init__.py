@@ -48,7 +48,7 @@ from geoengine.core.model.places import (
     TouchKind,
     Zone,
 )
-from geoengine.core.model.wallet import WalletSpec
+from geoengine.core.model.wallet import AppleWalletSpec, GoogleWalletSpec, WalletSpec
 from geoengine.core.model.words import (
     LEVERS,
     PERSON_LEVERS,
@@ -73,6 +73,8 @@ from geoengine.core.model.words import (
 )
 
 __all__ = [
+    "AppleWalletSpec",
+    "GoogleWalletSpec",
     "ApnsSpec",
     "Beacon",
     "Campaign",

@@ -12,6 +12,9 @@ from geoengine.core.model.words import (
     Spec,
 )
 
+PerSecond = Annotated[
+    float, Meta(gt=0, le=100_000, description="Messages a second, in the long run, by one process.")
+]
 EmailAddress = Annotated[str, Meta(max_length=254, pattern=r"^[^\s<>@]+@[^\s<>@]+$")]
 
 
@@ -24,6 +27,7 @@ class FcmSpec(Spec, frozen=True, kw_only=True):
     channel: (
         Annotated[str, Meta(min_length=1, description="Android's notification channel.")] | None
     ) = None
+    per_s: PerSecond | None = None
 
 
 class ApnsSpec(Spec, frozen=True, kw_only=True):
@@ -41,6 +45,7 @@ class ApnsSpec(Spec, frozen=True, kw_only=True):
         SecretFrom, Meta(description="The .p8 key of the team: its text, or the path of its file.")
     ] = SecretFrom(env="GEOENGINE_APNS_KEY")
     sandbox: Annotated[bool, Meta(description="For apps that are installed from Xcode.")] = False
+    per_s: PerSecond | None = None
 
 
 class PushSpec(Spec, frozen=True, kw_only=True):
@@ -104,6 +109,7 @@ class SmsSpec(Spec, frozen=True, kw_only=True):
         Annotated[float, Meta(gt=0, description="What a day (UTC) may cost; beyond, none is sent.")]
         | None
     ) = None
+    per_s: PerSecond | None = None
 
 
 class EmailSpec(Spec, frozen=True, kw_only=True):
@@ -134,6 +140,7 @@ class EmailSpec(Spec, frozen=True, kw_only=True):
         | None
     ) = None
     connections: Annotated[int, Meta(ge=1, le=50, description="To the server at once.")] = 4
+    per_s: PerSecond | None = None
 
 
 Pattern = Annotated[

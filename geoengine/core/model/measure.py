@@ -48,6 +48,10 @@ class MeasureSpec(Spec, frozen=True, kw_only=True):
         DurationText, Meta(description="How long in the outline of a shop is a visit.")
     ] = "1m"
     door: DoorSpec = DoorSpec()
+    currency: Annotated[
+        str,
+        Meta(pattern="^[A-Z]{3}$", description="ISO 4217: of amounts that come without one."),
+    ] = "EUR"
     people_min: Annotated[
         int, Meta(ge=2, description="Figures about fewer people than this are not shown.")
     ] = 20

@@ -39,7 +39,7 @@ class EmailLever:
 
     def __init__(self, spec: EmailSpec, server: MailServer | None, *, cannot: str = "") -> None:
         self.cannot = cannot
-        self.limits = Limits(width=spec.connections)
+        self.limits = Limits(width=spec.connections, per_s=spec.per_s or 0.0)
         self._spec = spec
         self._server = server
         self._envelope_sender = spec.envelope_sender or parseaddr(spec.sender)[1]

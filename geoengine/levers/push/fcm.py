@@ -212,7 +212,4 @@ def _is_unpaid(answer: Answered) -> bool:
 
 
 def _error(answer: Answered) -> _Error:
-    try:
-        return msgspec.json.decode(answer.body, type=_Refusal).error
-    except msgspec.DecodeError:
-        return _Error()
+    return (answer.read(_Refusal) or _Refusal()).error

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import msgspec
@@ -61,16 +62,27 @@ class PushLever:
     """Pushes by the services there are; ``cannot`` says what of them is not to be had and why."""
 
     name = "push"
-    timeout_s = TIMEOUT_S
 
-    def __init__(self, services: Mapping[str, Service], cannot: str = "") -> None:
-        self._services = dict(services)
+    def __init__(
+        self,
+        services: Mapping[str, Service],
+        cannot: str = "",
+        *,
+        rates: Mapping[str, float] = MappingProxyType({}),
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self.timeout_s = timeout_s
         self.cannot = cannot
+        self._services = dict(services)
+        self._lanes = {
+            name: Lane(name, Limits(width=WIDTHS[name], per_s=rates.get(name, 0.0)))
+            for name in (FCM, APNS)
+        }
 
     def lane(self, send: Send) -> Lane:
         """The service of the message's token."""
         service, _token = service_of(send.address)
-        return Lane(service, Limits(width=WIDTHS[service]))
+        return self._lanes[service]
 
     async def send(self, send: Send, now_ms: int) -> Receipt:
         """Push once."""
@@ -80,7 +92,12 @@ class PushLever:
             return Receipt("refused", "bad_address", has_left=False)
         if service is None:
             return Receipt("refused", f"no_{name}", has_left=False)
-        return await service.push(send, token, now_ms)
+        try:
+            # An attempt is several requests where a token of ours runs out.
+            async with asyncio.timeout(self.timeout_s):
+                return await service.push(send, token, now_ms)
+        except TimeoutError:
+            return Receipt("retry", "timeout")
 
     async def close(self) -> None:
         """Close the connections of all services."""

@@ -1,4 +1,5 @@
-"""Brevo's SMS, as ``marketing``: only so does Brevo keep to the hours and fill in ``[STOP_CODE]``.
+"""Brevo's SMS. An advertisement goes as ``marketing``: only so does Brevo keep to the hours and
+fill in ``[STOP_CODE]``; news of somebody's order goes as ``transactional``, at any hour.
 
 ================================  =========  ======================================================
 answer                            receipt    why
@@ -64,7 +65,7 @@ class Brevo:
             "sender": self._sender,
             "recipient": sms.number.removeprefix("+"),
             "content": sms.text,
-            "type": "marketing",
+            "type": "marketing" if sms.is_marketing else "transactional",
             "unicodeEnabled": not sms.is_gsm,
         }
         if sms.status_url:
@@ -102,8 +103,5 @@ def _wait_ms(answer: Answered, now_ms: int) -> int:
 
 
 def _code(answer: Answered) -> str:
-    try:
-        code = msgspec.json.decode(answer.body, type=_Refusal).code
-    except msgspec.DecodeError:
-        return ""
+    code = (answer.read(_Refusal) or _Refusal()).code
     return code if _CODE.match(code) else ""

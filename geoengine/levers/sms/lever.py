@@ -15,7 +15,7 @@ import msgspec
 from geoengine.core.model import SmsSpec
 from geoengine.core.record import Send
 from geoengine.core.segments import Segments, segments_sent, with_stop
-from geoengine.levers.base import Receipt
+from geoengine.levers.base import Limits, Receipt
 from geoengine.levers.said import life_s, said
 
 TIMEOUT_S = 15.0  # cut off early, a message may have gone and is not counted as sent
@@ -32,6 +32,7 @@ class Sms(NamedTuple):
     number: str  # E.164
     text: str
     is_gsm: bool
+    is_marketing: bool
     life_s: int  # after which it is too late
     status_url: str  # where the provider tells what became of it; "" for nowhere
 
@@ -49,8 +50,9 @@ class Provider(Protocol):
 
 
 def text_of(send: Send, stop: str | None) -> str:
-    """What is sent: the message's body, and how to opt out of more."""
-    return with_stop(said(send).body, stop)
+    """What is sent: the message's body, and of an advertisement how to opt out of more."""
+    what = said(send)
+    return what.body if what.is_transactional else with_stop(what.body, stop)
 
 
 def cost_of(size: Segments, spec: SmsSpec) -> float:
@@ -74,6 +76,7 @@ class SmsLever:
         cannot: str = "",
     ) -> None:
         self.cannot = cannot
+        self.limits = Limits(per_s=spec.per_s or 0.0)
         self._spec = spec
         self._provider = provider
 
@@ -87,6 +90,7 @@ class SmsLever:
             number=send.address,
             text=text,
             is_gsm=size.is_gsm,
+            is_marketing=not said(send).is_transactional,
             life_s=life_s(send, now_ms),
             status_url=str((send.event.get("data") or {}).get(STATUS_URL) or ""),
         )

@@ -20,7 +20,6 @@ from base64 import b64encode
 from typing import Final
 from urllib.parse import urlencode
 
-import msgspec
 from msgspec import Struct
 
 from geoengine.core.model import SmsSpec
@@ -87,7 +86,7 @@ def receipt_of(answer: Answered, now_ms: int) -> Receipt:
     """What Twilio's answer makes of a message."""
     if 200 <= answer.status < 300:
         return Receipt("delivered")
-    refusal = _refusal(answer)
+    refusal = answer.read(_Refusal) or _Refusal()
     # Twilio repeats the number in some of its texts: the code tells as much.
     detail = f"code {refusal.code}" if refusal.code else ""
     if refusal.code in _STOPPED:
@@ -102,10 +101,3 @@ def receipt_of(answer: Answered, now_ms: int) -> Receipt:
     if answer.status >= 500:
         return Receipt("ambiguous", f"http_{answer.status}", detail=detail)
     return Receipt("refused", f"twilio_{refusal.code or answer.status}")
-
-
-def _refusal(answer: Answered) -> _Refusal:
-    try:
-        return msgspec.json.decode(answer.body, type=_Refusal)
-    except msgspec.DecodeError:
-        return _Refusal()

@@ -15,6 +15,7 @@ import msgspec
 from geoengine.core import ledger
 from geoengine.core.book import Book
 from geoengine.core.calendar import duration_ms
+from geoengine.core.merging import kind_of
 from geoengine.core.people import begin_ledger
 from geoengine.core.record import Json, Record
 from geoengine.service.consent.cards import body_of, rewrite
@@ -52,9 +53,12 @@ async def erase(
 
 
 def known_by(record: Record) -> list[tuple[str, str]]:
-    """The addresses and identifiers by which somebody is looked up: kind, value."""
+    """The addresses and identifiers by which somebody is looked up: kind, value; also those that
+    gave way when records were merged.
+    """
     addresses = [(kind, record.addresses[kind]) for kind in ADDRESSED if kind in record.addresses]
-    return [*addresses, *record.identifiers.items()]
+    former = [(kind_of(name), value) for name, value in record.identifiers.items()]
+    return [*former, *addresses]
 
 
 async def _keep_proof(state: State, book: Book, record: Record, told: Json, now_ms: int) -> Receipt:

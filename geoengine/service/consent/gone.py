@@ -12,6 +12,7 @@ from geoengine.levers.base import Receipt
 from geoengine.service.consent.suppression import ADDRESSED
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
+from geoengine.service.wallet.leaving import thrown_away
 from geoengine.state import loop
 from geoengine.state.loop import Amended
 
@@ -36,6 +37,8 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
             await context.suppression.stop(send.lever, send.address, told)
         elif send.lever == "push":
             await _drop_token(context, send)
+        elif send.lever == "wallet":
+            await thrown_away(context, send.person_id)
         elif send.lever in ADDRESSED:
             await _drop_address(context, send)
     except StateError as error:

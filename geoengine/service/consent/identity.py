@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from geoengine.core.merging import keep_former
 from geoengine.core.record import Record
 from geoengine.service.context import Context
 from geoengine.state import loop
@@ -56,6 +57,9 @@ async def _take_over(context: Context, person_id: str, other: str, told: dict[st
 def _known(known: Mapping[str, str]) -> Callable[[Record], None]:
     def change(record: Record) -> None:
         for kind, value in known.items():
-            (record.identifiers if kind == "loyalty" else record.addresses)[kind] = value
+            names = record.identifiers if kind == "loyalty" else record.addresses
+            before = names.get(kind, value)
+            names[kind] = value
+            keep_former(record, kind, before)
 
     return change

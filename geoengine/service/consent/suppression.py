@@ -101,10 +101,11 @@ class Suppression:
         now_ms = self._clock()
         stop = msgspec.msgpack.encode(Stop(now_ms, str(told.get("source", ""))))
 
-        def change(body: bytes) -> bytes | None:
-            return None if body else stop  # the first counts
-
         kept_ms = duration_ms(self._book_of().engine.spec.retention.suppressions)
+
+        def change(body: bytes) -> bytes | None:
+            return None if body and not kept_ms else stop  # one with an end begins anew
+
         until_ms = now_ms + kept_ms if kept_ms else 0
         await rewrite(self._state, _stop(lever, mark), change, now_ms, until_ms=until_ms)
         people = await self._holders(lever, mark)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Bools, Longs
 from geoengine.service.reports.asking import WEEKDAYS, Clocks, hour_of, weekday_of
-from geoengine.service.reports.gather import KINDS, NO_TRIGGER
+from geoengine.service.reports.gather import KINDS, NO_TRIGGER, Happened
 from geoengine.service.reports.hiding import hidden
 from geoengine.service.reports.joining import Joined
 from geoengine.service.reports.lifts import Question, lifts
@@ -53,14 +53,18 @@ class Division:
         """The parts of each campaign, those about too few people hidden."""
         figures = self._figures(people_min)
         people = np.array([one.people for one in figures], np.int64)
+        payers = self._payers()
         names, found = self._joined.names, {}
         campaign_ix, part = np.divmod(self._tally.cells, self._width)
         for campaign in np.unique(campaign_ix).tolist():
             mine = np.flatnonzero(campaign_ix == campaign)
-            kept = hidden(people[mine], people_min).tolist()
+            kept = hidden(people[mine], people_min)
+            unpaid = [hidden(count[mine], people_min, kept) for count in payers]
+            for ix in mine[np.any(unpaid, axis=0)].tolist() if unpaid else ():
+                figures[ix].revenue = None
             cells = [
                 Cell(self._label(int(part[ix])), None if is_kept else figures[ix])
-                for ix, is_kept in zip(mine.tolist(), kept, strict=True)
+                for ix, is_kept in zip(mine.tolist(), kept.tolist(), strict=True)
             ]
             is_named = self._by in ("store", "variant")
             found[names[campaign]] = sorted(cells, key=_by_name) if is_named else cells
@@ -82,24 +86,25 @@ class Division:
             return tally.count(cell_of[of_rows])
 
         stopped = rows[~decided.is_fired[rows]]
-        late = np.array([name.partition(":")[0] not in NOT_ELIGIBLE for name in names] or [True])
-        delivered = joined.followed_by("delivered")
-        visited, (cost, cost_in, _facts) = joined.visited(), joined.paid("sent")
+        is_late = np.array([name.partition(":")[0] not in NOT_ELIGIBLE for name in names] or [True])
+        was_eligible = decided.is_fired | is_late[decided.reason]
+        delivered, lost = joined.followed_by("delivered"), joined.is_lost
+        visited, (sent, costs) = joined.visited(), joined.paid("sent")
         columns = {
             "people": self._people().tolist(),
             "entries": count(rows),
-            "eligible": count(rows[decided.is_fired[rows] | late[decided.reason[rows]]]),
+            "eligible": count(rows[was_eligible[rows]]),
             "suppressed": tally.by(cell_of[stopped], decided.reason[stopped], names),
             "fired": count(rows[decided.is_fired[rows]]),
             "sent": count(joined.followed_by("sent")),
-            "delivered": count(delivered),
-            "failed": count(np.setdiff1d(joined.followed_by("failed"), delivered)),
+            "delivered": count(delivered[~lost[delivered]]),
+            "failed": count(rows[lost[rows]]),
             "opened": count(joined.followed_by("opened")),
             "clicked": count(joined.followed_by("clicked")),
             "visits": [round(n, 3) for n in tally.total(cell_of[visited.row], visited.amount)],
-            "cost": tally.totals_by(cell_of[cost.row], cost_in, cost.amount, names),
+            "cost": tally.totals_by(cell_of[sent], costs.currency, costs.amount, names),
             "opt_outs": count(joined.opted_out()),
-            **self._redeemed(people_min),
+            **self._redeemed(),
             "lift": self._lifts(people_min),
         }
         return [
@@ -116,25 +121,26 @@ class Division:
             ),
         )
 
-    def _redeemed(self, people_min: int) -> dict[str, list[object]]:
-        """Redemptions and what was paid, by trigger or, for want of one, by campaign and till."""
-        joined, tally = self._joined, self._tally
-        earned, _currency, of_fact = joined.paid("redeemed")
-        known = joined.happened.of("redeemed").take(of_fact)
-        lone = joined.happened.take(self._orphans)
-        cells = np.concatenate([self._cell_of_row[earned.row], self._orphan_cells])
-        payers = np.concatenate([known.person, lone.person])
-        currency = np.concatenate([known.currency, lone.currency])
-        amount = np.concatenate([known.amount, lone.amount])
-        paid = np.flatnonzero(currency >= 0)
-        payer_count = tally.distinct(cells[paid], payers[paid]).tolist()
-        revenue = tally.totals_by(cells, currency, amount, joined.names)
+    def _redemptions(self) -> tuple[Longs, Happened]:
+        """Redemptions and their cells, by trigger or, for want of one, by campaign and till."""
+        rows, known = self._joined.paid("redeemed")
+        done = Happened.concat([known, self._joined.happened.take(self._orphans)])
+        return np.concatenate([self._cell_of_row[rows], self._orphan_cells]), done
+
+    def _payers(self) -> list[Longs]:
+        """How many people have paid in each cell, by currency."""
+        cells, done = self._redemptions()
+        currencies = [one for one in np.unique(done.currency).tolist() if one >= 0]
+        paid = (np.flatnonzero(done.currency == one) for one in currencies)
+        return [self._tally.distinct(cells[rows], done.person[rows]) for rows in paid]
+
+    def _redeemed(self) -> dict[str, list[Any]]:
+        """What was redeemed in each cell, and what was paid."""
+        tally, (cells, done) = self._tally, self._redemptions()
         return {
-            "redemptions": list(tally.count(cells)),
-            "revenue": [
-                None if 0 < count < people_min else {name: round(n, 2) for name, n in one.items()}
-                for one, count in zip(revenue, payer_count, strict=True)
-            ],
+            "redemptions": tally.count(cells),
+            "redemptions_seen": tally.count(cells[self._joined.was_seen(done)]),
+            "revenue": tally.totals_by(cells, done.currency, done.amount, self._joined.names),
         }
 
     def _lifts(self, people_min: int) -> list[LiftOut | None]:
@@ -179,6 +185,14 @@ def _redeemed_alone(joined: Joined) -> Longs:
     return np.flatnonzero(is_redeemed & is_inside & (facts.trigger == NO_TRIGGER))
 
 
+def _of_one_currency(done: Happened) -> Happened:
+    """What was paid in the commonest currency: amounts of several cannot be added up."""
+    paid = done.take(np.flatnonzero(done.currency >= 0))
+    if not len(paid):
+        return paid
+    return paid.take(np.flatnonzero(paid.currency == np.bincount(paid.currency).argmax()))
+
+
 def moments_of(joined: Joined) -> Longs:
     """Decisions of measured people who were spoken to, or would have been, about a store."""
     decided = joined.decided
@@ -189,6 +203,8 @@ def moments_of(joined: Joined) -> Longs:
 def question(joined: Joined, moments: Longs, cell: Longs, is_held: Bools) -> Question:
     decided, outcome = joined.decided, joined.query.outcome
     done = joined.visits if outcome == "visits" else joined.happened.of("redeemed")
+    if outcome == "revenue":
+        done = _of_one_currency(done)
     return Question(
         outcome=outcome,
         cell=cell,

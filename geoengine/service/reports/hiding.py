@@ -17,13 +17,15 @@ import numpy as np
 from geoengine.core.columns import Bools, Longs
 
 
-def hidden(people: Longs, people_min: int) -> Bools:
+def hidden(people: Longs, people_min: int, already: Bools | None = None) -> Bools:
     """Which parts of a whole are kept back.
 
     Parameters
     ----------
     people : int64, shape (C,)
         How many people each part is about.
+    already : bool, shape (C,)
+        Parts that are kept back for another reason.
 
     Returns
     -------
@@ -34,11 +36,14 @@ def hidden(people: Longs, people_min: int) -> Bools:
     [True, False, True, False, False]
     """
     is_hidden: Bools = (people > 0) & (people < people_min)
-    if not is_hidden.any():
+    if already is not None:
+        is_hidden |= already
+    if not people[is_hidden].any():
         return is_hidden
     others = np.flatnonzero((people > 0) & ~is_hidden)
     for smallest in others[np.argsort(people[others], kind="stable")].tolist():
-        if people[is_hidden].sum() >= people_min and is_hidden.sum() > 1:
+        about = people[is_hidden]
+        if about.sum() >= people_min and np.count_nonzero(about) > 1:
             break
         is_hidden[smallest] = True
     return is_hidden

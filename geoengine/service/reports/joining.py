@@ -7,9 +7,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from geoengine.core.attribution import credit, pair
+from geoengine.core.attribution import Timeline, credit, pair
 from geoengine.core.columns import Bools, Floats, Longs
-from geoengine.core.units import DAY_MS
+from geoengine.core.units import DAY_MS, MINUTE_MS, SECOND_MS
 from geoengine.service.reports.asking import Span
 from geoengine.service.reports.gather import NO_TRIGGER, Happened, Told
 from geoengine.service.wire.reports import CampaignsQuery
@@ -17,6 +17,9 @@ from geoengine.service.wire.reports import CampaignsQuery
 # Who leaves within a day of a message leaves because of it; later, who knows. A longer span, and a
 # campaign is blamed for what the one after it did.
 OPT_OUT_MS: Final = DAY_MS
+# A till's clock, and the first and last fix of a visit, are some minutes off. Too short, and people
+# who paid were never in the shop; too long, and who paid has been there on another errand.
+TILL_SLACK_MS: Final = 15 * MINUTE_MS
 
 
 class Earned(NamedTuple):
@@ -73,12 +76,27 @@ class Joined:
         return found
 
     @cached_property
+    def is_lost(self) -> Bools:
+        """Decisions whose message reached nobody, as far as was heard last: a provider may take a
+        message and say later that it could not deliver it, and one given up may be tried again.
+        """
+        failed_ms = self._last_ms("failed")
+        reached_ms = self._last_ms("delivered", "opened", "clicked")
+        lost: Bools = (failed_ms >= 0) & (failed_ms >= reached_ms)
+        return lost
+
+    def _last_ms(self, *kinds: str) -> Longs:
+        """When each decision was last followed by a fact of these kinds; -1 for never."""
+        facts = self.happened.of(*kinds)
+        rows = self.row_of(facts.trigger)
+        found = np.full(len(self.decided), -1)
+        np.maximum.at(found, rows[rows >= 0], facts.at_ms[rows >= 0])
+        return found
+
+    @cached_property
     def _touches(self) -> Longs:
-        """Decisions whose message may have reached somebody: fired, not known to have failed."""
-        trigger = self.decided.trigger
-        failed = np.isin(trigger, self.happened.of("failed").trigger)
-        reached = np.isin(trigger, self.happened.of("delivered", "opened", "clicked").trigger)
-        return np.flatnonzero(self.decided.is_fired & (reached | ~failed))
+        """Decisions whose message may have reached somebody: fired, and not known to be lost."""
+        return np.flatnonzero(self.decided.is_fired & ~self.is_lost)
 
     @cached_property
     def visits(self) -> Happened:
@@ -113,15 +131,25 @@ class Joined:
         )
         return self._inside(touches[found.touch_ix])
 
-    def paid(self, kind: str) -> tuple[Earned, Longs, Longs]:
-        """What facts of a kind that belong to decisions of the period came to: rows and amounts,
-        the currency of each, and the fact.
-        """
+    def paid(self, kind: str) -> tuple[Longs, Happened]:
+        """The facts of a kind that belong to decisions of the period, and the row of each."""
         facts = self.happened.of(kind)
         rows = self.row_of(facts.trigger)
         kept = np.flatnonzero(rows >= 0)
         kept = kept[self.is_inside[rows[kept]]]
-        return Earned(rows[kept], facts.amount[kept]), facts.currency[kept], kept
+        return rows[kept], facts.take(kept)
+
+    def was_seen(self, done: Happened) -> Bools:
+        """Whether each thing was done during a visit of that person to that store."""
+        visits = self.visits
+        line = Timeline.of(pair(visits.person, visits.store), visits.at_ms)
+        whose = pair(done.person, done.store)
+        start, end = line.between(whose, done.at_ms - DAY_MS, done.at_ms + TILL_SLACK_MS)
+        found: Bools = end > start
+        last = line.order[end[found] - 1]
+        ended_ms = visits.at_ms[last] + (visits.lasted_s[last] * SECOND_MS).astype(np.int64)
+        found[found] = ended_ms + TILL_SLACK_MS >= done.at_ms[found]
+        return found
 
     def _earned(self, rows: Longs, amount: Floats) -> Earned:
         kept = self.is_inside[rows]

@@ -44,13 +44,20 @@ def lifts(asked: Question, people_min: int) -> dict[int, LiftOut]:
         amount,
     )
     cells, cell_ix = np.unique(asked.cell[rows], return_inverse=True)
+    both = (~found.is_held, found.is_held)
     treated, held_out = (
-        _estimates(did[arm], cell_ix[arm], len(cells), asked.outcome)
-        for arm in (~found.is_held, found.is_held)
+        _estimates(did[arm], cell_ix[arm], len(cells), asked.outcome) for arm in both
     )
+    is_told = np.ones(len(cells), bool)
+    if asked.outcome == "revenue":  # what a hundred people paid on average tells what one paid
+        for arm in both:
+            payers = np.bincount(cell_ix[arm][did[arm] > 0], minlength=len(cells))
+            is_told &= (payers == 0) | (payers >= people_min)
     return {
-        cell: shown(compare(t, h), asked.outcome, people_min)
-        for cell, t, h in zip(cells.tolist(), treated, held_out, strict=True)
+        cell: shown(compare(t, h), asked.outcome, people_min, is_told=told)
+        for cell, t, h, told in zip(
+            cells.tolist(), treated, held_out, is_told.tolist(), strict=True
+        )
         if h.people
     }
 
@@ -66,18 +73,27 @@ def _estimates(did: Floats, cell_ix: Longs, cell_count: int, outcome: Outcome) -
     return [mean(t, s, n) for t, s, n in zip(totals, squares, people, strict=True)]
 
 
-def shown(lift: Lift, outcome: Outcome, people_min: int) -> LiftOut:
+def shown(lift: Lift, outcome: Outcome, people_min: int, *, is_told: bool = True) -> LiftOut:
     """The lift as it is told; of an arm of too few people nothing."""
-    if min(lift.treated.people, lift.held_out.people) < people_min:
-        arms_out = (_arm(lift.treated, people_min), _arm(lift.held_out, people_min))
-        return LiftOut(outcome, "too_few_people", *arms_out)
+    treated, held_out = lift.treated, lift.held_out
+    if not is_told:
+        few = (_count(treated, people_min), _count(held_out, people_min))
+        return LiftOut(outcome, "too_few_people", *few)
+    if min(treated.people, held_out.people) < people_min:
+        few = (_arm(treated, people_min), _arm(held_out, people_min))
+        return LiftOut(outcome, "too_few_people", *few)
     return LiftOut(
         outcome,
         lift.verdict,
-        _arm(lift.treated, people_min),
-        _arm(lift.held_out, people_min),
+        _arm(treated, people_min),
+        _arm(held_out, people_min),
         *(_told(number) for number in lift[2:]),
     )
+
+
+def _count(arm: Estimate, people_min: int) -> ArmOut:
+    """How many people an arm has, and not what they did."""
+    return ArmOut(arm.people if arm.people >= people_min else None)
 
 
 def _arm(arm: Estimate, people_min: int) -> ArmOut:

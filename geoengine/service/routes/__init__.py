@@ -17,11 +17,13 @@ from geoengine.service.routes import (
     stream,
 )
 from geoengine.service.routes.catalogue import GEOJSON
+from geoengine.service.routes.coupons import ROUTES_COUPONS
 from geoengine.service.routes.links import ROUTES_LINKS
 from geoengine.service.routes.orders import ROUTES_ORDERS
 from geoengine.service.routes.reports import ROUTES_REPORTS
 from geoengine.service.routes.sending import ROUTES_SENDING
 from geoengine.service.routes.table import APPS, HEARERS, Route
+from geoengine.service.routes.wallet import ROUTES_WALLET
 from geoengine.service.wire import consents as consent_wire
 
 ANYBODY: frozenset[str] = frozenset()
@@ -124,5 +126,7 @@ ROUTES: tuple[Route, ...] = (
     *ROUTES_LINKS,
     *ROUTES_ORDERS,
     *ROUTES_REPORTS,
+    *ROUTES_COUPONS,
     *ROUTES_SENDING,
+    *ROUTES_WALLET,
 )  # fmt: skip

@@ -33,6 +33,9 @@ async def put_consent(context: Context, call: Call) -> ConsentOut:
     now_ms = context.clock()
     said_ms = _said_ms(body, now_ms)
     evidence = recorded_by(call) | _evidence(body, given)
+    life_ms = context.book.consent_terms.life_ms.get(purpose)
+    if said_ms is not None and life_ms is not None and said_ms + life_ms <= now_ms:
+        raise Problem("outdated", f"A consent given at {rfc3339(said_ms)} has run out by now.")
 
     granted = await loop.grant(
         context.state, context.book, person_id, purpose, evidence, now_ms, said_ms

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -103,7 +103,7 @@ async def take_brevo(context: Context, request: web.Request) -> Answer:
     status = told.msg_status.casefold()
     if status.startswith(("unsub", "blacklist")):
         await _heard(context, told.to, "STOP", "sms")
-    elif told.reply:
+    elif isinstance(told.reply, str):
         await _heard(context, told.to, told.reply, "sms")
     return _TAKEN
 
@@ -113,7 +113,7 @@ class _Brevo(msgspec.Struct):
 
     to: str  # whom we wrote to, and who answered
     msg_status: str = ""
-    reply: str = ""
+    reply: Any = ""  # a text, where it is an answer
 
 
 async def _heard(context: Context, sender: str, text: str, source: str) -> tuple[Meaning, int]:

@@ -10,7 +10,7 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.people import is_minor
 from geoengine.core.record import Decision, Fact, Json, Record
 from geoengine.ingest.names import is_name
-from geoengine.service.consent.erasing import erase, known_by
+from geoengine.service.consent.erasing import erase
 from geoengine.service.consent.identity import identify
 from geoengine.service.context import Call, Context
 from geoengine.service.http.problems import Problem
@@ -54,7 +54,8 @@ async def put_person(context: Context, call: Call) -> PersonOut:
     person_id, body = await owner_of(context, call), call.read(PersonBody)
     change = told(body, context.book, context.clock())
     news = {kind: value for kind, value in new_names(body).items() if value is not None}
-    before = dict(known_by(await record_of(context, person_id)))
+    record = await record_of(context, person_id)
+    before = record.identifiers | record.addresses
     for kind, value in news.items():
         await context.suppression.learn(person_id, kind, value)
     await _amend(context, person_id, change)

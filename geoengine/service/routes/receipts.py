@@ -36,8 +36,12 @@ class Told(msgspec.Struct, frozen=True):
     stopped: str = ""  # the number, where its owner has said STOP to this sender
 
 
+_BREVO_STOPPED: Final = ("unsub", "blacklist")  # how its words for it begin
+
+
 class _Brevo(msgspec.Struct):
     msg_status: str = ""
+    to: str = ""
 
 
 def _of_twilio(body: bytes) -> Told:
@@ -56,10 +60,12 @@ def _of_twilio(body: bytes) -> Told:
 
 def _of_brevo(body: bytes) -> Told:
     try:
-        status = msgspec.json.decode(body, type=_Brevo).msg_status
+        said = msgspec.json.decode(body, type=_Brevo)
     except (ValueError, RecursionError):
         raise Problem("malformed", "Not what Brevo posts: expected msg_status.") from None
-    return Told(_BREVO.get(status, ""), f"brevo_{status}")
+    status = said.msg_status
+    stopped = said.to if status.casefold().startswith(_BREVO_STOPPED) else ""
+    return Told(_BREVO.get(status, ""), f"brevo_{status}", stopped)
 
 
 _READERS: Final[dict[str, Callable[[bytes], Told]]] = {"twilio": _of_twilio, "brevo": _of_brevo}

@@ -11,9 +11,19 @@ whoever edits that must not be able to send our credentials elsewhere.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from geoengine.core.book import Book
-from geoengine.core.model import ApnsSpec, EmailSpec, FcmSpec, PushSpec, SecretFrom, SmsSpec
+from geoengine.core.model import (
+    ApnsSpec,
+    EmailSpec,
+    FcmSpec,
+    GoogleWalletSpec,
+    PushSpec,
+    SecretFrom,
+    SmsSpec,
+    WalletSpec,
+)
 from geoengine.levers.base import Lever
 from geoengine.levers.email.lever import TIMEOUT_S as EMAIL_TIMEOUT_S
 from geoengine.levers.email.lever import EmailLever
@@ -24,6 +34,11 @@ from geoengine.levers.push.lever import TIMEOUT_S as PUSH_TIMEOUT_S
 from geoengine.levers.secrets import CredentialError, document, secret
 from geoengine.levers.sms import brevo, twilio
 from geoengine.levers.sms.lever import Provider, SmsLever
+from geoengine.levers.wallet import google
+from geoengine.levers.wallet.google import GoogleWallet
+from geoengine.levers.wallet.lever import TIMEOUT_S as WALLET_TIMEOUT_S
+from geoengine.levers.wallet.lever import Pushing, WalletLever
+from geoengine.service.wallet.making import press_of
 
 Environ = Mapping[str, str]
 
@@ -48,6 +63,12 @@ def email(book: Book, environ: Environ) -> Lever | None:
     return None if spec is None else email_lever(spec, environ)
 
 
+def wallet(book: Book, environ: Environ) -> Lever | None:
+    """Passes, in those of the two wallets that can be used."""
+    spec = book.engine.spec.wallet
+    return None if spec is None else wallet_lever(spec, book, environ)
+
+
 def push_lever(spec: PushSpec, environ: Environ) -> PushLever:
     """Push by those of the two services that can be used."""
     services: dict[str, Service] = {}
@@ -64,7 +85,12 @@ def push_lever(spec: PushSpec, environ: Environ) -> PushLever:
             missing.append(_told(error, "push"))
     if spec.fcm is None and spec.apns is None:
         missing.append("engine.push names neither fcm nor apns")
-    return PushLever(services, "; ".join(missing))
+    rates = {
+        name: each.per_s
+        for name, each in ((FCM, spec.fcm), (APNS, spec.apns))
+        if each is not None and each.per_s is not None
+    }
+    return PushLever(services, "; ".join(missing), rates=rates)
 
 
 def _fcm(spec: FcmSpec, environ: Environ) -> Service:
@@ -108,6 +134,46 @@ def email_lever(spec: EmailSpec, environ: Environ) -> Lever:
         return EmailLever(spec, Server(spec, password, timeout_s=EMAIL_TIMEOUT_S))
     except (CredentialError, ImportError) as error:
         return EmailLever(spec, None, cannot=_told(error, "email"))
+
+
+def wallet_lever(spec: WalletSpec, book: Book, environ: Environ) -> Lever:
+    """Passes in those of the two wallets that can be used."""
+    apple = google = None
+    missing = []
+    if spec.apple is not None:
+        try:
+            apple = _passes(book, environ)
+        except (CredentialError, ImportError) as error:
+            missing.append(_told(error, "push"))
+    if spec.google is not None:
+        try:
+            google = google_wallet(spec.google, environ)
+        except CredentialError as error:
+            missing.append(str(error))
+    if spec.apple is None and spec.google is None:
+        missing.append("engine.wallet names neither apple nor google")
+    pass_type = "" if spec.apple is None else spec.apple.pass_type
+    return WalletLever(apple, pass_type, google, cannot="; ".join(missing))
+
+
+def _passes(book: Book, environ: Environ) -> Pushing | None:
+    """The connection by which phones are told of new passes; a pass's certificate opens it."""
+    from geoengine.levers import apns  # HTTP/2 is an extra
+
+    press = press_of(book, environ)
+    if press is None:
+        return None
+    trust = environ.get("GEOENGINE_PASS_PUSH_CA", "")
+    tls = press.signer.tls(Path(trust) if trust else None)
+    url = environ.get("GEOENGINE_PASS_PUSH_URL") or apns.PRODUCTION
+    return apns.Connection(url, WALLET_TIMEOUT_S, tls=tls)
+
+
+def google_wallet(spec: GoogleWalletSpec, environ: Environ) -> GoogleWallet:
+    """Google's objects, by the operator's service account. Raises `CredentialError`."""
+    account = account_of(document(spec.account, environ), spec.account.env)
+    url = environ.get("GEOENGINE_GOOGLE_WALLET_URL") or google.URL
+    return GoogleWallet(spec, account, url=url)
 
 
 def _told(error: Exception, extra: str) -> str:

@@ -39,7 +39,7 @@ def _endpoint(name: str, webhook: WebhookSpec, environ: Environ) -> Endpoint:
         raise ValueError(f"{which}: {error}; its secret is ${variable}") from error
 
 
-MAKERS: tuple[Maker, ...] = (_log, _webhook, makers.push, makers.sms, makers.email)
+MAKERS: tuple[Maker, ...] = (_log, _webhook, makers.push, makers.sms, makers.email, makers.wallet)
 
 
 def senders(book: Book, environ: Environ) -> dict[str, Lever]:
@@ -68,7 +68,11 @@ def lacking(levers: Iterable[Lever]) -> Iterator[tuple[str, str]]:
 def shortcomings(book: Book, environ: Environ) -> list[str]:
     """What stands against sending as configured, in this environment."""
     try:
-        levers = senders(book, environ).values()
+        levers = senders(book, environ)
     except ValueError as error:
         return [str(error)]
-    return [f"{lever}: {why}" for lever, why in lacking(levers)]
+    nowhere = [
+        f"no sender for {lever} (engine.{lever}): {', '.join(campaigns)}"
+        for lever, campaigns in unsent(book, levers).items()
+    ]
+    return nowhere + [f"{lever}: {why}" for lever, why in lacking(levers.values())]

@@ -81,6 +81,7 @@ class Figures(Struct):
     clicked: int
     visits: float  # credited; visits shared between campaigns are parts of one
     redemptions: int
+    redemptions_seen: int  # of these, by people who were seen in the store at the time
     revenue: dict[str, float] | None  # by currency; none where too few people's
     cost: dict[str, float]
     opt_outs: int  # within a day of a message by the lever that was withdrawn

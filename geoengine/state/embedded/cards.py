@@ -7,7 +7,7 @@ was erased, taken away or had its day is told apart from the one of that name wh
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -18,8 +18,10 @@ from geoengine.state.embedded.writes import CardRow, Write
 
 # Before and behind whatever a name goes on with.
 _FIRST, _LAST = "\0", "\U0010ffff"
-_CACHE_BYTES = 16 * 1024 * 1024
-_CARD_BYTES = 400  # what a card takes in memory beside its body: measured
+_CACHE_BYTES = 16 * 1024 * 1024  # some 40,000 coupon codes: more only saves asking the file
+# What a card takes in memory beside its body: 342 with a name of 37 signs and an owner of 15,
+# measured with tracemalloc. Less, and the cache is larger than it says.
+_CARD_BYTES = 400
 
 
 @dataclass(slots=True)
@@ -31,7 +33,7 @@ class Judged:
     gone_version: int
 
 
-class _Box:
+class _Box(ABC):
     """Compares versions and counts."""
 
     def __init__(self) -> None:

@@ -56,9 +56,10 @@ class TableLog:
         rows = list(self._db.rows(_at_moment, self._statements.between, values))
         end = rows[-1][0] if len(rows) == limit else Moment(until_ms, -1)
         found = dict(rows)
+        first_ms, last_ms = after.at_ms, end.at_ms  # compared first: most are of another time
         for row, seq in self._waiting():
-            if after < (moment := Moment(row.at_ms, seq)) <= end:
-                found[moment] = row.packed
+            if first_ms <= row.at_ms <= last_ms and after < (row.at_ms, seq) <= end:
+                found[Moment(row.at_ms, seq)] = row.packed
         return sorted(found.items())
 
     def following(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:

@@ -8,7 +8,7 @@ from typing import Final
 from uuid import uuid4
 
 from geoengine.core.errors import StateConflict, StateUnavailable
-from geoengine.state.base import CARDS_MAX, Card, CardPage, require_card
+from geoengine.state.base import Card, CardPage, require_card
 from geoengine.state.shared.paging import Paging
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import binary, version_of
@@ -22,10 +22,11 @@ _TRIM_ROWS: Final = 1_000
 class SharedCards:
     """Finds, puts and drops them."""
 
-    def __init__(self, partitions: Partitions) -> None:
+    def __init__(self, partitions: Partitions, limit: int) -> None:
+        """``limit`` is how many are kept, in all partitions together."""
         self._partitions = partitions
         self._paging = Paging(partitions, "page_cards")
-        self._limit = max(CARDS_MAX // partitions.count, 1)
+        self._limit = max(limit // partitions.count, 1)
 
     async def find(self, names: Sequence[str]) -> dict[str, Card]:
         """Those of them that there are."""

@@ -22,9 +22,7 @@ from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
 
 SAID_BYTES: Final = 32_768  # what is kept of the decisions about a person: some 300
-HAPPENED_BYTES: Final = (
-    131_072  # and of the facts: some 800, twice a week for as long as they are kept
-)
+HAPPENED_BYTES: Final = 131_072  # and of the facts: some 900: eight a week for two years
 HOPS_MAX: Final = 3  # from a name's home to its owner; more than one after a change was cut short
 _OP_BYTES: Final = 16
 

@@ -47,12 +47,16 @@ class AppleDouble:
     connection_count: int = 0
     most_at_once: int = 0
     is_silent: bool = False
-    hang_up: str = ""  # "goaway", "cut": what to do with the next request
+    hang_up: str = ""  # "goaway", "cut": what to do with the next request ...
+    hang_up_after: int = 0  # ... once so many are held
     held: list[tuple[_Line, int]] = field(default_factory=list)
     hold_count: int = 0  # answer none until so many have come
+    pass_type: str = ""  # of whoever shows its certificate: no token then, and nothing is said
 
     def judge(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
         """The answer to one push."""
+        if self.pass_type:
+            return self._judge_pass(headers, body)
         if (why := self._token_fault(headers.get("authorization", ""))) is not None:
             return why
         device = headers[":path"].removeprefix("/3/device/")
@@ -69,6 +73,13 @@ class AppleDouble:
         if len(device) != 64:
             return 400, {"reason": "BadDeviceToken"}
         return self.answers.get(device, (200, {}))
+
+    def _judge_pass(self, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+        if headers.get("apns-topic") != self.pass_type or "authorization" in headers:
+            return 400, {"reason": "BadTopic"}
+        if json.loads(body) != {}:
+            return 400, {"reason": "PayloadEmpty"}
+        return self.answers.get(headers[":path"].removeprefix("/3/device/"), (200, {}))
 
     def _token_fault(self, authorization: str) -> tuple[int, dict[str, Any]] | None:
         kind, _, token = authorization.partition(" ")
@@ -122,7 +133,8 @@ class _Line(asyncio.Protocol):
         double = self._double
         if double.is_silent:
             return
-        if double.hang_up:
+        if double.hang_up and len(double.held) >= double.hang_up_after:
+            double.held.clear()
             self._hang_up(stream_id)
             return
         double.held.append((self, stream_id))
@@ -159,11 +171,14 @@ def _text(value: bytes | str) -> str:
 
 
 @asynccontextmanager
-async def apple(files: Certificates) -> AsyncIterator[AppleDouble]:
-    """The service on a port of loopback."""
+async def apple(files: Certificates, *, passes: str = "") -> AsyncIterator[AppleDouble]:
+    """The service on a port of loopback; ``passes`` is a file of who signs pass certificates."""
     server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_tls.load_cert_chain(files.certificate, files.key)
     server_tls.set_alpn_protocols(["h2"])
+    if passes:
+        server_tls.load_verify_locations(passes)
+        server_tls.verify_mode = ssl.CERT_REQUIRED
     double = AppleDouble("", ssl.create_default_context(cafile=str(files.authority)))
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Line(double), "127.0.0.1", 0, ssl=server_tls)

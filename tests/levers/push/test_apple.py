@@ -158,6 +158,20 @@ async def test_apple_hangs_up_and_the_next_message_finds_a_new_connection(apns_s
     assert apns_server.connection_count == 2
 
 
+@pytest.mark.parametrize("how", ["goaway", "cut"])
+async def test_when_apple_hangs_up_on_many_none_is_forgotten_and_none_hangs(apns_server, how):
+    async with Opened(apns_server) as app:
+        apns_server.hold_count = 20
+        apns_server.hang_up_after = 19  # with 19 in hand, the twentieth cuts the line
+        apns_server.hang_up = how
+        sends = [a_push(send_id=f"s{n}") for n in range(20)]
+        receipts = await asyncio.gather(*(app.push(send, DEVICE, NOW_MS) for send in sends))
+        assert {receipt.status for receipt in receipts} <= {"retry", "delivered"}
+        apns_server.hold_count = 0
+        again = await asyncio.gather(*(app.push(send, DEVICE, NOW_MS) for send in sends))
+    assert {receipt.status for receipt in again} == {"delivered"}
+
+
 async def test_an_answer_that_does_not_come_is_asked_for_again(apns_server):
     apns_server.is_silent = True
     async with Opened(apns_server, timeout_s=0.3) as app:

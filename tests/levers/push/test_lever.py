@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from geoengine.levers.base import Lane, lanes_of
@@ -49,3 +51,23 @@ async def test_a_token_without_its_service_is_refused_and_nothing_has_left(addre
     lever = PushLever({}, "push: GEOENGINE_FCM_ACCOUNT is not set")
     receipt = await lever.send(a_push(address=address), NOW_MS)
     assert (receipt.status, receipt.reason, receipt.has_left) == ("refused", reason, False)
+
+
+async def test_an_attempt_of_several_requests_takes_no_longer_than_the_lever_says(fcm_server):
+    fcm_server.silent = asyncio.Event()
+    async with FcmOpened(fcm_server) as fcm:  # a request alone may take ten seconds
+        lever = PushLever({"fcm": fcm}, timeout_s=0.2)
+        receipt = await lever.send(a_push(), NOW_MS)
+    assert (receipt.status, receipt.reason, receipt.has_left) == ("retry", "timeout", True)
+
+
+async def test_an_attempt_that_is_cut_off_leaves_apples_connection_fit_for_the_next(apns_server):
+    async with AppleOpened(apns_server, timeout_s=10.0) as apple:
+        lever = PushLever({"apns": apple}, timeout_s=0.3)
+        send = a_push(address=f"ios:{DEVICE}")
+        assert (await lever.send(send, NOW_MS)).status == "delivered"
+        apns_server.is_silent = True
+        assert (await lever.send(send, NOW_MS)).reason == "timeout"
+        apns_server.is_silent = False
+        receipts = await asyncio.gather(*(lever.send(send, NOW_MS) for _ in range(10)))
+    assert {receipt.status for receipt in receipts} == {"delivered"}

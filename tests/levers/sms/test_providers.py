@@ -94,3 +94,11 @@ async def test_brevo_is_told_that_it_is_marketing_and_in_which_alphabet(brevo):
         "unicodeEnabled": False,
     }
     assert second["unicodeEnabled"]
+
+
+async def test_news_of_an_order_is_no_advertisement_to_brevo_and_has_no_way_out(brevo):
+    order = {"legal_basis": "transactional", "message": {"body": "Your order is ready"}}
+    async with Opened(brevo, "brevo", stop="STOP [STOP_CODE]") as lever:
+        await lever.send(an_sms(event={"data": order}), NOW_MS)
+    [message] = brevo.messages
+    assert (message["type"], message["content"]) == ("transactional", "Your order is ready")

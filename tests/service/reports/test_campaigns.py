@@ -101,6 +101,26 @@ async def test_a_message_that_never_arrived_brought_nobody():
     assert (await figures(past)).visits == 0
 
 
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [
+        (("delivered", "failed"), (0, 1, 0)),  # an SMS that its operator could not deliver
+        (("failed", "delivered"), (1, 0, 1)),  # given up, and tried again by hand
+        (("failed", "clicked"), (0, 0, 1)),
+    ],
+)
+async def test_what_was_heard_last_of_a_message_counts(
+    kinds: tuple[str, str], expected: tuple[int, int, float]
+):
+    past = OnPaper()
+    trigger = past.fire("p", at(0))
+    for minute, kind in enumerate(kinds):
+        past.happen(kind, trigger, at(0, 13, minute))
+    past.visit("p", at(1))
+    found = await figures(past)
+    assert (found.delivered, found.failed, found.visits) == expected
+
+
 async def test_redemptions_count_for_their_trigger_and_shared_codes_for_their_campaign():
     past = OnPaper()
     for person in crowd(3):
@@ -113,6 +133,22 @@ async def test_redemptions_count_for_their_trigger_and_shared_codes_for_their_ca
     assert found.redemptions == 5
     assert found.revenue == {"CHF": 7.0, "EUR": 30.0}
     assert found.people == 5
+
+
+@pytest.mark.parametrize(
+    ("minute", "store", "seen"),
+    [(5, "shop", 1), (24, "shop", 1), (26, "shop", 0), (-14, "shop", 1), (-16, "shop", 0),
+     (5, "other", 0)],
+)  # fmt: skip
+async def test_a_redemption_is_joined_to_the_visit_it_was_made_on(
+    minute: int, store: str, seen: int
+):
+    past = OnPaper()
+    trigger = past.fire("p", at(0))
+    past.visit("p", at(0, 18), store=store, duration_s=600.0)
+    past.happen("redeemed", trigger, at(0, 18, minute), amount=5.0, currency="EUR")
+    found = await figures(past)
+    assert (found.redemptions, found.redemptions_seen) == (1, seen)
 
 
 async def test_who_leaves_within_a_day_of_a_message_by_that_lever_left_because_of_it():
@@ -179,6 +215,28 @@ async def test_what_few_people_paid_is_not_told():
             past.happen("redeemed", trigger, at(1), amount=99.5, currency="EUR")
     found = await figures(past, people_min=20)
     assert (found.redemptions, found.revenue) == (2, None)
+
+
+async def test_what_few_people_paid_cannot_be_worked_out_from_the_whole():
+    past = OnPaper()
+    for store, payers in (("a", 3), ("b", 25), ("c", 40)):
+        for ix, person in enumerate(crowd(50, store)):
+            trigger = past.fire(person, at(0), store=store)
+            if ix < payers:
+                past.happen("redeemed", trigger, at(1), amount=10.0, currency="EUR")
+    (campaign,) = (await reported(past, people_min=20, by="store")).campaigns
+    assert campaign.figures is not None and campaign.figures.revenue == {"EUR": 680.0}
+    paid = {cell: one.revenue for cell, one in cells(campaign).items() if one}
+    assert paid == {"a": None, "b": None, "c": {"EUR": 400.0}}
+
+
+async def test_what_one_paid_in_another_currency_is_not_told():
+    past = OnPaper()
+    for ix, person in enumerate(crowd(30)):
+        currency = "CHF" if ix == 0 else "EUR"
+        past.happen("redeemed", past.fire(person, at(0)), at(1), amount=10.0, currency=currency)
+    found = await figures(past, people_min=20)
+    assert (found.redemptions, found.revenue) == (30, None)
 
 
 def told_and_held(past: OnPaper, reason: str, *, came: int, came_anyway: int) -> None:
@@ -262,11 +320,26 @@ async def test_lift_can_be_about_what_was_paid():
     for ix, person in enumerate(crowd(100, "told")):
         trigger = past.fire(person, at(0))
         past.happen("redeemed", trigger, at(1), amount=20 + ix % 2, currency="EUR")
+        if ix < 30:
+            past.happen("redeemed", trigger, at(2), amount=1000, currency="JPY")
     for person in crowd(100, "held"):
         past.stop(person, at(0), "holdout")
     lift = (await figures(past, outcome="revenue")).lift
     assert lift is not None
     assert (lift.difference, lift.held_out.value, lift.verdict) == (20.5, 0.0, "more")
+
+
+async def test_what_few_people_paid_is_not_told_by_an_average_either():
+    past = OnPaper()
+    for ix, person in enumerate(crowd(100, "told")):
+        trigger = past.fire(person, at(0))
+        if ix < 3:
+            past.happen("redeemed", trigger, at(1), amount=20, currency="EUR")
+    for person in crowd(100, "held"):
+        past.stop(person, at(0), "holdout")
+    lift = (await figures(past, people_min=20, outcome="revenue")).lift
+    assert lift is not None
+    assert (lift.verdict, lift.treated.people, lift.treated.value) == ("too_few_people", 100, None)
 
 
 async def test_nothing_happened_is_a_report_too():

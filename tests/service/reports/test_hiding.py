@@ -25,6 +25,12 @@ def test_nothing_is_hidden_without_need(people: list[int]):
     assert not hidden(np.array(people, np.int64), 20).any()
 
 
+def test_what_is_kept_back_anyway_is_not_worked_out_either():
+    already = np.array([True, False, False])
+    assert hidden(np.array([3, 25, 40]), 20, already).tolist() == [True, True, False]
+    assert hidden(np.array([0, 25, 40]), 20, already).tolist() == [True, False, False]
+
+
 @pytest.mark.parametrize(
     ("people", "expected"),
     [([5, 0, 100], [True, False, True]), ([19], [True]), ([10, 10, 50], [True, True, False])],

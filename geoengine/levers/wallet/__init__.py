@@ -1,0 +1,1 @@
+"""Passes in people's wallets: Apple's files, which we sign and serve, and Google's objects."""

@@ -1,0 +1,106 @@
+"""The wallet lever: what changed on a pass is told to the phones and to Google.
+
+What the pass says was put down before (`service.wallet.preparing`); Apple's phones are told that
+there is something new, and come for it. A second notice does no harm: nothing has changed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from geoengine.core.record import Send
+from geoengine.levers.base import Receipt
+from geoengine.levers.wallet.face import Place, Said
+from geoengine.levers.wallet.google import GoogleWallet
+from geoengine.levers.web import Answered, Lost
+
+TIMEOUT_S: Final = 15.0
+
+
+class Pushing(Protocol):
+    """Apple's push service, with a pass's certificate: `levers.apns.Connection`."""
+
+    async def post(self, token: str, headers: Mapping[str, str], body: bytes) -> Answered:
+        """Push to one phone. Raises `Lost` where no answer comes."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class Told(Struct, array_like=True):
+    """What the lever is told of a pass, in place of an address."""
+
+    serial: str
+    phones: list[str]  # where Apple pushes
+    is_google: bool
+    said: Said
+    places: list[Place]
+
+
+class WalletLever:
+    """Apple's phones and Google's objects."""
+
+    name = "wallet"
+    timeout_s = TIMEOUT_S
+
+    def __init__(
+        self,
+        apple: Pushing | None,
+        pass_type: str,
+        google: GoogleWallet | None,
+        cannot: str = "",
+    ) -> None:
+        self.cannot = cannot
+        self._apple = apple
+        self._pass_type = pass_type
+        self._google = google
+
+    async def send(self, send: Send, now_ms: int) -> Receipt:
+        """Tell each wallet; delivered where one of them has it."""
+        try:
+            told = msgspec.json.decode(send.address, type=Told)
+        except msgspec.DecodeError:
+            return Receipt("refused", "no_pass", has_left=False)
+        receipts = []
+        if told.phones and self._apple is not None:
+            receipts += [
+                await self._push(self._apple, token, send, now_ms) for token in told.phones
+            ]
+        if told.is_google and self._google is not None:
+            receipts.append(
+                await self._google.tell(told.serial, send.send_id, told.said, told.places, now_ms)
+            )
+        return best(receipts) if receipts else Receipt("refused", "no_pass", has_left=False)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._apple is not None:
+            await self._apple.close()
+        if self._google is not None:
+            await self._google.close()
+
+    async def _push(self, apple: Pushing, token: str, send: Send, now_ms: int) -> Receipt:
+        """Tell one phone that its pass has changed, which Apple wants said by saying nothing."""
+        from geoengine.levers.apns import apns_id, receipt_of  # with the connection it is there
+
+        headers = {"apns-topic": self._pass_type, "apns-id": apns_id(f"{send.send_id} {token}")}
+        try:
+            return receipt_of(await apple.post(token, headers, b"{}"), now_ms)
+        except Lost as lost:
+            return lost.receipt(is_repeatable=True)
+
+
+_RANKS: Final = ("delivered", "retry", "ambiguous", "refused", "gone")
+
+
+def best(receipts: list[Receipt]) -> Receipt:
+    """Of several wallets' receipts the one that counts: one that has it is enough; one that may
+    have it yet is worth another try; gone are all or none.
+    """
+    return min(receipts, key=lambda one: _RANKS.index(one.status))

@@ -1,0 +1,1 @@
+"""Codes from the moment a message leaves to the till, and back."""

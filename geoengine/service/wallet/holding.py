@@ -1,0 +1,200 @@
+"""What is kept of a pass: whose it is, what it says, which phones have it.
+
+A pass goes by a serial number that names nobody: a keyed hash of its holder. What its phones show
+with each request is another. Both come out the same when they are worked out again, so that a pass
+need not be kept to be recognised. The key is made once and kept in the state: with another one all
+passes in people's wallets would be strangers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from geoengine.state.agreeing import amend_card
+from geoengine.state.base import Card, State
+
+KEY_NOTE: Final = "wallet_key"
+PASSES: Final = "pass/"
+PHONES: Final = "passphone/"
+PHONES_MAX: Final = 20  # that have one pass; somebody who shares theirs with a town has copied it
+PASSES_MAX: Final = 200  # that one phone tells us of
+NOTIFY_MAX, NOTIFY_MS = 3, 86_400_000  # Google shows at most so many notices of a pass in a day
+_KEY_BYTES: Final = 32
+_SERIAL_BYTES: Final = 16
+_SEAL_BYTES: Final = 12
+
+
+class Held(Struct, array_like=True, omit_defaults=True):
+    """A pass as it is by now."""
+
+    person_id: str
+    phones: dict[str, str] = {}  # a phone's name for itself -> where to push
+    title: str = ""
+    body: str = ""
+    code: str = ""
+    until_ms: int = 0  # of the code
+    store_id: str = ""  # near which the last message was
+    trigger_id: str = ""  # the last message's
+    updated_ms: int = 0
+    is_void: bool = False
+    notified_ms: list[int] = []  # when Google was asked to show a notice, lately
+
+
+class Keys:
+    """Names and proofs of passes, with one key."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def serial(self, person_id: str) -> str:
+        """The serial number of a person's pass."""
+        return self._hash(b"serial", person_id, _SERIAL_BYTES)
+
+    def token(self, serial: str) -> str:
+        """What a phone shows for a pass: Apple wants 16 characters at the least."""
+        return self._hash(b"token", serial, 2 * _SERIAL_BYTES)
+
+    def phone(self, name: str) -> str:
+        """A phone's name, so that it tells nothing."""
+        return self._hash(b"phone", name, _SERIAL_BYTES)
+
+    def link(self, serial: str) -> str:
+        """What stands at the end of the link to a pass."""
+        return serial + self._hash(b"link", serial, _SEAL_BYTES)
+
+    def opened(self, link: str) -> str:
+        """The serial number of a link; "" for one that we did not make."""
+        serial = link[: 2 * _SERIAL_BYTES]
+        is_ours = hmac.compare_digest(self.link(serial).encode(), link.encode("utf-8", "replace"))
+        return serial if is_ours else ""
+
+    def is_token(self, serial: str, shown: str) -> bool:
+        """Whether this is what the pass's phones show; how long it takes tells nothing."""
+        return hmac.compare_digest(self.token(serial).encode(), shown.encode("utf-8", "replace"))
+
+    def _hash(self, what: bytes, text: str, size: int) -> str:
+        hashed = blake2b(key=self._key, person=what, digest_size=size)
+        hashed.update(text.encode("utf-8", "surrogatepass"))
+        return hashed.hexdigest()
+
+
+async def keys_of(state: State) -> Keys:
+    """The keys of this state; of several processes that start at once all take the same."""
+    key = await state.noted(KEY_NOTE)
+    if key is None:
+        key = await state.note(KEY_NOTE, os.urandom(_KEY_BYTES), is_first=True)
+    return Keys(key)
+
+
+async def held(state: State, serial: str) -> Held | None:
+    """A pass; None for one that was never handed out, or whose holder was erased."""
+    card = (await state.cards([PASSES + serial])).get(PASSES + serial)
+    return None if card is None else _unpacked(card.body)
+
+
+async def amend(
+    state: State, serial: str, change: Callable[[Held], Held | None], now_ms: int
+) -> Held | None:
+    """Change a pass that there is; None where there is none. ``change`` must be repeatable."""
+
+    def changed(card: Card) -> Card | None:
+        if not card.body:
+            return None
+        after = change(_unpacked(card.body))
+        return None if after is None else msgspec.structs.replace(card, body=_pack(after))
+
+    card = await amend_card(state, PASSES + serial, changed, now_ms)
+    return _unpacked(card.body) if card.body else None
+
+
+async def hand_out(state: State, serial: str, person_id: str, now_ms: int) -> Held:
+    """A person's pass, made where there is none yet."""
+
+    def changed(card: Card) -> Card | None:
+        if card.body:
+            return None
+        body = _pack(Held(person_id, updated_ms=now_ms))
+        return msgspec.structs.replace(card, body=body, owner=person_id)
+
+    return _unpacked((await amend_card(state, PASSES + serial, changed, now_ms)).body)
+
+
+# --- phones -------------------------------------------------------------------------------------
+
+
+async def register(
+    state: State, keys: Keys, serial: str, phone: str, push_token: str, now_ms: int
+) -> bool | None:
+    """A phone has the pass; whether it is new to us, None where there is no such pass."""
+    is_new = False
+
+    def change(one: Held) -> Held | None:
+        nonlocal is_new
+        is_new = phone not in one.phones
+        if one.phones.get(phone) == push_token:
+            return None
+        kept = dict(list(one.phones.items())[-(PHONES_MAX - 1) :]) | {phone: push_token}
+        return replace(one, phones=kept)
+
+    if await amend(state, serial, change, now_ms) is None:
+        return None
+    await _list(state, keys, phone, lambda names: [*names, serial], now_ms)
+    return is_new
+
+
+async def unregister(state: State, keys: Keys, serial: str, phone: str, now_ms: int) -> Held | None:
+    """A phone has the pass no more; the pass as it is then."""
+
+    def change(one: Held) -> Held | None:
+        left = {name: token for name, token in one.phones.items() if name != phone}
+        return None if len(left) == len(one.phones) else replace(one, phones=left)
+
+    left = await amend(state, serial, change, now_ms)
+    await _list(state, keys, phone, lambda names: [n for n in names if n != serial], now_ms)
+    return left
+
+
+async def forget_phones(state: State, serial: str, now_ms: int) -> None:
+    """No phone has the pass any more."""
+    await amend(state, serial, lambda one: replace(one, phones={}) if one.phones else None, now_ms)
+
+
+async def passes_of(state: State, keys: Keys, phone: str) -> list[str]:
+    """The serial numbers of the passes on a phone."""
+    name = PHONES + keys.phone(phone)
+    card = (await state.cards([name])).get(name)
+    return [] if card is None else _names(card.body)
+
+
+async def _list(
+    state: State, keys: Keys, phone: str, change: Callable[[list[str]], list[str]], now_ms: int
+) -> None:
+    def changed(card: Card) -> Card | None:
+        before = _names(card.body)
+        after = list(dict.fromkeys(change(before)))[-PASSES_MAX:]
+        if after == before:
+            return None
+        return msgspec.structs.replace(card, body=msgspec.msgpack.encode(after) if after else b"")
+
+    await amend_card(state, PHONES + keys.phone(phone), changed, now_ms)
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(Held).decode
+_unpack_names = msgspec.msgpack.Decoder(list[str]).decode
+
+
+def _unpacked(body: bytes) -> Held:
+    return _unpack(body)
+
+
+def _names(body: bytes) -> list[str]:
+    return _unpack_names(body) if body else []
