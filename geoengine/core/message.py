@@ -27,6 +27,8 @@ def compose(
     said = spoken(plan, chosen(plan.spec, record), scene, record.locale)
     if coupon:
         said["coupon"] = coupon
+    if plan.is_transactional:
+        said["legal_basis"] = plan.spec.legal_basis  # levers tell advertisements how to opt out
     return said
 
 

@@ -91,7 +91,7 @@ def with_stop(text: str, stop: str | None) -> str:
     >>> with_stop("À tout de suite !", "STOP au 36180")
     'À tout de suite !\\nSTOP au 36180'
     """
-    return text if stop is None or says_stop(text) else f"{text}\n{stop}"
+    return text if not stop or says_stop(text) else f"{text}\n{stop}"
 
 
 def segments_sent(text: str) -> Segments:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -27,6 +28,7 @@ from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
+from geoengine.state import loop
 from geoengine.state.base import State
 
 JSON = "application/json"
@@ -82,15 +84,12 @@ class Context:
     coupons: Office = field(init=False)
 
     def __post_init__(self) -> None:
-        async def quiesce(person_id: str) -> None:
-            await self.sender.quiesce(person_id, self.settings.quiesce_s)
-
         self.coupons = Office(self.state, lambda: self.book, self.clock)
         self.suppression = Suppression(
             self.state,
             lambda: self.book,
             self.clock,
-            quiesce,
+            self.quiesce,
             lambda outcome: self.hub.publish(outcome.events),
         )
 
@@ -98,6 +97,14 @@ class Context:
     def book(self) -> Book:
         """The catalogue in force."""
         return self.worker.book
+
+    async def quiesce(self, person_id: str, names: Sequence[str] = ()) -> None:
+        """Wait until no message to a person is on its way, under any of their names; those of
+        somebody who is not there any more have to be told.
+        """
+        called = names or await loop.names(self.state, person_id)
+        wait_s = self.settings.quiesce_s
+        await asyncio.gather(*(self.sender.quiesce(name, wait_s) for name in called))
 
     def queue(self, post: Post) -> None:
         """Have a post served; raises a `Problem` when there is no room for it."""

@@ -234,10 +234,15 @@ async def amend(
     change: Callable[[Record], Amended | None],
     now_ms: int,
 ) -> Outcome:
-    """Load one record, change it, commit; again on a conflict. ``change`` must be repeatable."""
+    """Load one record, change it, commit; again on a conflict, of whoever they have become by then.
+    ``change`` must be repeatable.
+    """
+    called: list[str] = []
 
     async def once() -> Outcome:
-        record = (await state.load([person_id])).get(person_id) or Record(person_id)
+        name = (await state.owners(called))[0] if called else person_id
+        called[:] = [name]
+        record = (await state.load([name])).get(name) or Record(name)
         amended = change(record) or Amended()
         if amended.is_nothing:
             return Outcome()
@@ -254,7 +259,7 @@ async def amend(
                 sends=tuple(outcome.sends),
                 facts=tuple(outcome.facts),
                 forget_devices=amended.forget_devices,
-                cancel_sends_of=tuple((person_id, lever) for lever in amended.cancel_sends),
+                cancel_sends_of=tuple((name, lever) for lever in amended.cancel_sends),
                 aliases=amended.aliases,
                 now_ms=now_ms,
             )
@@ -301,6 +306,9 @@ async def withdraw(
 ) -> Outcome:
     """Record a withdrawal: queued messages die with it, and without location also the last fix.
     ``only_if`` may find in the record that it is not about this person after all.
+
+    Whoever became somebody else's meanwhile is withdrawn there too: a merge that comes after this
+    takes the stricter of both, one that came before has taken the record away.
     """
 
     def change(record: Record) -> Amended:
@@ -310,7 +318,13 @@ async def withdraw(
         events = people.withdraw(record, purpose, evidence, book, now_ms)
         return _taken_back(events, [purpose], devices)
 
-    return await amend(state, book, person_id, change, now_ms)
+    told = Outcome()
+    called = ""
+    while called != person_id:
+        called = person_id
+        told.add(await amend(state, book, called, change, now_ms))
+        (person_id,) = await state.owners([called])
+    return told
 
 
 async def lapse(state: State, book: Book, person_id: str, now_ms: int) -> Outcome:
@@ -398,6 +412,13 @@ async def erase(state: State, person_id: str, now_ms: int) -> bool:
     # The person last: without them nobody knows the names any more.
     names = [*await _names(state, await _record(state, person_id)), person_id]
     return any([await state.erase(name, now_ms) for name in names])
+
+
+async def names(state: State, person_id: str) -> list[str]:
+    """Everything a person is called: their own name, and those of devices that stand for them. A
+    message that was begun before a device became theirs is under the device's name still.
+    """
+    return [person_id, *await _names(state, await _record(state, person_id))]
 
 
 async def _record(state: State, person_id: str) -> Record:

@@ -144,6 +144,10 @@ SOUND = {
         a_text("sms", "Un thé ? STOP 36180") + SMS.replace(STOP, "")
     ),
     "an SMS that fits with the way out": a_text("sms", "a" * 146) + SMS,
+    "news of an order, which needs no way out": (
+        a_text("sms", "{order}", "about: order_ready", "legal_basis: transactional")
+        + SMS.replace(STOP, "")
+    ),
     "a push that fits": a_text("push", "é" * 500),
     "an e-mail with a subject": a_text("email", "Un thé ?", "title: {fr: Un thé}"),
 }

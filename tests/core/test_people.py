@@ -166,3 +166,12 @@ def test_what_the_person_said_stands_before_what_the_device_said():
     into = Record("ann", attributes={"status": "gold"}, locale="fr")
     merge(into, Record("phone", attributes={"status": "none", "app": 3}, locale="en"))
     assert (into.attributes, into.locale) == ({"status": "gold", "app": 3}, "fr")
+
+
+async def test_a_withdrawal_reaches_whom_the_device_has_become_meanwhile():
+    ann = walk()
+    await ann.agree("ann", "sms")
+    await identify(ann.state, ann.book, "phone", "ann", NOON_MS)
+    # Under the name that the caller still knows: of the device itself there is no record any more.
+    await withdraw(ann.state, ann.book, "phone", "sms", {}, NOON_MS + 1)
+    assert not (await ann.state.load(["ann"]))["ann"].allows("sms")

@@ -26,10 +26,12 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from geoengine.core.book import Book
 from geoengine.core.record import Consent, Record, Send
 from geoengine.levers.base import Receipt
 from geoengine.service.consent.suppression import Stopper, Suppression
 from geoengine.service.dispatcher import Dispatcher
+from geoengine.state import loop
 from geoengine.state.base import Change, Commit, State
 from geoengine.state.local import LocalState
 from geoengine.state.redis import RedisState
@@ -39,6 +41,8 @@ from tests.servers.server import Server, needed
 from tests.service.dispatching import a_book, a_row
 
 AT_ONCE = 20
+NOBODYS = 0.4  # of the messages are to a phone of nobody's, which becomes a person's meanwhile
+CONNECT_BREATHS_MAX = 2_000
 BREATHS_MAX = 400  # turns of the loop before the message is there, and before STOP is said
 TELL_EVERY = 1_000
 
@@ -59,7 +63,9 @@ class History:
 
 
 class Sms:
-    """A lever that posts each message to a provider over HTTP."""
+    """A lever that posts each message to a provider over HTTP, and at times has to connect first,
+    which takes it long.
+    """
 
     name = "sms"
     timeout_s = 15.0
@@ -67,11 +73,14 @@ class Sms:
     def __init__(self, url: str) -> None:
         self._url = url
         self._session: aiohttp.ClientSession | None = None
+        self._pace = random.Random(url)
 
     async def send(self, send: Send, now_ms: int) -> Receipt:
         """One request, one answer."""
         if self._session is None:
             self._session = aiohttp.ClientSession()
+        if self._pace.random() < 0.3:
+            await breathe(self._pace.randrange(CONNECT_BREATHS_MAX))
         async with self._session.post(self._url, data=send.address) as answer:
             return Receipt("delivered" if answer.status == 200 else "retry", str(answer.status))
 
@@ -88,7 +97,7 @@ class Office:
     state: State
     dispatcher: Dispatcher
     suppression: Suppression
-    is_patient: bool = True
+    book: Book
 
     async def stop(self, number: str, rng: random.Random) -> None:
         """Say STOP, by one of the roads; returns when it is answered."""
@@ -120,12 +129,13 @@ async def office(
 
     async def quiesce(person_id: str) -> None:
         if is_patient:
-            await dispatcher.quiesce(person_id, 20.0)
+            names = await loop.names(state, person_id)
+            await asyncio.gather(*(dispatcher.quiesce(name, 20.0) for name in names))
 
     suppression = Suppression(state, lambda: book, lambda: NOON_MS, quiesce)
     running = asyncio.create_task(dispatcher.run())
     try:
-        yield Office(state, dispatcher, suppression)
+        yield Office(state, dispatcher, suppression, book)
     finally:
         await dispatcher.stop(5.0)
         await running
@@ -151,19 +161,26 @@ async def one_round(
     """One number: a message on its way, STOP, and more messages that must not leave."""
     here, there = rng.choice(offices), rng.choice(offices)
     person_id, other_id = f"p{number}", f"q{number}"
-    await agree(here, person_id, number)
+    is_nobodys = rng.random() < NOBODYS
+    sender_of = f"phone{number}" if is_nobodys else person_id
+    await agree(here, sender_of, number)
 
     async def say() -> None:
         await breathe(rng.randrange(BREATHS_MAX))
-        await put(here, f"first {number}", person_id, number)
+        await put(here, f"first {number}", sender_of, number)
         wake(offices)
+
+    async def become() -> None:
+        if is_nobodys:
+            await breathe(rng.randrange(BREATHS_MAX))
+            await loop.identify(there.state, there.book, sender_of, person_id, NOON_MS)
 
     async def stop() -> None:
         await breathe(rng.randrange(BREATHS_MAX))
         await there.stop(number, rng)
         history.answered.add(number)
 
-    await asyncio.gather(say(), stop())
+    await asyncio.gather(say(), become(), stop())
     await put(here, f"second {number}", person_id, number)
     await agree(here, other_id, number)
     await put(here, f"third {number}", other_id, number)

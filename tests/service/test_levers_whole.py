@@ -29,20 +29,34 @@ campaigns:
     levers: [{lever}]
     title: {{en: "Tea?"}}
     message: {{en: "Five minutes to {{store}}."}}
+  - id: ready
+    on: enter
+    about: order_ready
+    legal_basis: transactional
+    levers: [{lever}]
+    title: {{en: "Your order"}}
+    message: {{en: "Your order {{order}} is ready at {{store}}."}}
+    priority: 10
 engine:
   consent: {{location: assumed}}
   public_url: https://geo.example
   lawful_hours: {{sms: {{US: "24/7"}}}}
   push: {{fcm: {{}}}}
   sms: {{provider: twilio, account: {sid}, sender: Soho, stop: Text STOP, segment_cost: 0.05,
-        daily_spend: 0.05}}
+        daily_spend: {spend}}}
   email: {{server: 127.0.0.1, port: {port}, encryption: none, sender: hello@soho.example}}
 """
 
 
 @asynccontextmanager
 async def shop(
-    tmp_path: Path, lever: str, *, url: str = "", account: str = "", port: int = 1
+    tmp_path: Path,
+    lever: str,
+    *,
+    url: str = "",
+    account: str = "",
+    port: int = 1,
+    spend: float = 0.05,
 ) -> AsyncIterator[Client]:
     """A service that speaks by one lever, and Ada, who has agreed to it."""
     environ = {
@@ -51,7 +65,7 @@ async def shop(
         "GEOENGINE_TWILIO_TOKEN": TOKEN,
         "GEOENGINE_TWILIO_URL": url,
     }
-    text = CATALOGUE.format(lever=lever, sid=SID, port=port)
+    text = CATALOGUE.format(lever=lever, sid=SID, port=port, spend=spend)
     async with served(tmp_path, text, environ=environ) as client:
         for person in ("ada", "bob"):
             await client.ok("PUT", f"/v1/people/{person}", {"phone": NUMBER, "email": MAIL})
@@ -128,6 +142,25 @@ async def test_an_sms_arrives_with_the_way_out_and_its_cost_and_the_day_ends(tmp
         await walk_in(client, "bob")
         assert await ended(client, "bob") == ("refused", "spend_cap")
         assert len(double.messages) == 1
+
+
+async def test_news_of_an_order_tells_nobody_how_to_opt_out_of_it(tmp_path: Path):
+    async with (
+        provider(None, TEXT_PATH, twilio_messages) as double,
+        shop(tmp_path, "sms", url=double.url, spend=1) as client,
+    ):
+        order = {"order_id": "o-17", "person_id": "ada", "store_id": "soho"}
+        await client.ok("POST", "/v1/orders", order)
+        await walk_in(client)
+
+        async def have_come() -> bool:
+            return len(double.messages) == 2
+
+        await until(have_come)
+    assert {message["Body"] for message in double.messages} == {
+        "Your order o-17 is ready at Soho.",
+        "Five minutes to Soho.\nText STOP",
+    }
 
 
 async def test_a_number_that_said_stop_to_the_provider_hears_no_more_of_us(tmp_path: Path):

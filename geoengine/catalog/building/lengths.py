@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from geoengine.catalog.building.saying import Path, placed_messages
 from geoengine.catalog.reading.report import Items
 from geoengine.core.model import Campaign, EngineSpec, Location, Message, SmsSpec, Store
@@ -18,7 +20,7 @@ from geoengine.core.templates import placeholders
 STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
 # How long what a placeholder stands for becomes where it is not known here; in signs.
 _LENGTHS = {"directions": 80, "minutes": 2, "code": 10, "phone": 14, "url": 40, "name": 12}
-_LENGTHS |= {"city": 14, "store": 20}
+_LENGTHS |= {"city": 14, "store": 20, "order": 12, "basket": 60}
 _PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
 _PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
 SUBJECT_MAX_CHARS = 78  # RFC 5322, 2.1.1: a line; mail programs show about as much
@@ -34,11 +36,19 @@ def check_lengths(
                 continue
             path = (*at, "message", language)
             if "sms" in spec.levers:
-                _check_sms(items, ix, (template, path), engine.sms, stores)
+                _check_sms(items, ix, (template, path), _sms_of(spec, engine), stores)
             if "push" in spec.levers:
                 _check_push(items, ix, (said, path), stores)
         if "email" in spec.levers:
             _check_subjects(items, ix, (said, at), stores)
+
+
+def _sms_of(spec: Campaign, engine: EngineSpec) -> SmsSpec | None:
+    """What SMS of a campaign are sent by. What is no advertisement needs no way out."""
+    sms = engine.sms
+    if sms is None or spec.legal_basis != "transactional":
+        return sms
+    return msgspec.structs.replace(sms, stop="")
 
 
 def _check_sms(

@@ -51,7 +51,7 @@ async def _take_over(context: Context, person_id: str, other: str, told: dict[st
     """One record in place of two; messages to the other are refused from then on."""
     now_ms = context.clock()
     await loop.identify(context.state, context.book, other, person_id, now_ms, told)
-    await context.sender.quiesce(other, context.settings.quiesce_s)
+    await context.quiesce(person_id)
 
 
 def _known(known: Mapping[str, str]) -> Callable[[Record], None]:

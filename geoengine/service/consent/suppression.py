@@ -108,10 +108,13 @@ class Suppression:
 
         until_ms = now_ms + kept_ms if kept_ms else 0
         await rewrite(self._state, _stop(lever, mark), change, now_ms, until_ms=until_ms)
-        people = await self._holders(lever, mark)
-        withdrawn = [one for one in people if await self._withdraw(one, lever, mark, told)]
-        await asyncio.gather(*(self._quiesce(person_id) for person_id in people))
-        return withdrawn
+        asked: dict[str, bool] = {}  # person -> whether a consent of theirs ended with it
+        # Once more where somebody has become somebody else's meanwhile.
+        while new := [one for one in await self._holders(lever, mark) if one not in asked]:
+            for person_id in new:
+                asked[person_id] = await self._withdraw(person_id, lever, mark, told)
+        await asyncio.gather(*map(self._quiesce, asked))
+        return [person_id for person_id, has_ended in asked.items() if has_ended]
 
     async def start(self, lever: str, address: str) -> bool:
         """Take an address off the list; whether it was on it. No consent comes back with it."""

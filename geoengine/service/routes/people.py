@@ -63,7 +63,7 @@ async def put_person(context: Context, call: Call) -> PersonOut:
         if kind in before and before[kind] != news.get(kind):
             await context.suppression.forget(person_id, kind, before[kind])
     if holds_back(body):  # what is on its way started before it was asked for
-        await context.sender.quiesce(person_id, context.settings.quiesce_s)
+        await context.quiesce(person_id)
     return await _export(context, person_id)
 
 
@@ -94,10 +94,10 @@ async def delete_person(context: Context, call: Call) -> Erased:
     """
     person_id, now_ms = await owner_of(context, call), context.clock()
     state, book = context.state, context.book
-    asked = recorded_by(call)
+    asked, names = recorded_by(call), await loop.names(state, person_id)
     receipt = await erase(state, context.suppression, book, person_id, asked, now_ms)
     context.hub.forget(person_id)
-    await context.sender.quiesce(person_id, context.settings.quiesce_s)
+    await context.quiesce(person_id, names)
     await loop.erase(state, person_id, now_ms)  # what was on its way has left its traces by now
     until = rfc3339(receipt.proof_until_ms) if receipt.proof else ""
     return Erased(
