@@ -11,6 +11,7 @@ from geoengine.service.links import Linker
 from geoengine.service.sending.preparing import Preparer
 from geoengine.service.sending.spending import Spending
 from geoengine.service.sending.statuses import StatusUrls
+from geoengine.service.wallet.linking import PassLinker
 from geoengine.service.wallet.preparing import PassWriter
 from geoengine.state.base import State
 
@@ -26,6 +27,7 @@ def preparers(
         Stopper(state, book_of),
         desk,
         Linker(state, book_of),
+        PassLinker(state, book_of),
         PassWriter(state, book_of),
         Spending(state, book_of),
         StatusUrls(book_of),
