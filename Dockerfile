@@ -4,7 +4,7 @@ WORKDIR /src
 COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY geoengine ./geoengine
 RUN python -m venv /opt/geoengine
-RUN /opt/geoengine/bin/pip install --no-cache-dir --disable-pip-version-check .
+RUN /opt/geoengine/bin/pip install --no-cache-dir --disable-pip-version-check '.[push,email]'
 
 FROM python:3.11-slim
 COPY --from=build /opt/geoengine /opt/geoengine
