@@ -183,7 +183,7 @@ async def give_back(state: State, pool_id: str, told: list[Claimed], seed: int) 
     holders = sorted({trigger for one in told for trigger in one.codes})
     leaving = rng.sample(holders, GIVEN_BACK)
     freed = {await pools.claimed(trigger) for trigger in leaving}
-    late = [f"late{ix}" for ix in range(GIVEN_BACK)]
+    late = [f"{pool_id}-late{ix}" for ix in range(GIVEN_BACK)]
     codes = await asyncio.gather(
         *(pools.release(trigger) for trigger in leaving), return_exceptions=False
     )
