@@ -16,24 +16,13 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
-from geoengine.core.space.edges import Edges
+from geoengine.core.space.edges import Edges, Pairs
 from geoengine.core.space.geodesy import circle_bounds
 from geoengine.core.space.grid import Grid
 from geoengine.core.space.levels import fewer_levels, natural_bits
-from geoengine.core.space.tables import PRINT_SHIFT, ROW_FACTOR, SEVERAL, Part, cell_key
+from geoengine.core.space.tables import Part
 
 Shape: TypeAlias = Polygon | MultiPolygon
-_Views: TypeAlias = tuple[
-    float,  # finest cells per degree
-    list[tuple[int, int, int, int, int]],  # shift, row factor, mask, offset, bits of each level
-    memoryview,  # marks
-    int,  # their mask
-    memoryview,  # start
-    memoryview,  # items
-    memoryview,  # keys
-    memoryview,  # cell_ix
-    memoryview,  # is_inner
-]
 _CELLS_ACROSS: Final = (
     32  # cells along a polygon's longer side: few in which its edges take long to look through
 )
@@ -52,63 +41,18 @@ class Polygons:
         bits = _levels_of(self.bounds)
         self.edges = Edges(self.shapes, self.bounds, bits)
         self.grid = Grid(_parts(self.edges, bits), coarser=0)
-        self.edges.keep_cells()
-        self._scalar = self._views()
-        self._measure_one = self.edges.measure_inside_one
+        self.edges.find_by(self.grid)
 
     def __len__(self) -> int:
         return len(self.shapes)
 
-    def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+    def match(self, lon_deg: Floats, lat_deg: Floats) -> Pairs:
         """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
-        fix_ix, entry = self.grid.candidates(lon_deg, lat_deg)
-        polygon_ix = self.grid.items.take(entry)
-        places = lon_deg.take(fix_ix), lat_deg.take(fix_ix)
-        cell_ix, is_inner = self.grid.cell_ix.take(entry), self.grid.is_inner.take(entry)
-        edge_m = self.edges.measure_inside(polygon_ix, *places, cell_ix, is_inner)
-        inside = (edge_m <= 0.0).nonzero()[0]
-        return fix_ix.take(inside), polygon_ix.take(inside), edge_m.take(inside)
+        return self.edges.match(lon_deg, lat_deg)
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The polygons a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
-        per_deg, levels, marks, mark_mask, start, items, keys, cells, is_inner = self._scalar
-        finest_column = int((lon_deg + 180.0) * per_deg)
-        finest_row = int((lat_deg + 90.0) * per_deg)
-        found: list[tuple[int, float]] = []
-        for shift, row_factor, mask, offset, bits in levels:
-            column, row = finest_column >> shift, finest_row >> shift
-            print_ = row * row_factor + column
-            mark = marks[print_ & mark_mask]
-            if not mark or (mark != SEVERAL and mark != print_ >> PRINT_SHIFT & 0xFF):
-                continue
-            place = (row * ROW_FACTOR + column & mask) + offset
-            key = cell_key(column, row, bits)
-            for entry in range(start[place], start[place + 1]):
-                if keys[entry] != key:
-                    continue
-                ix = items[entry]
-                edge_m = self._measure_one(ix, lon_deg, lat_deg, cells[entry], is_inner[entry])
-                if edge_m <= 0.0:
-                    found.append((ix, edge_m))
-        return found
-
-    def _views(self) -> _Views:
-        """What the scalar path reads; an element of a memoryview costs half of an array's."""
-        grid = self.grid
-        levels = [
-            (one.shift, one.row_factor, one.mask, one.offset, one.bits) for one in grid.levels
-        ]
-        return (
-            grid.per_deg,
-            levels,
-            grid.marks.data,
-            len(grid.marks) - 1,
-            grid.start.data,
-            grid.items.data,
-            grid.keys.data,
-            grid.cell_ix.data,
-            grid.is_inner.data,
-        )
+        return self.edges.match_one(lon_deg, lat_deg)
 
     def holds(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
         """Whether each polygon holds the position beside it, the edge included; bool, (N,)."""
