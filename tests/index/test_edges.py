@@ -133,7 +133,7 @@ def test_a_grid_of_other_sizes_is_refused() -> None:
     tables = grid.marks, grid.start, grid.items, grid.keys, grid.cell_ix
     levels = np.array([[0, 1, 15, 0, 14]])
     with pytest.raises(TypeError, match="after the cells"):
-        fast.find_by(1.0, levels, *tables)
+        fast.find_by(1.0, 2, levels, *tables)
     fast.keep(np.zeros(4, np.int32))
     with pytest.raises(ValueError, match="different sizes"):
-        fast.find_by(1.0, levels, *tables)
+        fast.find_by(1.0, 2, levels, *tables)

@@ -59,6 +59,7 @@ typedef struct {
     Py_ssize_t level_count;
     const uint8_t *marks;
     uint32_t mark_mask;
+    int marks_coarser; /* bits: cells of marks are larger */
     const int32_t *start, *items, *item_cells;
     const int64_t *keys;
 } Edges;
@@ -705,9 +706,9 @@ static int find_marked(const Edges *own, const uint32_t *column, const uint32_t 
     const Level *at = &own->levels[level];
     uint32_t print[CHUNK], place[CHUNK], factor = (uint32_t)at->row_factor;
     uint32_t mask = (uint32_t)at->mask, offset = (uint32_t)at->offset;
-    int shift = (int)at->shift, found = 0;
+    int shift = (int)at->shift, wide = shift + own->marks_coarser, found = 0;
     for (int nth = 0; nth < count; nth++) {
-        print[nth] = (row[nth] >> shift) * factor + (column[nth] >> shift);
+        print[nth] = (row[nth] >> wide) * factor + (column[nth] >> wide);
         place[nth] = (((row[nth] >> shift) * ROW_FACTOR + (column[nth] >> shift)) & mask) + offset;
     }
     for (int nth = 0; nth < count; nth++) {
@@ -845,8 +846,8 @@ static PyObject *edges_find_by(Edges *own, PyObject *args)
         PyErr_SetString(PyExc_TypeError, "a grid is taken up once, after the cells");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "dOOOOOO:find_by", &own->per_deg, &of[0], &of[1], &of[2], &of[3],
-                          &of[4], &of[5]) ||
+    if (!PyArg_ParseTuple(args, "diOOOOOO:find_by", &own->per_deg, &own->marks_coarser, &of[0],
+                          &of[1], &of[2], &of[3], &of[4], &of[5]) ||
         view(own, of[0], sizeof(Level), &own->levels, &levels) < 0 ||
         view(own, of[1], 1, &own->marks, &marks) < 0 ||
         view(own, of[2], 4, &own->start, &starts) < 0 ||
@@ -855,7 +856,7 @@ static PyObject *edges_find_by(Edges *own, PyObject *args)
         view(own, of[5], 4, &own->item_cells, &cells) < 0)
         return NULL;
     const Level *last = own->levels + levels - 1;
-    if (levels > LEVELS_MAX || items != cells || items != keys || (marks & (marks - 1)) ||
+    if (levels > LEVELS_MAX || own->marks_coarser < 0 || own->marks_coarser > 8 || items != cells || items != keys || (marks & (marks - 1)) ||
         !starts || own->start[starts - 1] != items ||
         (levels && (!marks || last->offset + last->mask + 2 != starts))) {
         PyErr_SetString(PyExc_ValueError, "tables of different sizes");

@@ -26,6 +26,7 @@ class Edges:
     def find_by(
         self,
         per_deg: float,
+        marks_coarser: int,
         levels: Longs,
         marks: NDArray[np.uint8],
         start: Ints,

@@ -100,7 +100,7 @@ class Edges:
             self._tables += (kept,)
             self._fast.keep(kept)
             tables = grid.marks, grid.start, grid.items, grid.keys, grid.cell_ix
-            self._fast.find_by(grid.per_deg, _level_table(grid.levels), *tables)
+            self._fast.find_by(grid.per_deg, grid.marks_coarser, _level_table(grid.levels), *tables)
         self._cells = Cells()
 
     def match(self, lon_deg: Floats, lat_deg: Floats) -> Pairs:

@@ -54,14 +54,15 @@ class Grid:
     The entries of place p are ``items[start[p] : start[p + 1]]``, ascending; ``keys``,
     ``is_inner`` and ``cell_ix`` go with them, or are empty. All levels share the tables, so that
     one call looks through all of them. Cells of buckets have ``coarser`` bits less than those of
-    marks.
+    levels, and those of marks ``marks_coarser``: items in many cells each have few marks so, which
+    then lie in a cache.
     """
 
-    def __init__(self, parts: list[Part], coarser: int) -> None:
+    def __init__(self, parts: list[Part], coarser: int, marks_coarser: int = 0) -> None:
         parts = sorted(parts, key=lambda part: -part.bits)
         self.bits = parts[0].bits if parts else BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
-        self.coarser = coarser
+        self.coarser, self.marks_coarser = coarser, marks_coarser
         self.marks = marks_of(parts)
         self.levels = levels_of(parts, self.bits)
         buckets = buckets_of(parts, self.levels)
@@ -121,8 +122,8 @@ class Grid:
         """Columns and rows of positions on every level, level by level, and which are marked."""
         x, y = lon_deg + _HALF_TURN_DEG, lat_deg + _QUARTER_TURN_DEG
         column, row = (x * self._per_deg).astype(np.int64), (y * self._per_deg).astype(np.int64)
-        print_ = row * self._factor
-        print_ += column
+        print_ = (row >> self.marks_coarser if self.marks_coarser else row) * self._factor
+        print_ += column >> self.marks_coarser if self.marks_coarser else column
         mark = self.marks.take(print_ & self._mark_mask)
         print_ >>= _PRINT_SHIFT
         is_marked = mark == print_.astype(np.uint8)

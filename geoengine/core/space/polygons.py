@@ -26,6 +26,7 @@ Shape: TypeAlias = Polygon | MultiPolygon
 _CELLS_ACROSS: Final = (
     32  # cells along a polygon's longer side: few in which its edges take long to look through
 )
+_MARKS_COARSER: Final = 2  # bits: a mark for up to 16 cells; more, and many fixes ask in vain
 
 # Over so short a way the scale of longitude changes by less than the slack below 80 degrees.
 _SCALE_HOLDS_M: Final = 50_000.0
@@ -40,7 +41,7 @@ class Polygons:
         self.bounds = shapely.bounds(self.shapes).reshape(len(shapes), 4)
         bits = _levels_of(self.bounds)
         self.edges = Edges(self.shapes, self.bounds, bits)
-        self.grid = Grid(_parts(self.edges, bits), coarser=0)
+        self.grid = Grid(_parts(self.edges, bits), coarser=0, marks_coarser=_MARKS_COARSER)
         self.edges.find_by(self.grid)
 
     def __len__(self) -> int:
@@ -135,6 +136,15 @@ def _parts(edges: Edges, bits: Longs) -> list[Part]:
         found = [edges.cells_of(ix, level_bits) for ix in members.tolist()]
         item = members.repeat([len(columns[0]) for columns in found])
         column, row, is_inner, cell_ix = map(np.concatenate, zip(*found, strict=True))
-        marked = column.astype(np.int32), row.astype(np.int32)
+        marked = _marked(column, row)
         parts.append(Part(level_bits, members, *marked, item, column, row, is_inner, cell_ix))
     return parts
+
+
+def _marked(column: Longs, row: Longs) -> tuple[Ints, Ints]:
+    """Columns and rows of the marks of these cells, each once."""
+    packed = (row >> _MARKS_COARSER) << 32
+    packed |= column >> _MARKS_COARSER
+    # Neighbours in a row are next to each other: most repetitions need no sorting.
+    packed = np.unique(packed[np.diff(packed, prepend=-1) != 0])
+    return (packed & 0xFFFFFFFF).astype(np.int32), (packed >> 32).astype(np.int32)
