@@ -64,6 +64,7 @@ class Edges:
         bounds: NDArray[np.float64],
         bits: Longs,
         is_compiled: bool = IS_COMPILED,
+        *,
         kept: Arrays = NOTHING,
     ) -> None:
         self._is_compiled = is_compiled
