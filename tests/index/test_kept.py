@@ -6,6 +6,7 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from geoengine.core.columns import Floats
 from geoengine.core.index import ZoneIndex
+from geoengine.core.space.edges import Cells
 from geoengine.core.space.kept import Arrays
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.zones import Zones
@@ -116,3 +117,11 @@ def test_tables_of_other_polygons_are_refused() -> None:
         Polygons(list(two.shapes), lacking)
     with pytest.raises(ValueError, match="polygons"):
         Polygons([box(2.0, 48.0, 2.1, 48.1)], two.arrays)
+
+
+def test_cells_beyond_the_last_number_are_refused() -> None:
+    nearly_all = np.broadcast_to(np.int32(0), 2**31 - 3)  # takes no room
+    none = np.zeros(1, np.int32).tobytes()
+    assert Cells(nearly_all).add([b"\0"], [none], [2 * none])[0].tolist() == [2**31 - 3]
+    with pytest.raises(OverflowError, match="more cells"):
+        Cells(nearly_all).add([b"\0"], [none], [3 * none])

@@ -4,7 +4,8 @@ A catalogue goes by a name made of its YAML files' paths and bytes and of what c
 rest of what was read (imported rows, polygons) is listed inside with digests. Both are checked by
 reading the files, not by their dates: sixty megabytes take a tenth of a second. So what is found
 here is what compiling would make. What is not found, damaged or of another version is compiled
-again; nothing here is needed, everything may be deleted at any time.
+again; nothing here is needed, everything may be deleted at any time. The folder is its owner's
+alone: checksums find damage, not malice, and compiled code takes an index at its word.
 """
 
 from __future__ import annotations

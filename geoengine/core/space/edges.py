@@ -48,6 +48,7 @@ _TABLES: Final = (  # what `_edges.Edges` is made of, in its order
 )
 _CELLS: Final = "cells"
 _NO_CELLS: Final = np.empty(0, np.int32)
+_CELLS_END_MAX: Final = 2**31 - 1  # some 8.6 GB of them
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -269,10 +270,12 @@ class Cells:
     ) -> tuple[Ints, Bools]:
         """Take up polygons' cells: their numbers from now on, and which lie wholly inside."""
         sizes = np.array([len(one) // 4 for one in kept])
-        first = (self._end + np.cumsum(sizes) - sizes).astype(np.int32)
-        numbers = _joined_ints(begins) + first.repeat([len(one) for one in kinds])
+        first = self._end + np.cumsum(sizes) - sizes
+        self._end += int(sizes.sum())
+        if self._end > _CELLS_END_MAX:
+            raise OverflowError("polygons in more cells than have a number")
+        numbers = _joined_ints(begins) + first.astype(np.int32).repeat([len(one) for one in kinds])
         self._kept.append(_joined_ints(kept))
-        self._end += len(self._kept[-1])
         return numbers, np.frombuffer(b"".join(kinds), np.uint8) == _INNER
 
     def table(self) -> Ints:
