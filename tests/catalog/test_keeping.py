@@ -336,6 +336,7 @@ async def test_what_another_process_compiled_is_what_this_one_would(tmp_path: Pa
     assert (first.remarks, again.remarks) == ((), ())
     assert_same(first.reading, read(directory))
     assert_same(again.reading, read(directory))
+    assert repr(again) == "Obtained(is_cached=True, remarks=())", "in no time"
 
 
 async def test_all_faults_come_from_the_other_process(tmp_path: Path):

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Final
@@ -48,7 +48,8 @@ class CompilerFailed(GeoengineError):
 class Obtained:
     """A compiled catalogue, and how it was come by."""
 
-    reading: Reading
+    # Not told: `asyncio.run` tells its result twice, and ten thousand polygons take a second.
+    reading: Reading = field(repr=False)
     is_cached: bool
     remarks: tuple[str, ...] = ()  # what is wrong with the cache, for who operates this
 
