@@ -30,6 +30,7 @@
 #define TOO_FAR_NORTH_DEG 80.0  /* the mid-latitude formula is off by less than 3 cm until there */
 /* Shewchuk's bound on the rounding of an orientation, (3 + 16 eps) eps, rounded up. */
 #define TURN_ERROR 3.4e-16
+#define ROW_FACTOR 0x9E3779B1u /* of hashes of cells, as in tables.py */
 
 typedef struct { double lon, lat; } Point;
 typedef struct { Point points[LEAF + 1]; } Leaf; /* short ones repeat their last point */
@@ -37,10 +38,11 @@ typedef struct { float west, south, east, north; } Box; /* rounded outwards */
 /* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree. */
 typedef struct { double squeeze, middle_deg, per_deg; } Plane;
 typedef struct { int32_t first, leaves; } Run; /* of leaves */
+typedef struct { int64_t shift, row_factor, mask, offset, bits; } Level; /* as in tables.py */
 
 typedef struct {
     PyObject_HEAD
-    Py_buffer held[7];
+    Py_buffer held[13];
     int held_count;
     const Leaf *leaves;
     const Box *leaf_boxes, *branch_boxes;
@@ -51,6 +53,15 @@ typedef struct {
        number is where it begins. */
     const int32_t *cells;
     Py_ssize_t cells_end;
+    /* The grid by which positions find polygons, once known: the tables of grid.py. */
+    double per_deg; /* finest cells per degree */
+    const Level *levels;
+    Py_ssize_t level_count;
+    const uint8_t *marks;
+    uint32_t mark_mask;
+    int marks_coarser; /* bits: cells of marks are larger */
+    const int32_t *start, *items, *item_cells;
+    const int64_t *keys;
 } Edges;
 
 /* Kinds of cells: no edge runs through one that is INNER; of others it is known whether their
@@ -412,25 +423,52 @@ static void mark(const Edges *own, int32_t ix, const Raster *to)
     }
 }
 
-static double between2(const double cell[4], const Box *box, double squeeze)
+/* A cell's sides, and how far its four corners are from some point of an edge: from the south-west
+   to the east, then the north. */
+typedef struct { double west, south, east, north, squeeze, far2[4]; } Corners;
+
+static inline double along2(double x, float low, float high, double squeeze)
 {
-    double x = larger(larger(cell[0] - box->east, box->west - cell[2]), 0.0) * squeeze;
-    double y = larger(larger(cell[1] - box->north, box->south - cell[3]), 0.0);
-    return x * x + y * y;
+    double apart = larger(larger(low - x, x - high), 0.0) * squeeze;
+    return apart * apart;
 }
 
-/* The runs of all leaves with edges that are nearest somewhere in a cell; 0 if there are too many, or none
-   could be told. Sets the kind of a cell with edges by its middle. */
+/* Whether something in a box may be the nearest to somewhere in a cell. Where it is nearer than the
+   point of the edge that the corners know of, so it is to a corner: of two points, all that is
+   nearer to the one lies on its side of a straight line. */
+static int may_be_nearest(const Corners *of, const Box *box)
+{
+    double west2 = along2(of->west, box->west, box->east, of->squeeze);
+    double east2 = along2(of->east, box->west, box->east, of->squeeze);
+    double south2 = along2(of->south, box->south, box->north, 1.0);
+    double north2 = along2(of->north, box->south, box->north, 1.0);
+    return (west2 + south2 <= of->far2[0]) | (east2 + south2 <= of->far2[1]) |
+           (west2 + north2 <= of->far2[2]) | (east2 + north2 <= of->far2[3]);
+}
+
+static Corners corners_of(const Search *middle, double half)
+{
+    double side = half + PAD_DEG, across = side * middle->squeeze;
+    Corners of = {middle->x - side, middle->y - side, middle->x + side, middle->y + side,
+                  middle->squeeze, {0}};
+    for (int nth = 0; nth < 4; nth++) {
+        double x = middle->near_x - (nth & 1 ? across : -across);
+        double y = middle->near_y - (nth & 2 ? side : -side);
+        of.far2[nth] = (x * x + y * y) * 1.000001 + PAD_DEG * PAD_DEG;
+    }
+    return of;
+}
+
+/* The runs of all leaves with edges that are nearest somewhere in a cell; 0 if there are too many.
+   Sets the kind of a cell with edges by its middle. */
 static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t at, Run *runs)
 {
-    double squeeze = own->planes[ix].squeeze, half = 0.5 / in->per_deg;
+    double half = 0.5 / in->per_deg;
     double x = (in->column + at % in->width + 0.5) / in->per_deg - 180.0;
     double y = (in->row + at / in->width + 0.5) / in->per_deg - 90.0;
-    double side = half + PAD_DEG, cell[4] = {x - side, y - side, x + side, y + side};
-    Search middle = {x, y, squeeze, INFINITY, 0.0, 0.0};
+    Search middle = {x, y, own->planes[ix].squeeze, INFINITY, 0.0, 0.0};
     find_nearest(own, ix, &middle);
-    /* From anywhere in the cell the nearest edge is at most as far as from the middle, and back. */
-    double reach = sqrt(middle.best2) + 1.000001 * hypot(half * squeeze, half) + 2 * PAD_DEG;
+    Corners corners = corners_of(&middle, half);
     if (in->kinds[at] == MIDDLE_UNSURE && middle.best2 > MIDDLE_CLEAR_DEG2) {
         int is_in = holds(own, ix, x, y);
         in->kinds[at] = is_in < 0 ? MIDDLE_UNSURE : is_in ? MIDDLE_IN : MIDDLE_OUT;
@@ -438,10 +476,10 @@ static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t
     int32_t count = 0, leaves = 0, leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
     const Box *branch = &own->branch_boxes[own->first_branch[ix]];
     for (; leaf < end; leaf += FAN, branch++) {
-        if (between2(cell, branch, squeeze) > reach * reach)
+        if (!may_be_nearest(&corners, branch))
             continue;
         for (int32_t one = leaf; one < end && one < leaf + FAN; one++) {
-            if (between2(cell, &own->leaf_boxes[one], squeeze) > reach * reach)
+            if (!may_be_nearest(&corners, &own->leaf_boxes[one]))
                 continue;
             int is_next = count && runs[count - 1].first + runs[count - 1].leaves == one;
             if (++leaves > LEAVES_MAX || (!is_next && count == RUNS_MAX))
@@ -505,57 +543,48 @@ static void edges_dealloc(Edges *own)
     Py_TYPE(own)->tp_free((PyObject *)own);
 }
 
-static int is_known(const Edges *own, int32_t ix, int32_t cell)
+static int is_known(const Edges *own, int32_t ix)
 {
-    if (ix >= 0 && ix < own->polygon_count && cell >= -1 && cell < own->cells_end)
+    if (ix >= 0 && ix < own->polygon_count)
         return 1;
-    PyErr_Format(PyExc_IndexError, "no polygon %d, or no cell %d", ix, cell);
+    PyErr_Format(PyExc_IndexError, "no polygon %d", ix);
     return 0;
 }
 
 #define BLOCK 16 /* rows whose waits for memory overlap: more than it answers at a time gain nothing */
 
-static void fetch(const Edges *own, const int32_t *ix, const int32_t *cell, Py_ssize_t count)
+/* Ask the memory for the boxes of the leaves that cells list. */
+static void fetch(const Edges *own, const int32_t *cells, int count)
 {
-    for (Py_ssize_t row = 0; row < count; row++) {
-        __builtin_prefetch(&own->planes[ix[row]]);
-        if (cell[row] >= 0)
-            __builtin_prefetch(own->cells + cell[row]);
-    }
-    for (Py_ssize_t row = 0; row < count; row++) {
-        const int32_t *own_cell = own->cells + cell[row];
-        if (cell[row] < 0)
+    for (int row = 0; row < count; row++) {
+        const int32_t *cell = own->cells + cells[row];
+        if (cells[row] < 0)
             continue;
-        for (const int32_t *run = own_cell + 2; run < own_cell + 2 + 2 * own_cell[1]; run += 2)
+        for (const int32_t *run = cell + 2; run < cell + 2 + 2 * cell[1]; run += 2)
             for (int32_t leaf = 0; leaf < run[1] + 3; leaf += 4)
                 __builtin_prefetch(&own->leaf_boxes[run[0] + leaf]);
     }
 }
 
-/* Numbers, positions, their cells, and where the answers go: columns of one length. */
-static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only)
+/* Numbers, positions, and where the answers go: columns of one length. */
+static int fill(const Edges *own, const Py_buffer columns[4])
 {
-    const int32_t *ix = columns[0].buf, *cell = columns[3].buf;
+    const int32_t *ix = columns[0].buf;
     const double *lon = columns[1].buf, *lat = columns[2].buf;
-    double *out = columns[4].buf;
+    double *out = columns[3].buf;
     Py_ssize_t count = columns[0].len / 4;
-    if (columns[1].len != 8 * count || columns[2].len != 8 * count || columns[3].len != 4 * count ||
-        columns[4].len != 8 * count) {
+    if (columns[1].len != 8 * count || columns[2].len != 8 * count || columns[3].len != 8 * count) {
         PyErr_SetString(PyExc_ValueError, "columns of different lengths");
         return -1;
     }
     for (Py_ssize_t row = 0; row < count; row++)
-        if (!is_known(own, ix[row], cell[row]))
+        if (!is_known(own, ix[row]))
             return -1;
     Py_BEGIN_ALLOW_THREADS
-    Measure measures[BLOCK];
-    for (Py_ssize_t row = 0; row < count; row += BLOCK) {
-        Py_ssize_t rows = count - row < BLOCK ? count - row : BLOCK;
-        fetch(own, ix + row, cell + row, rows);
-        for (Py_ssize_t at = row; at < row + rows; at++)
-            begin(own, ix[at], lon[at], lat[at], cell[at], is_inside_only, &measures[at - row]);
-        for (Py_ssize_t at = row; at < row + rows; at++)
-            out[at] = finish(own, ix[at], is_inside_only, &measures[at - row]);
+    Measure measure;
+    for (Py_ssize_t row = 0; row < count; row++) {
+        begin(own, ix[row], lon[row], lat[row], -1, 0, &measure);
+        out[row] = finish(own, ix[row], 0, &measure);
     }
     Py_END_ALLOW_THREADS
     return 0;
@@ -563,19 +592,18 @@ static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only
 
 static PyObject *edges_measure(Edges *own, PyObject *args)
 {
-    PyObject *of[5];
-    Py_buffer columns[5];
-    int is_inside_only, held = 0, done = -1;
-    if (!PyArg_ParseTuple(args, "OOOOOp:measure", &of[0], &of[1], &of[2], &of[3], &of[4],
-                          &is_inside_only))
+    PyObject *of[4];
+    Py_buffer columns[4];
+    int held = 0, done = -1;
+    if (!PyArg_ParseTuple(args, "OOOO:measure", &of[0], &of[1], &of[2], &of[3]))
         return NULL;
-    for (; held < 5; held++) {
-        int flags = PyBUF_C_CONTIGUOUS | (held == 4 ? PyBUF_WRITABLE : 0);
+    for (; held < 4; held++) {
+        int flags = PyBUF_C_CONTIGUOUS | (held == 3 ? PyBUF_WRITABLE : 0);
         if (PyObject_GetBuffer(of[held], &columns[held], flags) < 0)
             break;
     }
-    if (held == 5)
-        done = fill(own, columns, is_inside_only);
+    if (held == 4)
+        done = fill(own, columns);
     while (held)
         PyBuffer_Release(&columns[--held]);
     if (done < 0)
@@ -583,16 +611,260 @@ static PyObject *edges_measure(Edges *own, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyObject *edges_measure_one(Edges *own, PyObject *args)
+/* Rows of an answer, that grow: position, polygon, or entry of the grid, and how far its edge is. */
+typedef struct {
+    Py_ssize_t count, room;
+    int64_t *fix;
+    int32_t *ix;
+    double *edge_m;
+} Found;
+
+static int add(Found *to, int64_t fix, int32_t ix, double edge_m)
 {
-    int ix, cell, is_inside_only;
-    double lon, lat;
-    if (!PyArg_ParseTuple(args, "iddip:measure_one", &ix, &lon, &lat, &cell, &is_inside_only) ||
-        !is_known(own, ix, cell))
+    if (to->count == to->room) {
+        Py_ssize_t room = to->room ? 4 * to->room : 64;
+        int64_t *fixes = PyMem_RawRealloc(to->fix, 8 * room);
+        to->fix = fixes ? fixes : to->fix;
+        int32_t *numbers = PyMem_RawRealloc(to->ix, 4 * room);
+        to->ix = numbers ? numbers : to->ix;
+        double *edges_m = PyMem_RawRealloc(to->edge_m, 8 * room);
+        to->edge_m = edges_m ? edges_m : to->edge_m;
+        if (!fixes || !numbers || !edges_m)
+            return -1;
+        to->room = room;
+    }
+    to->fix[to->count] = fix;
+    to->ix[to->count] = ix;
+    to->edge_m[to->count++] = edge_m;
+    return 0;
+}
+
+static void forget(Found *found)
+{
+    PyMem_RawFree(found->fix);
+    PyMem_RawFree(found->ix);
+    PyMem_RawFree(found->edge_m);
+}
+
+/* A batch of positions, and the entries of the grid that are to be measured next. */
+typedef struct {
+    const Edges *own;
+    const double *lon, *lat;
+    int waiting;
+    int64_t fix[BLOCK];
+    int32_t entry[BLOCK], ix[BLOCK], cell[BLOCK];
+    Found inside, unsure; /* of the latter the entries */
+} Batch;
+
+static int measure_waiting(Batch *batch)
+{
+    const Edges *own = batch->own;
+    int count = batch->waiting;
+    Measure measures[BLOCK];
+    batch->waiting = 0;
+    fetch(own, batch->cell, count);
+    for (int nth = 0; nth < count; nth++)
+        begin(own, batch->ix[nth], batch->lon[batch->fix[nth]], batch->lat[batch->fix[nth]],
+              batch->cell[nth], 1, &measures[nth]);
+    for (int nth = 0; nth < count; nth++) {
+        double edge_m = finish(own, batch->ix[nth], 1, &measures[nth]);
+        if (edge_m <= 0.0 && add(&batch->inside, batch->fix[nth], batch->ix[nth], edge_m) < 0)
+            return -1;
+        if (isnan(edge_m) && add(&batch->unsure, batch->fix[nth], batch->entry[nth], edge_m) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int take_up(Batch *batch, int64_t fix, int32_t entry)
+{
+    const Edges *own = batch->own;
+    int32_t ix = own->items[entry], cell = own->item_cells[entry];
+    int nth = batch->waiting++;
+    batch->fix[nth] = fix;
+    batch->entry[nth] = entry;
+    batch->ix[nth] = ix;
+    batch->cell[nth] = cell;
+    __builtin_prefetch(&own->planes[ix]);
+    if (cell >= 0)
+        __builtin_prefetch(own->cells + cell);
+    return batch->waiting == BLOCK ? measure_waiting(batch) : 0;
+}
+
+#define CHUNK 256     /* positions of which the marks are asked for before their entries are */
+#define LEVELS_MAX 24 /* of cells of 2 to 24 bits there are 23 */
+#define SEVERAL 0xFF  /* these two as in tables.py */
+#define PRINT_SHIFT 24
+
+typedef struct { uint32_t place; uint16_t nth, level; } Hit;
+
+/* The marked cells of a level among those of some positions. No branch: half of them would go the
+   unexpected way. */
+static int find_marked(const Edges *own, const uint32_t *column, const uint32_t *row, int count,
+                       uint16_t level, Hit *hits)
+{
+    const Level *at = &own->levels[level];
+    uint32_t print[CHUNK], place[CHUNK], factor = (uint32_t)at->row_factor;
+    uint32_t mask = (uint32_t)at->mask, offset = (uint32_t)at->offset;
+    int shift = (int)at->shift, wide = shift + own->marks_coarser, found = 0;
+    for (int nth = 0; nth < count; nth++) {
+        print[nth] = (row[nth] >> wide) * factor + (column[nth] >> wide);
+        place[nth] = (((row[nth] >> shift) * ROW_FACTOR + (column[nth] >> shift)) & mask) + offset;
+    }
+    for (int nth = 0; nth < count; nth++) {
+        uint8_t mark = own->marks[print[nth] & own->mark_mask];
+        uint8_t is_own = mark == (uint8_t)(print[nth] >> PRINT_SHIFT);
+        hits[found] = (Hit){place[nth], (uint16_t)nth, level};
+        found += (mark != 0) & (is_own | (mark == SEVERAL));
+    }
+    return found;
+}
+
+/* Every position with every polygon of its cells, up to CHUNK of them from the nth on. */
+static int match_some(Batch *batch, Py_ssize_t from, int count)
+{
+    const Edges *own = batch->own;
+    uint32_t column[CHUNK], row[CHUNK];
+    Hit hits[CHUNK * LEVELS_MAX + 1];
+    int hit_count = 0;
+    for (int nth = 0; nth < count; nth++) {
+        column[nth] = (uint32_t)(int32_t)((batch->lon[from + nth] + 180.0) * own->per_deg);
+        row[nth] = (uint32_t)(int32_t)((batch->lat[from + nth] + 90.0) * own->per_deg);
+    }
+    for (int level = 0; level < own->level_count; level++)
+        hit_count += find_marked(own, column, row, count, (uint16_t)level, hits + hit_count);
+    for (const Hit *hit = hits; hit < hits + hit_count; hit++)
+        __builtin_prefetch(&own->start[hit->place]);
+    for (const Hit *hit = hits; hit < hits + hit_count; hit++) {
+        int32_t entry = own->start[hit->place];
+        __builtin_prefetch(&own->keys[entry]);
+        __builtin_prefetch(&own->items[entry]);
+        __builtin_prefetch(&own->item_cells[entry]);
+    }
+    for (const Hit *hit = hits; hit < hits + hit_count; hit++) {
+        const Level *at = &own->levels[hit->level];
+        int64_t up = row[hit->nth] >> at->shift, along = column[hit->nth] >> at->shift;
+        int64_t key = at->bits << 56 | up << 28 | along;
+        int32_t end = own->start[hit->place + 1];
+        for (int32_t entry = own->start[hit->place]; entry < end; entry++)
+            if (own->keys[entry] == key && take_up(batch, from + hit->nth, entry) < 0)
+                return -1;
+    }
+    return 0;
+}
+
+static int match_all(Batch *batch, Py_ssize_t count)
+{
+    for (Py_ssize_t from = 0; from < count; from += CHUNK)
+        if (match_some(batch, from, count - from < CHUNK ? (int)(count - from) : CHUNK) < 0)
+            return -1;
+    return measure_waiting(batch);
+}
+
+/* Columns of what is inside: positions, polygons, distances; of what is unsure: positions, entries.
+   Arrays of bytes, so that numpy may write into them. */
+static PyObject *columns_of(const Batch *batch)
+{
+    const Found *found[2] = {&batch->inside, &batch->unsure};
+    PyObject *made = PyTuple_New(5);
+    for (int nth = 0; made && nth < 5; nth++) {
+        const Found *of = found[nth / 3];
+        const void *from = nth == 2 ? (void *)of->edge_m : nth % 3 ? (void *)of->ix : of->fix;
+        PyObject *column = PyByteArray_FromStringAndSize(from, (nth % 3 == 1 ? 4 : 8) * of->count);
+        if (column)
+            PyTuple_SET_ITEM(made, nth, column);
+        else
+            Py_CLEAR(made);
+    }
+    return made;
+}
+
+static PyObject *edges_match(Edges *own, PyObject *args)
+{
+    PyObject *lons, *lats, *made = NULL;
+    Py_buffer lon, lat;
+    if (!PyArg_ParseTuple(args, "OO:match", &lons, &lats) ||
+        PyObject_GetBuffer(lons, &lon, PyBUF_C_CONTIGUOUS) < 0)
         return NULL;
-    Measure measure;
-    begin(own, ix, lon, lat, cell, is_inside_only, &measure);
-    return PyFloat_FromDouble(finish(own, ix, is_inside_only, &measure));
+    if (PyObject_GetBuffer(lats, &lat, PyBUF_C_CONTIGUOUS) < 0) {
+        PyBuffer_Release(&lon);
+        return NULL;
+    }
+    if (lon.len != lat.len || lon.len % 8) {
+        PyErr_SetString(PyExc_ValueError, "columns of different lengths");
+    } else {
+        Batch batch = {.own = own, .lon = lon.buf, .lat = lat.buf};
+        int done;
+        Py_BEGIN_ALLOW_THREADS
+        done = match_all(&batch, lon.len / 8);
+        Py_END_ALLOW_THREADS
+        made = done < 0 ? PyErr_NoMemory() : columns_of(&batch);
+        forget(&batch.inside);
+        forget(&batch.unsure);
+    }
+    PyBuffer_Release(&lat);
+    PyBuffer_Release(&lon);
+    return made;
+}
+
+/* The polygons of one position: pairs of number and distance; None if any is unsure. */
+static PyObject *edges_match_one(Edges *own, PyObject *const *args, Py_ssize_t count)
+{
+    double lon = count == 2 ? PyFloat_AsDouble(args[0]) : -1;
+    double lat = count == 2 ? PyFloat_AsDouble(args[1]) : -1;
+    if (PyErr_Occurred())
+        return NULL;
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "match_one is asked of a longitude and a latitude");
+    Batch batch = {.own = own, .lon = &lon, .lat = &lat};
+    PyObject *made = NULL;
+    const Found *inside = &batch.inside;
+    if (match_all(&batch, 1) < 0)
+        PyErr_NoMemory();
+    else if (batch.unsure.count)
+        made = Py_NewRef(Py_None);
+    else
+        made = PyList_New(inside->count);
+    for (Py_ssize_t nth = 0; made && made != Py_None && nth < inside->count; nth++) {
+        PyObject *pair = Py_BuildValue("(id)", inside->ix[nth], inside->edge_m[nth]);
+        if (pair)
+            PyList_SET_ITEM(made, nth, pair);
+        else
+            Py_CLEAR(made);
+    }
+    forget(&batch.inside);
+    forget(&batch.unsure);
+    return made;
+}
+
+/* Take up the tables of the grid. */
+static PyObject *edges_find_by(Edges *own, PyObject *args)
+{
+    PyObject *of[6];
+    Py_ssize_t levels, marks, starts, items, cells, keys;
+    if (own->levels || !own->cells) {
+        PyErr_SetString(PyExc_TypeError, "a grid is taken up once, after the cells");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "diOOOOOO:find_by", &own->per_deg, &own->marks_coarser, &of[0],
+                          &of[1], &of[2], &of[3], &of[4], &of[5]) ||
+        view(own, of[0], sizeof(Level), &own->levels, &levels) < 0 ||
+        view(own, of[1], 1, &own->marks, &marks) < 0 ||
+        view(own, of[2], 4, &own->start, &starts) < 0 ||
+        view(own, of[3], 4, &own->items, &items) < 0 ||
+        view(own, of[4], 8, &own->keys, &keys) < 0 ||
+        view(own, of[5], 4, &own->item_cells, &cells) < 0)
+        return NULL;
+    const Level *last = own->levels + levels - 1;
+    if (levels > LEVELS_MAX || own->marks_coarser < 0 || own->marks_coarser > 8 || items != cells || items != keys || (marks & (marks - 1)) ||
+        !starts || own->start[starts - 1] != items ||
+        (levels && (!marks || last->offset + last->mask + 2 != starts))) {
+        PyErr_SetString(PyExc_ValueError, "tables of different sizes");
+        return NULL;
+    }
+    own->mark_mask = (uint32_t)(marks - 1);
+    own->level_count = levels;
+    Py_RETURN_NONE;
 }
 
 /* What `cells` gives back: columns and rows, kinds, where each begins, and what is kept of them. */
@@ -637,7 +909,7 @@ static PyObject *edges_cells(Edges *own, PyObject *args)
     Raster raster;
     if (!PyArg_ParseTuple(args, "iLLii:cells", &ix, &column, &row, &raster.width,
                           &raster.height) ||
-        !is_known(own, ix, -1))
+        !is_known(own, ix))
         return NULL;
     raster.column = column;
     raster.row = row;
@@ -671,7 +943,10 @@ static PyMethodDef edges_methods[] = {
     {"measure", (PyCFunction)edges_measure, METH_VARARGS, PyDoc_STR("Signed distances, metres.")},
     {"cells", (PyCFunction)edges_cells, METH_VARARGS, PyDoc_STR("A polygon's, of a box.")},
     {"keep", (PyCFunction)edges_keep, METH_O, PyDoc_STR("The cells of all polygons.")},
-    {"measure_one", (PyCFunction)edges_measure_one, METH_VARARGS, PyDoc_STR("Of one position.")},
+    {"find_by", (PyCFunction)edges_find_by, METH_VARARGS, PyDoc_STR("The grid's tables.")},
+    {"match", (PyCFunction)edges_match, METH_VARARGS, PyDoc_STR("What positions are inside of.")},
+    {"match_one", (PyCFunction)(void (*)(void))edges_match_one, METH_FASTCALL,
+     PyDoc_STR("What one position is inside of.")},
     {NULL},
 };
 
