@@ -18,6 +18,14 @@
 
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
+
+/* Where processors differ, for those of today as well; products keep their rounding in both. */
+#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__)
+#define CLONED __attribute__((noinline, target_clones("avx2", "default")))
+#else
+#define CLONED __attribute__((noinline))
+#endif
 
 #define LEAF 7                  /* edges: with their eight points two lines of cache */
 #define FAN 8                   /* leaves a branch; edges.py builds them so */
@@ -30,13 +38,17 @@
 #define TOO_FAR_NORTH_DEG 80.0  /* the mid-latitude formula is off by less than 3 cm until there */
 /* Shewchuk's bound on the rounding of an orientation, (3 + 16 eps) eps, rounded up. */
 #define TURN_ERROR 3.4e-16
+#define PARABOLA_DEG 0.1 /* so far from its middle a parabola is off by 2e-9 at 80 degrees */
 #define ROW_FACTOR 0x9E3779B1u /* of hashes of cells, as in tables.py */
 
 typedef struct { double lon, lat; } Point;
 typedef struct { Point points[LEAF + 1]; } Leaf; /* short ones repeat their last point */
 typedef struct { float west, south, east, north; } Box; /* rounded outwards */
-/* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree. */
-typedef struct { double squeeze, middle_deg, per_deg; } Plane;
+/* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree; metres per
+   degree of latitude and of longitude, as parabolas over the degrees from its middle. */
+typedef struct {
+    double squeeze, middle_deg, per_deg, middle_lat, along[3], across[3];
+} Plane;
 typedef struct { int32_t first, leaves; } Run; /* of leaves */
 typedef struct { int64_t shift, row_factor, mask, offset, bits; } Level; /* as in tables.py */
 
@@ -86,15 +98,23 @@ static inline double apart2(const Search *at, const Box *box)
     return x * x + y * y;
 }
 
-/* Columns and no branches, so that a compiler measures several edges at a time. */
-static void look_along(Search *at, const Leaf *leaf)
+static inline double smaller(double a, double b)
 {
-    double x[LEAF + 1], y[LEAF + 1], near_x[LEAF], near_y[LEAF], far2[LEAF];
+    return a < b ? a : b;
+}
+
+/* Columns and no branches, so that a compiler measures several edges at a time: eight, of which the
+   last is nothing. */
+static inline __attribute__((always_inline)) void look_along(Search *at, const Leaf *leaf)
+{
+    double x[LEAF + 2], y[LEAF + 2], near_x[LEAF + 1], near_y[LEAF + 1], far2[LEAF + 1];
     for (int nth = 0; nth <= LEAF; nth++) {
         x[nth] = (leaf->points[nth].lon - at->x) * at->squeeze;
         y[nth] = leaf->points[nth].lat - at->y;
     }
-    for (int nth = 0; nth < LEAF; nth++) {
+    x[LEAF + 1] = x[LEAF];
+    y[LEAF + 1] = y[LEAF];
+    for (int nth = 0; nth <= LEAF; nth++) {
         double dx = x[nth + 1] - x[nth], dy = y[nth + 1] - y[nth];
         double share = -(x[nth] * dx + y[nth] * dy) / (dx * dx + dy * dy + TINY);
         share = share > 0.0 ? share : 0.0;
@@ -103,12 +123,16 @@ static void look_along(Search *at, const Leaf *leaf)
         near_y[nth] = y[nth] + share * dy;
         far2[nth] = near_x[nth] * near_x[nth] + near_y[nth] * near_y[nth];
     }
-    for (int nth = 0; nth < LEAF; nth++)
-        if (far2[nth] < at->best2) {
-            at->best2 = far2[nth];
-            at->near_x = near_x[nth];
-            at->near_y = near_y[nth];
-        }
+    double least2 = smaller(smaller(smaller(far2[0], far2[1]), smaller(far2[2], far2[3])),
+                            smaller(smaller(far2[4], far2[5]), far2[6]));
+    if (!(least2 < at->best2))
+        return;
+    int nth = 0;
+    while (far2[nth] != least2)
+        nth++;
+    at->best2 = least2;
+    at->near_x = near_x[nth];
+    at->near_y = near_y[nth];
 }
 
 /* The nearest of up to FAN boxes, and how far all of them are. */
@@ -212,13 +236,21 @@ static int holds(const Edges *own, int32_t ix, double x, double y)
     return odd;
 }
 
-/* Metres between a position and one so many degrees away: Gauss's mid-latitude formula. */
-static double metres(double lat, double east_deg, double north_deg)
+/* Metres of a way so many degrees long, by the latitude of its middle: Gauss's formula. */
+static inline double metres(const Plane *plane, double lat, double east_deg, double north_deg)
 {
-    double phi = (lat + north_deg / 2) * DEGREE, sine = sin(phi);
-    double w2 = 1 - WGS84_E2 * sine * sine, w = sqrt(w2);
-    double along = WGS84_A_M * (1 - WGS84_E2) / (w2 * w) * north_deg * DEGREE;
-    double across = WGS84_A_M * cos(phi) / w * east_deg * DEGREE;
+    double up = lat - plane->middle_lat, along, across;
+    if (fabs(up) <= PARABOLA_DEG) {
+        along = plane->along[0] + up * (plane->along[1] + up * plane->along[2]);
+        across = plane->across[0] + up * (plane->across[1] + up * plane->across[2]);
+    } else {
+        double phi = lat * DEGREE, sine = sin(phi);
+        double w2 = 1 - WGS84_E2 * sine * sine, w = sqrt(w2);
+        along = WGS84_A_M * (1 - WGS84_E2) / (w2 * w) * DEGREE;
+        across = WGS84_A_M * cos(phi) / w * DEGREE;
+    }
+    along *= north_deg;
+    across *= east_deg;
     return sqrt(along * along + across * across);
 }
 
@@ -231,31 +263,34 @@ static double turn_of(double ax, double ay, double bx, double by, double x, doub
 
 /* Crossings of a leaf's edges with the way between a position and the middle of its cell, odd or
    even; -1 if rounding could turn one. */
-static int crossings_to(const Leaf *leaf, double x, double y, double mid_x, double mid_y)
+static inline __attribute__((always_inline)) int crossings_to(const Leaf *leaf, double x, double y,
+                                                              double mid_x, double mid_y)
 {
-    int odd = 0;
-    const Point *a = leaf->points;
-    double before = turn_of(x, y, mid_x, mid_y, a->lon, a->lat);
-    for (; a < leaf->points + LEAF; a++) {
-        const Point *b = a + 1;
-        double after = turn_of(x, y, mid_x, mid_y, b->lon, b->lat);
-        if (before == 0.0 || after == 0.0)
-            return -1;
-        if ((before > 0) != (after > 0)) {
-            double here = turn_of(a->lon, a->lat, b->lon, b->lat, x, y);
-            double there = turn_of(a->lon, a->lat, b->lon, b->lat, mid_x, mid_y);
-            if (here == 0.0 || there == 0.0)
-                return -1;
-            odd ^= (here > 0) != (there > 0);
-        }
-        before = after;
+    int64_t is_left[LEAF + 1], unsure = 0, odd = 0;
+    for (int nth = 0; nth <= LEAF; nth++) {
+        double left = (mid_x - x) * (leaf->points[nth].lat - y);
+        double right = (mid_y - y) * (leaf->points[nth].lon - x), turn = left - right;
+        unsure |= fabs(turn) <= TURN_ERROR * (fabs(left) + fabs(right));
+        is_left[nth] = turn > 0;
     }
-    return odd;
+    if (unsure)
+        return -1;
+    for (int nth = 0; nth < LEAF; nth++) {
+        const Point *a = &leaf->points[nth], *b = a + 1;
+        if (is_left[nth] == is_left[nth + 1])
+            continue;
+        double here = turn_of(a->lon, a->lat, b->lon, b->lat, x, y);
+        double there = turn_of(a->lon, a->lat, b->lon, b->lat, mid_x, mid_y);
+        if (here == 0.0 || there == 0.0)
+            return -1;
+        odd ^= (here > 0) != (there > 0);
+    }
+    return (int)odd;
 }
 
 /* Whether a position is inside, by the edges between it and the middle of its cell; -1 if unsure.
    All of these are in the cell's own runs. */
-static int holds_by_cell(const Edges *own, const int32_t *cell, double x, double y, double mid_x,
+static inline __attribute__((always_inline)) int holds_by_cell(const Edges *own, const int32_t *cell, double x, double y, double mid_x,
                          double mid_y)
 {
     int odd = cell[0] == MIDDLE_IN;
@@ -265,7 +300,8 @@ static int holds_by_cell(const Edges *own, const int32_t *cell, double x, double
     for (const int32_t *run = cell + 2; run < end; run += 2) {
         for (int32_t leaf = run[0]; leaf < run[0] + run[1]; leaf++) {
             const Box *box = &own->leaf_boxes[leaf];
-            if (box->west > east || box->east < west || box->south > north || box->north < south)
+            if ((box->west > east) | (box->east < west) | (box->south > north) |
+                (box->north < south))
                 continue;
             int crossed = crossings_to(&own->leaves[leaf], x, y, mid_x, mid_y);
             if (crossed < 0)
@@ -276,7 +312,7 @@ static int holds_by_cell(const Edges *own, const int32_t *cell, double x, double
     return odd;
 }
 
-static int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lon, double x,
+static inline __attribute__((always_inline)) int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lon, double x,
                     double y)
 {
     int is_in = -1;
@@ -296,40 +332,50 @@ static int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lo
 typedef struct {
     Search at;
     int is_in, count; /* leaves of the cell */
-    int32_t nearest, next;
+    int nearest, next; /* of these */
     double far2[LEAVES_MAX];
     int32_t leaves[LEAVES_MAX];
 } Measure;
 
+static void ask_for(const Leaf *leaf)
+{
+    __builtin_prefetch(&leaf->points[0]);
+    __builtin_prefetch(&leaf->points[4]);
+}
+
 /* Two leaves are likely opened, the nearest box's and the next: ask the memory for both. */
-static void look_at_boxes(const Edges *own, const int32_t *cell, Measure *measure)
+static inline void look_at_boxes(const Edges *own, const int32_t *cell, Measure *measure)
 {
     int count = 0;
-    double least2 = INFINITY, next2 = INFINITY;
-    int32_t nearest = 0, next = 0;
-    for (const int32_t *run = cell + 2; run < cell + 2 + 2 * cell[1]; run += 2)
-        for (int32_t leaf = run[0]; leaf < run[0] + run[1] && count < LEAVES_MAX; leaf++) {
-            double far2 = apart2(&measure->at, &own->leaf_boxes[leaf]);
-            measure->leaves[count] = leaf;
-            measure->far2[count++] = far2;
-            int is_least = far2 < least2, is_next = far2 < next2;
-            next = is_least ? nearest : is_next ? leaf : next;
-            next2 = is_least ? least2 : is_next ? far2 : next2;
-            nearest = is_least ? leaf : nearest;
-            least2 = is_least ? far2 : least2;
+    const int32_t *end = cell + 2 + 2 * cell[1];
+    for (const int32_t *run = cell + 2; run < end && count + run[1] <= LEAVES_MAX; run += 2) {
+        const Box *boxes = &own->leaf_boxes[run[0]];
+        for (int nth = 0; nth < run[1]; nth++) {
+            measure->far2[count + nth] = apart2(&measure->at, &boxes[nth]);
+            measure->leaves[count + nth] = run[0] + nth;
         }
+        count += run[1];
+    }
     measure->count = count;
-    measure->nearest = nearest;
-    measure->next = next;
+    /* A number of 64 in the last bits of a square does not matter to which is likely nearest. */
+    uint64_t least = UINT64_MAX, next = UINT64_MAX;
+    for (int nth = 0; nth < count; nth++) {
+        uint64_t far;
+        memcpy(&far, &measure->far2[nth], 8);
+        far = (far & ~(uint64_t)(LEAVES_MAX - 1)) | (uint64_t)nth;
+        uint64_t farther = far > least ? far : least;
+        next = farther < next ? farther : next;
+        least = far < least ? far : least;
+    }
+    measure->nearest = (int)(least % LEAVES_MAX);
+    measure->next = count > 1 ? (int)(next % LEAVES_MAX) : measure->nearest;
     if (count) {
-        __builtin_prefetch(&own->leaves[nearest].points[0]);
-        __builtin_prefetch(&own->leaves[nearest].points[4]);
-        __builtin_prefetch(&own->leaves[next].points[0]);
-        __builtin_prefetch(&own->leaves[next].points[4]);
+        ask_for(&own->leaves[measure->leaves[measure->nearest]]);
+        ask_for(&own->leaves[measure->leaves[measure->next]]);
     }
 }
 
-__attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double lon, double lat,
+CLONED static void begin(const Edges *own, int32_t ix, double lon, double lat,
                                             int32_t cell_ix, int is_inside_only, Measure *measure)
 {
     const Plane *plane = &own->planes[ix];
@@ -344,7 +390,7 @@ __attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double
 
 /* Signed distance to the edge, NaN if unsure. By a cell or not, the same edge is nearest. Infinite,
    and not looked for, outside, if only the inside matters. */
-__attribute__((noinline)) static double finish(const Edges *own, int32_t ix, int is_inside_only,
+CLONED static double finish(const Edges *own, int32_t ix, int is_inside_only,
                                                Measure *measure)
 {
     Search *at = &measure->at;
@@ -352,14 +398,15 @@ __attribute__((noinline)) static double finish(const Edges *own, int32_t ix, int
         return NAN;
     if (!measure->is_in && is_inside_only)
         return INFINITY;
-    if (measure->count)
-        look_along(at, &own->leaves[measure->nearest]);
-    else
+    if (!measure->count)
         find_nearest(own, ix, at);
-    for (int nth = 0; nth < measure->count; nth++)
-        if (measure->far2[nth] < at->best2 && measure->leaves[nth] != measure->nearest)
-            look_along(at, &own->leaves[measure->leaves[nth]]);
-    double far_m = metres(at->y, at->near_x / at->squeeze, at->near_y);
+    for (int nth = -1; nth < measure->count; nth++) {
+        int one = nth < 0 ? measure->nearest : nth;
+        if (nth != measure->nearest && measure->count && measure->far2[one] < at->best2)
+            look_along(at, &own->leaves[measure->leaves[one]]);
+    }
+    double far_m = metres(&own->planes[ix], at->y + at->near_y / 2, at->near_x / at->squeeze,
+                          at->near_y);
     if (!(at->best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
         return NAN;
     return measure->is_in ? -far_m : far_m;
@@ -700,7 +747,7 @@ typedef struct { uint32_t place; uint16_t nth, level; } Hit;
 
 /* The marked cells of a level among those of some positions. No branch: half of them would go the
    unexpected way. */
-static int find_marked(const Edges *own, const uint32_t *column, const uint32_t *row, int count,
+static inline __attribute__((always_inline)) int find_marked(const Edges *own, const uint32_t *column, const uint32_t *row, int count,
                        uint16_t level, Hit *hits)
 {
     const Level *at = &own->levels[level];
@@ -721,7 +768,7 @@ static int find_marked(const Edges *own, const uint32_t *column, const uint32_t 
 }
 
 /* Every position with every polygon of its cells, up to CHUNK of them from the nth on. */
-static int match_some(Batch *batch, Py_ssize_t from, int count)
+CLONED static int match_some(Batch *batch, Py_ssize_t from, int count)
 {
     const Edges *own = batch->own;
     uint32_t column[CHUNK], row[CHUNK];
@@ -735,13 +782,19 @@ static int match_some(Batch *batch, Py_ssize_t from, int count)
         hit_count += find_marked(own, column, row, count, (uint16_t)level, hits + hit_count);
     for (const Hit *hit = hits; hit < hits + hit_count; hit++)
         __builtin_prefetch(&own->start[hit->place]);
+    int kept = 0; /* of those, the ones in whose place there is something */
     for (const Hit *hit = hits; hit < hits + hit_count; hit++) {
+        int32_t begin = own->start[hit->place], end = own->start[hit->place + 1];
+        hits[kept] = *hit;
+        kept += begin < end;
+    }
+    for (const Hit *hit = hits; hit < hits + kept; hit++) {
         int32_t entry = own->start[hit->place];
         __builtin_prefetch(&own->keys[entry]);
         __builtin_prefetch(&own->items[entry]);
         __builtin_prefetch(&own->item_cells[entry]);
     }
-    for (const Hit *hit = hits; hit < hits + hit_count; hit++) {
+    for (const Hit *hit = hits; hit < hits + kept; hit++) {
         const Level *at = &own->levels[hit->level];
         int64_t up = row[hit->nth] >> at->shift, along = column[hit->nth] >> at->shift;
         int64_t key = at->bits << 56 | up << 28 | along;

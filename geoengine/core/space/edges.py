@@ -49,6 +49,7 @@ _TABLES: Final = (  # what `_edges.Edges` is made of, in its order
 _CELLS: Final = "cells"
 _NO_CELLS: Final = np.empty(0, np.int32)
 _CELLS_END_MAX: Final = 2**31 - 1  # some 8.6 GB of them
+_PARABOLA_DEG: Final = 0.1  # as in `_edges.c`
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -80,7 +81,8 @@ class Edges:
             self._tables = tuple(kept[name] for name in _TABLES)
             self._cells = Cells(kept[_CELLS])
         elif self._is_compiled:
-            planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
+            turned = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
+            planes = np.concatenate([turned, _parabolas((bounds[:, 1] + bounds[:, 3]) / 2)], axis=1)
             self._tables = (*tables_of(shapes), planes)
         if self._is_compiled:
             self._fast = _edges.Edges(*self._tables)
@@ -343,6 +345,20 @@ def _joined(boxes: NDArray[np.float32], begin: Longs) -> NDArray[np.float32]:
         return np.empty((0, 4), np.float32)
     low = np.minimum.reduceat(boxes[:, :2], begin, axis=0)
     return np.concatenate([low, np.maximum.reduceat(boxes[:, 2:], begin, axis=0)], axis=1)
+
+
+def _parabolas(lat_deg: Floats) -> Floats:
+    """Metres per degree of latitude and longitude about these latitudes, shape (G, 7).
+
+    The latitude, and each a parabola through three places, by its powers.
+    """
+    across, along = degree_m(lat_deg[:, None] + np.array([-_PARABOLA_DEG, 0.0, _PARABOLA_DEG]))
+    columns = [lat_deg]
+    for south, middle, north in (along.T, across.T):
+        bend = (north - middle) - (middle - south)
+        slope = (north - south) / (2 * _PARABOLA_DEG)
+        columns += [middle, slope, bend / (2 * _PARABOLA_DEG**2)]
+    return np.stack(columns, axis=1)
 
 
 def _level_table(levels: list[Level]) -> Longs:

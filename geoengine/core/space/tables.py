@@ -27,9 +27,9 @@ Number = TypeVar("Number", Longs, int)
 class Part:
     """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
 
-    Marked cells are int32 columns and rows of cells of ``bits``, or of the marks' size. Entries are
-    items with int64 columns and rows of cells of the buckets' size; ``is_inner`` says whether such
-    a cell lies wholly inside the item, ``cell_ix`` is what the item's owner calls it. Without
+    Marked cells are int32 columns and rows of cells of ``bits``, or of the marks' size. Entries
+    are items with int64 columns and rows of cells of the buckets' size; ``is_inner`` says whether
+    such a cell lies wholly inside the item, ``cell_ix`` is what the item's owner calls it. Without
     these, a grid forgets the entries' cells.
     """
 
