@@ -74,7 +74,7 @@ def test_a_way_is_judged_by_the_same_slack():
 # --- arguments ----------------------------------------------------------------------------------
 
 GROUND = Ground.of(LON, LAT, [Shape(0, 0, 100), Shape(5_000, 0, 200, points=4), Shape(9_000, 0, 5)])
-GRID = ("per_deg", "coarser", "levels", "marks", "start", "items")
+GRID = ("per_deg", "coarser", "marks_coarser", "levels", "marks", "start", "items")
 CIRCLES = ("rows", "twin_of", "radius_m", "zone_of", "prints", "policy_ix", "policies")
 DEVICES = ("slots", "keys", "places", "fix_ms", "stay", "suspect_count", "flags", "seen", "mark")
 STAYS = ("zone_prints", "dwell_ms", "stay_lag_ms", "is_alone")

@@ -78,6 +78,17 @@ def test_both_ways_measure_the_same(place: tuple[float, float]) -> None:
     np.testing.assert_allclose(compiled, other, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize("is_compiled", [pytest.param(True, marks=COMPILED), False])
+def test_an_edge_too_short_to_divide_by_is_as_good_as_none(is_compiled: bool) -> None:
+    corners = [(0.0, 0.0), (0.1, 0.0), (0.1, 0.1), (0.0, 0.1)]
+    shapes = np.array([Polygon(corners), Polygon([*corners, (0.0, 1e-183)])], object)
+    edges = Edges(shapes, shapely.bounds(shapes), np.full(2, 14), is_compiled)
+    fixes = [(0.0, 0.0), (0.05, 0.02), (-0.01, -0.01), (1e-183, 1e-184), (-1e-13, 0.0), (0.0, 0.05)]
+    lon, lat = np.array(fixes).T
+    without, with_it = (edges.measure(np.full(len(lon), ix, np.int32), lon, lat) for ix in (0, 1))
+    np.testing.assert_array_equal(with_it, without)
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_one_position_gets_the_answer_of_many(place: tuple[float, float]) -> None:
     rng = np.random.default_rng(4)
@@ -135,5 +146,5 @@ def test_a_grid_of_other_sizes_is_refused() -> None:
     with pytest.raises(TypeError, match="after the cells"):
         fast.find_by(1.0, 2, levels, *tables)
     fast.keep(np.zeros(4, np.int32))
-    with pytest.raises(ValueError, match="different sizes"):
+    with pytest.raises(ValueError, match="other places"):
         fast.find_by(1.0, 2, levels, *tables)

@@ -50,6 +50,7 @@ _CELLS: Final = "cells"
 _NO_CELLS: Final = np.empty(0, np.int32)
 _CELLS_END_MAX: Final = 2**31 - 1  # some 8.6 GB of them
 _PARABOLA_DEG: Final = 0.1  # as in `_edges.c`
+_NO_LENGTH_DEG: Final = 1e-140  # the square of a length must not be too small for a number
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -250,7 +251,9 @@ class Edges:
         for ix in np.unique(polygon_ix).tolist():
             if self._lines[ix] is None:
                 scale = np.array([self._squeeze[ix], 1.0])
-                line = shapely.transform(self.shapes[ix].boundary, lambda xy, by=scale: xy * by)
+                line = shapely.transform(
+                    self.shapes[ix].boundary, lambda xy, by=scale: _divisible(xy * by)
+                )
                 shapely.prepare(line)
                 self._lines[ix] = line
         lines: NDArray[Any] = self._lines[polygon_ix]
@@ -365,6 +368,14 @@ def _level_table(levels: list[Level]) -> Longs:
     """What `_edges.c` reads of levels, shape (L, 5)."""
     rows = [(one.shift, one.row_factor, one.mask, one.offset, one.bits) for one in levels]
     return np.array(rows, np.int64).reshape(-1, 5)
+
+
+def _divisible(points: Floats) -> Floats:
+    """The same points, but on 0 where they are nearly: so no edge is too short to divide by.
+
+    Doubles differ by so little next to 0 only; GEOS divides by the square of an edge's length.
+    """
+    return np.where(np.abs(points) < _NO_LENGTH_DEG, 0.0, points)
 
 
 def _squeeze(lat_deg: Floats) -> Floats:

@@ -25,9 +25,7 @@ from geoengine.core.space.levels import fewer_levels, natural_bits
 from geoengine.core.space.tables import Part, Tables
 
 Shape: TypeAlias = Polygon | MultiPolygon
-_CELLS_ACROSS: Final = (
-    32  # cells along a polygon's longer side: few in which its edges take long to look through
-)
+_CELLS_ACROSS: Final = 32  # along the longer side: in few of them many edges are looked through
 _MARKS_COARSER: Final = 2  # bits: a mark for up to 16 cells; more, and many fixes ask in vain
 
 # Over so short a way the scale of longitude changes by less than the slack below 80 degrees.
