@@ -99,6 +99,8 @@ class Tables:
         bits, places, ends = arrays["levels"].reshape(3, -1).tolist()
         if not all(BITS_MIN <= one <= BITS_MAX for one in bits):
             raise ValueError("levels of cells that no grid has")
+        if ends and ends[-1] != len(arrays["members"]):
+            raise ValueError("levels of other items")
         members = [arrays["members"][begin:end] for begin, end in pairwise([0, *ends])]
         levels = levels_of(list(zip(bits, places, members, strict=True)))
         return cls(levels, *(arrays[name] for name in _FLAT))
