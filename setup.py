@@ -4,7 +4,7 @@ from glob import glob
 
 from setuptools import Extension, setup
 
-QUIET = "geoengine/core/quiet"
+QUIET, SPACE = "geoengine/core/quiet", "geoengine/core/space"
 
 setup(
     ext_modules=[
@@ -18,7 +18,8 @@ setup(
         ),
         Extension(
             "geoengine.core.space._edges",
-            sources=["geoengine/core/space/_edges.c"],
+            sources=[f"{SPACE}/_edges.c"],
+            depends=sorted(glob(f"{SPACE}/*.h")),
             extra_compile_args=["-O3", "-ffp-contract=off"],  # products keep their own rounding
             libraries=["m"],
             optional=True,

@@ -109,9 +109,11 @@ NOTES = """\
 Both kinds lie in the same places, have the same area, and 10 % of the fixes are inside. What a
 polygon costs beside a circle: the position's cell among those of the polygon, a thirty-second of
 its width; where an edge runs through that cell, the edges between the position and the cell's
-middle; inside, the depth, by the boxes of seven edges each that the cell lists. In large batches
-over thousands of polygons this is waiting for memory: about eight lines of cache a polygon, where
-a circle is one, of which a batch asks for several ahead.
+middle; inside, the depth, by the boxes of seven edges each that the cell lists, all of them looked
+at together, and metres by a parabola of each polygon. A batch is matched in one compiled call:
+marks of sixteen cells each, small enough for a cache, then entries, cells and edges, each asked for
+some positions ahead, since in large batches over thousands of polygons it is memory that is waited
+for.
 """
 
 

@@ -78,14 +78,73 @@ def test_both_ways_measure_the_same(place: tuple[float, float]) -> None:
     np.testing.assert_allclose(compiled, other, rtol=1e-6, atol=1e-3)
 
 
+@pytest.mark.parametrize("is_compiled", [pytest.param(True, marks=COMPILED), False])
+def test_an_edge_too_short_to_divide_by_is_as_good_as_none(is_compiled: bool) -> None:
+    corners = [(0.0, 0.0), (0.1, 0.0), (0.1, 0.1), (0.0, 0.1)]
+    shapes = np.array([Polygon(corners), Polygon([*corners, (0.0, 1e-183)])], object)
+    edges = Edges(shapes, shapely.bounds(shapes), np.full(2, 14), is_compiled)
+    fixes = [(0.0, 0.0), (0.05, 0.02), (-0.01, -0.01), (1e-183, 1e-184), (-1e-13, 0.0), (0.0, 0.05)]
+    lon, lat = np.array(fixes).T
+    without, with_it = (edges.measure(np.full(len(lon), ix, np.int32), lon, lat) for ix in (0, 1))
+    np.testing.assert_array_equal(with_it, without)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_one_position_gets_the_answer_of_many(place: tuple[float, float]) -> None:
+    rng = np.random.default_rng(4)
+    polygons = Polygons(shapes_at(*place))
+    lon, lat = fixes_about(list(polygons.shapes), rng, 600)
+    many = zip(*(column.tolist() for column in polygons.match(lon, lat)), strict=True)
+    one_by_one = [
+        (fix, *found)
+        for fix, here in enumerate(zip(lon.tolist(), lat.tolist(), strict=True))
+        for found in polygons.match_one(*here)
+    ]
+    assert sorted(many) == sorted(one_by_one)
+
+
+@COMPILED
+@pytest.mark.parametrize("place", PLACES)
+def test_without_a_compiler_the_same_is_inside(
+    place: tuple[float, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    shapes = shapes_at(*place)
+    compiled = Polygons(shapes)
+    monkeypatch.setattr(Edges.__init__, "__defaults__", (False,))
+    other = Polygons(shapes)
+    lon, lat = fixes_about(shapes, rng, 600)
+    answers = []
+    for polygons in (compiled, other):
+        fix_ix, polygon_ix, edge_m = polygons.match(lon, lat)
+        order = np.lexsort((polygon_ix, fix_ix))
+        answers.append((fix_ix[order], polygon_ix[order], edge_m[order]))
+    for ours, theirs in zip(*answers, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-3)
+
+
 @COMPILED
 def test_what_no_table_holds_is_refused() -> None:
-    polygons = Polygons(shapes_at(2.3, 48.8))
-    out = np.empty(1)
-    here = np.array([2.3]), np.array([48.8])
-    for polygon_ix, cell_ix in ((5, -1), (-1, -1), (0, -2), (0, 1 << 30)):
-        numbers = np.array([polygon_ix], np.int32), np.array([cell_ix], np.int32)
+    fast = Polygons(shapes_at(2.3, 48.8)).edges._fast
+    here, out = (np.array([2.3]), np.array([48.8])), np.empty(1)
+    for polygon_ix in (5, -1, 1 << 30):
         with pytest.raises(IndexError, match="no polygon"):
-            polygons.edges._fast.measure(numbers[0], *here, numbers[1], out, True)
+            fast.measure(np.array([polygon_ix], np.int32), *here, out)
     with pytest.raises(ValueError, match="different lengths"):
-        polygons.edges._fast.measure(np.zeros(1, np.int32), *here, np.zeros(2, np.int32), out, True)
+        fast.measure(np.zeros(2, np.int32), *here, out)
+    with pytest.raises(ValueError, match="different lengths"):
+        fast.match(here[0], np.empty(2))
+
+
+@COMPILED
+def test_a_grid_of_other_sizes_is_refused() -> None:
+    shapes = np.array(shapes_at(2.3, 48.8), object)
+    grid = Polygons(list(shapes)).grid
+    fast = Edges(shapes, shapely.bounds(shapes), np.full(len(shapes), 14))._fast
+    tables = grid.marks, grid.start, grid.items, grid.keys, grid.cell_ix
+    levels = np.array([[0, 1, 15, 0, 14]])
+    with pytest.raises(TypeError, match="after the cells"):
+        fast.find_by(1.0, 2, levels, *tables)
+    fast.keep(np.zeros(4, np.int32))
+    with pytest.raises(ValueError, match="other places"):
+        fast.find_by(1.0, 2, levels, *tables)

@@ -6,12 +6,13 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from geoengine.core.columns import Floats
 from geoengine.core.index import ZoneIndex
-from geoengine.core.space.edges import Cells
+from geoengine.core.space.edges import IS_COMPILED, Cells
 from geoengine.core.space.kept import Arrays
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.zones import Zones
 from tests.index.oracle import Circle, Shape, star, zones_of
 
+COMPILED = pytest.mark.skipif(not IS_COMPILED, reason="built without a C compiler")
 FIJI = MultiPolygon([box(179.7, -17.4, 180.0, -16.8), box(-180.0, -17.3, -179.6, -16.7)])
 
 
@@ -125,3 +126,36 @@ def test_cells_beyond_the_last_number_are_refused() -> None:
     assert Cells(nearly_all).add([b"\0"], [none], [2 * none])[0].tolist() == [2**31 - 3]
     with pytest.raises(OverflowError, match="more cells"):
         Cells(nearly_all).add([b"\0"], [none], [3 * none])
+
+
+def damaged(arrays: Arrays, name: str, at: int, value: int) -> Arrays:
+    """The same arrays but for one number."""
+    array = arrays[name].copy()
+    array[at] = value
+    return {**arrays, name: array}
+
+
+@COMPILED
+@pytest.mark.parametrize("value", [-(2**31), -2, 2**20, 2**31 - 1])
+@pytest.mark.parametrize("at", [0, 7, -1])
+@pytest.mark.parametrize(
+    "name", ["edges.first_leaf", "edges.first_branch", "grid.start", "grid.items", "grid.levels"]
+)
+def test_tables_that_lead_out_of_others_are_refused(name: str, at: int, value: int) -> None:
+    rng = np.random.default_rng(8)
+    shapes = [star(rng, 2.0 + 0.1 * nth, 48.0, 0.03, 90) for nth in range(9)]
+    kept = Polygons(shapes).arrays
+    with pytest.raises(ValueError, match=r"polygon|place|level"):
+        Polygons(shapes, damaged(kept, name, at % len(kept[name]), value))
+
+
+@COMPILED
+@pytest.mark.parametrize("value", [-1, 13, 2**20, 2**31 - 1])
+def test_cells_that_list_what_is_not_theirs_are_refused(value: int) -> None:
+    shapes = [star(np.random.default_rng(8), 2.0, 48.0, 0.03, 90)]
+    kept = Polygons(shapes).arrays
+    first = int(kept["grid.cell_ix"][kept["edges.cells"][kept["grid.cell_ix"] + 1] > 0][0])
+    for name, at in (("grid.cell_ix", 0), *(("edges.cells", first + nth) for nth in (1, 2, 3))):
+        if (name, value) != ("grid.cell_ix", -1) and (name, value) != ("grid.cell_ix", 13):
+            with pytest.raises(ValueError, match="not its polygon's"):
+                Polygons(shapes, damaged(kept, name, at, value))

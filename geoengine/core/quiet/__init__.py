@@ -76,4 +76,5 @@ def ground_of(index: ZoneIndex, zones: Zones, limits: Limits) -> Ground | None:
 def _columns(grid: Grid) -> GridColumns:
     levels = [(level.shift, level.row_factor, level.mask, level.offset) for level in grid.levels]
     columns = np.array(levels, np.int64).reshape(-1, 4)
-    return grid.per_deg, grid.coarser, columns, grid.marks, grid.start, grid.items
+    sizes = grid.per_deg, grid.coarser, grid.marks_coarser
+    return *sizes, columns, grid.marks, grid.start, grid.items

@@ -213,9 +213,9 @@ static int view_grid(Views *views, PyObject *given, Grid *grid)
 {
     PyObject *of[4];
     Py_ssize_t levels, marks, starts, items;
-    long long coarser;
-    if (!PyArg_ParseTuple(given, "dLOOOO;a grid", &grid->per_deg, &coarser, &of[0], &of[1],
-                          &of[2], &of[3]))
+    long long coarser, marks_coarser;
+    if (!PyArg_ParseTuple(given, "dLLOOOO;a grid", &grid->per_deg, &coarser, &marks_coarser,
+                          &of[0], &of[1], &of[2], &of[3]))
         return -1;
     if (!(grid->levels = view(views, of[0], 8, 0, &levels)) ||
         !(grid->marks = view(views, of[1], 1, 0, &marks)) ||
@@ -223,6 +223,7 @@ static int view_grid(Views *views, PyObject *given, Grid *grid)
         !(grid->items = view(views, of[3], 4, 0, &items)))
         return -1;
     grid->coarser = coarser;
+    grid->marks_coarser = marks_coarser;
     grid->level_count = levels / 4;
     grid->mark_mask = marks - 1;
     if (levels % 4)

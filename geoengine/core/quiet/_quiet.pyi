@@ -3,8 +3,9 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
 
-# Finest cells per degree, bits from marks to buckets, levels of shape (L, 4), marks, start, items.
-GridColumns = tuple[float, int, Longs, NDArray[np.uint8], Ints, Ints]
+# Finest cells per degree, bits from levels to buckets and to marks, levels of shape (L, 4), marks,
+# start, items.
+GridColumns = tuple[float, int, int, Longs, NDArray[np.uint8], Ints, Ints]
 # Rows, twin_of, radius_m, zone_of; by zone prints and policy_ix; policies of shape (Q, 4).
 CircleColumns = tuple[Floats, Ints, Floats, Ints, Longs, Ints, Floats]
 # Slots and keys of the index; places, fix_ms, stay, suspect_count, flags, seen, mark.

@@ -26,7 +26,7 @@ typedef struct { int64_t shift, row_factor, mask, offset; } Level; /* as __init_
 
 typedef struct {
     double per_deg;
-    int64_t coarser, mark_mask;
+    int64_t coarser, marks_coarser, mark_mask;
     int64_t level_count;
     const Level *levels;
     const uint8_t *marks;
@@ -57,6 +57,7 @@ static inline int64_t place_of(const Level *level, int64_t column, int64_t row)
     return ((row * ROW_FACTOR + column) & level->mask) + level->offset;
 }
 
+/* Whether anything touches a cell of the size that marks are of. */
 static inline int is_marked(const Grid *grid, const Level *level, int64_t column, int64_t row)
 {
     int64_t print = row * level->row_factor + column;
@@ -71,7 +72,8 @@ static int is_wary_of_fix(const Grid *grid, const Fix *fix)
     int64_t row = (int64_t)((fix->lat + 90.0) * grid->per_deg);
     for (int64_t nth = 0; nth < grid->level_count; nth++) {
         const Level *level = &grid->levels[nth];
-        if (is_marked(grid, level, column >> level->shift, row >> level->shift))
+        int64_t by = level->shift + grid->marks_coarser;
+        if (is_marked(grid, level, column >> by, row >> by))
             return 1;
     }
     return 0;
@@ -87,7 +89,7 @@ static int pairs_of(const Ground *ground, const Fix *fix, Pair *pairs)
     for (int64_t nth = 0; nth < grid->level_count; nth++) {
         const Level *level = &grid->levels[nth];
         int64_t column = column0 >> level->shift, row = row0 >> level->shift;
-        if (!is_marked(grid, level, column, row))
+        if (!is_marked(grid, level, column >> grid->marks_coarser, row >> grid->marks_coarser))
             continue;
         int64_t place = place_of(level, column >> grid->coarser, row >> grid->coarser);
         for (int32_t at = grid->start[place]; at < grid->start[place + 1]; at++) {
@@ -151,7 +153,7 @@ static int is_cut_in(const Ground *ground, const Grid *grid, const Fix *from, co
     int is_near = grid == &ground->near;
     for (int64_t nth = 0; nth < grid->level_count; nth++) {
         const Level *level = &grid->levels[nth];
-        int64_t by = level->shift + (is_near ? grid->coarser : 0);
+        int64_t by = level->shift + (is_near ? grid->coarser : grid->marks_coarser);
         int64_t column0 = (int64_t)((west + 180.0) * grid->per_deg) >> by;
         int64_t column1 = (int64_t)((east + 180.0) * grid->per_deg) >> by;
         int64_t row0 = (int64_t)((south + 90.0) * grid->per_deg) >> by;

@@ -10,460 +10,34 @@
    With thousands of polygons a table is in no cache: time goes in waiting for memory, so what is
    read together lies together, and a batch asks for it some rows ahead.
 
-   Tables belong to the caller. The sizes of all arrays are checked once; what they hold is the
-   caller's word. */
+   Tables belong to the caller, who does not write to them. They are checked once: sizes, and that
+   none leads out of another. `edges.h` looks through all edges of a polygon, `measure.h` through
+   those of a cell; `batch.h` finds the cells of positions, `raster.h` those of a polygon. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <math.h>
-#include <stdint.h>
-
-#define LEAF 7                  /* edges: with their eight points two lines of cache */
-#define FAN 8                   /* leaves a branch; edges.py builds them so */
-#define DEGREE (3.14159265358979323846 / 180)
-#define WGS84_A_M 6378137.0     /* the same numbers as in units.py */
-#define WGS84_E2 6.69437999014131705e-3
-#define TINY 1e-300             /* degrees squared: an edge without length divides nothing by it */
-#define TOO_NEAR_DEG2 1e-22     /* within a micrometre of an edge rounding may take sides */
-#define TOO_FAR_M 15000.0       /* beyond it, and beyond this latitude, the geodesic is asked: */
-#define TOO_FAR_NORTH_DEG 80.0  /* the mid-latitude formula is off by less than 3 cm until there */
-/* Shewchuk's bound on the rounding of an orientation, (3 + 16 eps) eps, rounded up. */
-#define TURN_ERROR 3.4e-16
-
-typedef struct { double lon, lat; } Point;
-typedef struct { Point points[LEAF + 1]; } Leaf; /* short ones repeat their last point */
-typedef struct { float west, south, east, north; } Box; /* rounded outwards */
-/* Of a polygon: scale of longitude, turn of the globe, cells of its grid per degree. */
-typedef struct { double squeeze, middle_deg, per_deg; } Plane;
-typedef struct { int32_t first, leaves; } Run; /* of leaves */
+#include "batch.h"
+#include "checks.h"
+#include "raster.h"
 
 typedef struct {
     PyObject_HEAD
-    Py_buffer held[7];
+    Py_buffer held[13];
     int held_count;
-    const Leaf *leaves;
-    const Box *leaf_boxes, *branch_boxes;
-    const int32_t *first_leaf, *first_branch; /* of each polygon, and one past the end */
-    const Plane *planes;
-    Py_ssize_t polygon_count;
-    /* Of each cell of the grid, once known: its kind, how many runs of leaves, and these. A cell's
-       number is where it begins. */
-    const int32_t *cells;
-    Py_ssize_t cells_end;
+    Tables tables;
 } Edges;
 
-/* Kinds of cells: no edge runs through one that is INNER; of others it is known whether their
-   middle is inside, unless an edge comes too near it. */
-enum { MIDDLE_OUT, MIDDLE_IN, INNER, MIDDLE_UNSURE, OUTER };
-#define RUNS_MAX 12       /* a cell that needs more, or so many leaves, looks through branches */
-#define LEAVES_MAX 64
-#define PAD_DEG 1e-9      /* a tenth of a millimetre: as in raster.py */
-#define MIDDLE_CLEAR_DEG2 1e-18
-
-typedef struct { double x, y, squeeze, best2, near_x, near_y; } Search;
-
-static inline double larger(double a, double b) /* fmax asks about NaN, in a call */
-{
-    return a > b ? a : b;
-}
-
-static inline double apart2(const Search *at, const Box *box)
-{
-    double x = larger(larger(box->west - at->x, at->x - box->east), 0.0) * at->squeeze;
-    double y = larger(larger(box->south - at->y, at->y - box->north), 0.0);
-    return x * x + y * y;
-}
-
-/* Columns and no branches, so that a compiler measures several edges at a time. */
-static void look_along(Search *at, const Leaf *leaf)
-{
-    double x[LEAF + 1], y[LEAF + 1], near_x[LEAF], near_y[LEAF], far2[LEAF];
-    for (int nth = 0; nth <= LEAF; nth++) {
-        x[nth] = (leaf->points[nth].lon - at->x) * at->squeeze;
-        y[nth] = leaf->points[nth].lat - at->y;
-    }
-    for (int nth = 0; nth < LEAF; nth++) {
-        double dx = x[nth + 1] - x[nth], dy = y[nth + 1] - y[nth];
-        double share = -(x[nth] * dx + y[nth] * dy) / (dx * dx + dy * dy + TINY);
-        share = share > 0.0 ? share : 0.0;
-        share = share < 1.0 ? share : 1.0;
-        near_x[nth] = x[nth] + share * dx;
-        near_y[nth] = y[nth] + share * dy;
-        far2[nth] = near_x[nth] * near_x[nth] + near_y[nth] * near_y[nth];
-    }
-    for (int nth = 0; nth < LEAF; nth++)
-        if (far2[nth] < at->best2) {
-            at->best2 = far2[nth];
-            at->near_x = near_x[nth];
-            at->near_y = near_y[nth];
-        }
-}
-
-/* The nearest of up to FAN boxes, and how far all of them are. */
-static int32_t nearest_box(const Search *at, const Box *boxes, int32_t count, double far2[FAN])
-{
-    int32_t nearest = 0;
-    for (int32_t nth = 0; nth < count; nth++) {
-        far2[nth] = apart2(at, &boxes[nth]);
-        if (far2[nth] < far2[nearest])
-            nearest = nth;
-    }
-    return nearest;
-}
-
-static void look_in_branch(const Edges *own, Search *at, int32_t leaf, int32_t count)
-{
-    double far2[FAN] = {0};
-    int32_t first = nearest_box(at, &own->leaf_boxes[leaf], count, far2);
-    for (int32_t turn = -1; turn < count; turn++) {
-        int32_t nth = turn < 0 ? first : turn;
-        if (turn != first && far2[nth] < at->best2)
-            look_along(at, &own->leaves[leaf + nth]);
-    }
-}
-
-static void find_nearest(const Edges *own, int32_t ix, Search *at)
-{
-    int32_t branches = own->first_branch[ix + 1] - own->first_branch[ix], first = 0;
-    int32_t leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
-    const Box *boxes = &own->branch_boxes[own->first_branch[ix]];
-    double least2 = INFINITY;
-    for (int32_t nth = 0; nth < branches; nth++) {
-        double far2 = apart2(at, &boxes[nth]);
-        if (far2 < least2) {
-            least2 = far2;
-            first = nth;
-        }
-    }
-    for (int32_t turn = -1; turn < branches; turn++) {
-        int32_t nth = turn < 0 ? first : turn, from = leaf + FAN * nth;
-        if (turn != first && apart2(at, &boxes[nth]) < at->best2)
-            look_in_branch(own, at, from, end - from < FAN ? end - from : FAN);
-    }
-}
-
-/* Whether a position is an end of an edge, or on one that lies along the ray. */
-static int is_on(double x, double y, const Point *a, const Point *b)
-{
-    if (a->lat == y && b->lat == y)
-        return (a->lon <= x) != (b->lon <= x) || a->lon == x || b->lon == x;
-    return (a->lat == y ? a->lon : b->lon) == x;
-}
-
-/* Edges of a leaf that a ray to the east crosses, odd or even; -1 if rounding could turn one. */
-static int crossings(double x, double y, const Leaf *leaf)
-{
-    int odd = 0;
-    for (const Point *point = leaf->points; point < leaf->points + LEAF; point++) {
-        const Point *a = point, *b = point + 1;
-        if ((a->lat == y || b->lat == y) && is_on(x, y, a, b))
-            return -1;
-        if ((a->lat <= y) == (b->lat <= y))
-            continue;
-        double left = (a->lon - x) * (b->lat - y), right = (a->lat - y) * (b->lon - x);
-        double turn = left - right;
-        if (fabs(turn) <= TURN_ERROR * (fabs(left) + fabs(right)))
-            return -1;
-        odd ^= (turn > 0) == (b->lat > a->lat);
-    }
-    return odd;
-}
-
-static int is_beside(const Box *box, double x, double y)
-{
-    return box->south <= y && y <= box->north && box->east >= x;
-}
-
-/* Whether a polygon holds a position: 1, 0, or -1 if rounding could turn the answer. */
-static int holds(const Edges *own, int32_t ix, double x, double y)
-{
-    int32_t leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1], odd = 0;
-    const Box *branch = &own->branch_boxes[own->first_branch[ix]];
-    for (; leaf < end; leaf += FAN, branch++) {
-        if (!is_beside(branch, x, y))
-            continue;
-        for (int32_t at = leaf; at < end && at < leaf + FAN; at++) {
-            const Box *box = &own->leaf_boxes[at];
-            const Point *point = own->leaves[at].points;
-            if (!is_beside(box, x, y))
-                continue;
-            if (box->west > x) {
-                odd ^= (point->lat <= y) != (point[LEAF].lat <= y);
-                continue;
-            }
-            int crossed = crossings(x, y, &own->leaves[at]);
-            if (crossed < 0)
-                return -1;
-            odd ^= crossed;
-        }
-    }
-    return odd;
-}
-
-/* Metres between a position and one so many degrees away: Gauss's mid-latitude formula. */
-static double metres(double lat, double east_deg, double north_deg)
-{
-    double phi = (lat + north_deg / 2) * DEGREE, sine = sin(phi);
-    double w2 = 1 - WGS84_E2 * sine * sine, w = sqrt(w2);
-    double along = WGS84_A_M * (1 - WGS84_E2) / (w2 * w) * north_deg * DEGREE;
-    double across = WGS84_A_M * cos(phi) / w * east_deg * DEGREE;
-    return sqrt(along * along + across * across);
-}
-
-/* Twice the area of a triangle, 0 if rounding could turn its sign. */
-static double turn_of(double ax, double ay, double bx, double by, double x, double y)
-{
-    double left = (bx - ax) * (y - ay), right = (by - ay) * (x - ax), turn = left - right;
-    return fabs(turn) <= TURN_ERROR * (fabs(left) + fabs(right)) ? 0.0 : turn;
-}
-
-/* Crossings of a leaf's edges with the way between a position and the middle of its cell, odd or
-   even; -1 if rounding could turn one. */
-static int crossings_to(const Leaf *leaf, double x, double y, double mid_x, double mid_y)
-{
-    int odd = 0;
-    const Point *a = leaf->points;
-    double before = turn_of(x, y, mid_x, mid_y, a->lon, a->lat);
-    for (; a < leaf->points + LEAF; a++) {
-        const Point *b = a + 1;
-        double after = turn_of(x, y, mid_x, mid_y, b->lon, b->lat);
-        if (before == 0.0 || after == 0.0)
-            return -1;
-        if ((before > 0) != (after > 0)) {
-            double here = turn_of(a->lon, a->lat, b->lon, b->lat, x, y);
-            double there = turn_of(a->lon, a->lat, b->lon, b->lat, mid_x, mid_y);
-            if (here == 0.0 || there == 0.0)
-                return -1;
-            odd ^= (here > 0) != (there > 0);
-        }
-        before = after;
-    }
-    return odd;
-}
-
-/* Whether a position is inside, by the edges between it and the middle of its cell; -1 if unsure.
-   All of these are in the cell's own runs. */
-static int holds_by_cell(const Edges *own, const int32_t *cell, double x, double y, double mid_x,
-                         double mid_y)
-{
-    int odd = cell[0] == MIDDLE_IN;
-    double west = x < mid_x ? x : mid_x, east = larger(x, mid_x);
-    double south = y < mid_y ? y : mid_y, north = larger(y, mid_y);
-    const int32_t *end = cell + 2 + 2 * cell[1];
-    for (const int32_t *run = cell + 2; run < end; run += 2) {
-        for (int32_t leaf = run[0]; leaf < run[0] + run[1]; leaf++) {
-            const Box *box = &own->leaf_boxes[leaf];
-            if (box->west > east || box->east < west || box->south > north || box->north < south)
-                continue;
-            int crossed = crossings_to(&own->leaves[leaf], x, y, mid_x, mid_y);
-            if (crossed < 0)
-                return -1;
-            odd ^= crossed;
-        }
-    }
-    return odd;
-}
-
-static int holds_in(const Edges *own, int32_t ix, const int32_t *cell, double lon, double x,
-                    double y)
-{
-    int is_in = -1;
-    if (cell && cell[0] == INNER)
-        return 1;
-    if (cell && cell[0] != MIDDLE_UNSURE && cell[1]) {
-        /* The same cell, by the same arithmetic, that the grid found for this position. */
-        double per_deg = own->planes[ix].per_deg;
-        double mid_x = ((int64_t)((lon + 180.0) * per_deg) + 0.5) / per_deg - 180.0 + (x - lon);
-        double mid_y = ((int64_t)((y + 90.0) * per_deg) + 0.5) / per_deg - 90.0;
-        is_in = holds_by_cell(own, cell, x, y, mid_x, mid_y);
-    }
-    return is_in < 0 ? holds(own, ix, x, y) : is_in;
-}
-
-/* A measure taken in two steps, between which the nearest leaf is on its way from memory. */
-typedef struct {
-    Search at;
-    int is_in, count; /* leaves of the cell */
-    int32_t nearest, next;
-    double far2[LEAVES_MAX];
-    int32_t leaves[LEAVES_MAX];
-} Measure;
-
-/* Two leaves are likely opened, the nearest box's and the next: ask the memory for both. */
-static void look_at_boxes(const Edges *own, const int32_t *cell, Measure *measure)
-{
-    int count = 0;
-    double least2 = INFINITY, next2 = INFINITY;
-    int32_t nearest = 0, next = 0;
-    for (const int32_t *run = cell + 2; run < cell + 2 + 2 * cell[1]; run += 2)
-        for (int32_t leaf = run[0]; leaf < run[0] + run[1] && count < LEAVES_MAX; leaf++) {
-            double far2 = apart2(&measure->at, &own->leaf_boxes[leaf]);
-            measure->leaves[count] = leaf;
-            measure->far2[count++] = far2;
-            int is_least = far2 < least2, is_next = far2 < next2;
-            next = is_least ? nearest : is_next ? leaf : next;
-            next2 = is_least ? least2 : is_next ? far2 : next2;
-            nearest = is_least ? leaf : nearest;
-            least2 = is_least ? far2 : least2;
-        }
-    measure->count = count;
-    measure->nearest = nearest;
-    measure->next = next;
-    if (count) {
-        __builtin_prefetch(&own->leaves[nearest].points[0]);
-        __builtin_prefetch(&own->leaves[nearest].points[4]);
-        __builtin_prefetch(&own->leaves[next].points[0]);
-        __builtin_prefetch(&own->leaves[next].points[4]);
-    }
-}
-
-__attribute__((noinline)) static void begin(const Edges *own, int32_t ix, double lon, double lat,
-                                            int32_t cell_ix, int is_inside_only, Measure *measure)
-{
-    const Plane *plane = &own->planes[ix];
-    const int32_t *cell = cell_ix < 0 ? NULL : own->cells + cell_ix;
-    double x = lon - 360.0 * rint((lon - plane->middle_deg) / 360.0);
-    measure->at = (Search){x, lat, plane->squeeze, INFINITY, 0.0, 0.0};
-    measure->count = 0;
-    measure->is_in = fabs(lat) > TOO_FAR_NORTH_DEG ? -1 : holds_in(own, ix, cell, lon, x, lat);
-    if (cell && (measure->is_in > 0 || !is_inside_only))
-        look_at_boxes(own, cell, measure);
-}
-
-/* Signed distance to the edge, NaN if unsure. By a cell or not, the same edge is nearest. Infinite,
-   and not looked for, outside, if only the inside matters. */
-__attribute__((noinline)) static double finish(const Edges *own, int32_t ix, int is_inside_only,
-                                               Measure *measure)
-{
-    Search *at = &measure->at;
-    if (measure->is_in < 0)
-        return NAN;
-    if (!measure->is_in && is_inside_only)
-        return INFINITY;
-    if (measure->count)
-        look_along(at, &own->leaves[measure->nearest]);
-    else
-        find_nearest(own, ix, at);
-    for (int nth = 0; nth < measure->count; nth++)
-        if (measure->far2[nth] < at->best2 && measure->leaves[nth] != measure->nearest)
-            look_along(at, &own->leaves[measure->leaves[nth]]);
-    double far_m = metres(at->y, at->near_x / at->squeeze, at->near_y);
-    if (!(at->best2 > TOO_NEAR_DEG2) || far_m > TOO_FAR_M)
-        return NAN;
-    return measure->is_in ? -far_m : far_m;
-}
-
-/* A polygon in cells. */
-typedef struct {
-    int64_t column, row; /* of the cell in the south-west */
-    int32_t width, height;
-    double per_deg;
-    uint8_t *kinds; /* rows from the south */
-} Raster;
-
-static void mark_piece(const Raster *to, double x0, double y0, double x1, double y1)
-{
-    double west = x0 < x1 ? x0 : x1, south = y0 < y1 ? y0 : y1;
-    double east = larger(x0, x1), north = larger(y0, y1);
-    int64_t left = (int64_t)floor((west - PAD_DEG + 180.0) * to->per_deg) - to->column;
-    int64_t right = (int64_t)floor((east + PAD_DEG + 180.0) * to->per_deg) - to->column;
-    int64_t down = (int64_t)floor((south - PAD_DEG + 90.0) * to->per_deg) - to->row;
-    int64_t up = (int64_t)floor((north + PAD_DEG + 90.0) * to->per_deg) - to->row;
-    for (int64_t row = down; row <= up; row++)
-        for (int64_t column = left; column <= right; column++)
-            if (row >= 0 && row < to->height && column >= 0 && column < to->width)
-                to->kinds[row * to->width + column] = MIDDLE_UNSURE;
-}
-
-/* Mark every cell of the box of every piece, shorter than half a cell, of an edge. */
-static void mark_edge(const Raster *to, const Point *a, const Point *b)
-{
-    double dx = b->lon - a->lon, dy = b->lat - a->lat;
-    int64_t pieces = (int64_t)ceil(larger(fabs(dx), fabs(dy)) * to->per_deg * 2);
-    pieces = pieces < 1 ? 1 : pieces;
-    dx /= pieces;
-    dy /= pieces;
-    for (int64_t nth = 0; nth < pieces; nth++)
-        mark_piece(to, a->lon + dx * nth, a->lat + dy * nth, a->lon + dx * (nth + 1),
-                   a->lat + dy * (nth + 1));
-}
-
-static void mark(const Edges *own, int32_t ix, const Raster *to)
-{
-    for (int32_t leaf = own->first_leaf[ix]; leaf < own->first_leaf[ix + 1]; leaf++) {
-        const Point *a = own->leaves[leaf].points;
-        for (int nth = 0; nth < LEAF; nth++)
-            mark_edge(to, a + nth, a + nth + 1);
-    }
-    for (int32_t at = 0; at < to->width * to->height; at++) {
-        if (to->kinds[at] == MIDDLE_UNSURE)
-            continue;
-        /* No edge between neighbours that have none: what the one is, the other is. */
-        if (at % to->width && to->kinds[at - 1] != MIDDLE_UNSURE)
-            to->kinds[at] = to->kinds[at - 1];
-        else if (at >= to->width && to->kinds[at - to->width] != MIDDLE_UNSURE)
-            to->kinds[at] = to->kinds[at - to->width];
-        else {
-            double x = (to->column + at % to->width + 0.5) / to->per_deg - 180.0;
-            double y = (to->row + at / to->width + 0.5) / to->per_deg - 90.0;
-            to->kinds[at] = holds(own, ix, x, y) == 1 ? INNER : OUTER;
-        }
-    }
-}
-
-static double between2(const double cell[4], const Box *box, double squeeze)
-{
-    double x = larger(larger(cell[0] - box->east, box->west - cell[2]), 0.0) * squeeze;
-    double y = larger(larger(cell[1] - box->north, box->south - cell[3]), 0.0);
-    return x * x + y * y;
-}
-
-/* The runs of all leaves with edges that are nearest somewhere in a cell; 0 if there are too many, or none
-   could be told. Sets the kind of a cell with edges by its middle. */
-static int32_t list_runs(const Edges *own, int32_t ix, const Raster *in, int32_t at, Run *runs)
-{
-    double squeeze = own->planes[ix].squeeze, half = 0.5 / in->per_deg;
-    double x = (in->column + at % in->width + 0.5) / in->per_deg - 180.0;
-    double y = (in->row + at / in->width + 0.5) / in->per_deg - 90.0;
-    double side = half + PAD_DEG, cell[4] = {x - side, y - side, x + side, y + side};
-    Search middle = {x, y, squeeze, INFINITY, 0.0, 0.0};
-    find_nearest(own, ix, &middle);
-    /* From anywhere in the cell the nearest edge is at most as far as from the middle, and back. */
-    double reach = sqrt(middle.best2) + 1.000001 * hypot(half * squeeze, half) + 2 * PAD_DEG;
-    if (in->kinds[at] == MIDDLE_UNSURE && middle.best2 > MIDDLE_CLEAR_DEG2) {
-        int is_in = holds(own, ix, x, y);
-        in->kinds[at] = is_in < 0 ? MIDDLE_UNSURE : is_in ? MIDDLE_IN : MIDDLE_OUT;
-    }
-    int32_t count = 0, leaves = 0, leaf = own->first_leaf[ix], end = own->first_leaf[ix + 1];
-    const Box *branch = &own->branch_boxes[own->first_branch[ix]];
-    for (; leaf < end; leaf += FAN, branch++) {
-        if (between2(cell, branch, squeeze) > reach * reach)
-            continue;
-        for (int32_t one = leaf; one < end && one < leaf + FAN; one++) {
-            if (between2(cell, &own->leaf_boxes[one], squeeze) > reach * reach)
-                continue;
-            int is_next = count && runs[count - 1].first + runs[count - 1].leaves == one;
-            if (++leaves > LEAVES_MAX || (!is_next && count == RUNS_MAX))
-                return 0;
-            if (is_next)
-                runs[count - 1].leaves++;
-            else
-                runs[count++] = (Run){one, 1};
-        }
-    }
-    return count;
-}
-
-static int view(Edges *own, PyObject *array, Py_ssize_t item_bytes, const void *into,
+/* One array of the caller's, of rows of so many bytes; held as long as the edges are. */
+static int view(Edges *edges, PyObject *array, Py_ssize_t item_bytes, const void *into,
                 Py_ssize_t *items)
 {
-    Py_buffer *buffer = &own->held[own->held_count];
+    Py_buffer *buffer = &edges->held[edges->held_count];
     if (PyObject_GetBuffer(array, buffer, PyBUF_C_CONTIGUOUS) < 0)
         return -1;
-    own->held_count++;
+    edges->held_count++;
     if (buffer->len % item_bytes) {
-        PyErr_Format(PyExc_ValueError, "table %d: not of %zd bytes a row", own->held_count,
+        PyErr_Format(PyExc_ValueError, "table %d: not of %zd bytes a row", edges->held_count,
                      item_bytes);
         return -1;
     }
@@ -472,110 +46,89 @@ static int view(Edges *own, PyObject *array, Py_ssize_t item_bytes, const void *
     return 0;
 }
 
-static int edges_init(Edges *own, PyObject *args, PyObject *kwargs)
+static int edges_init(Edges *edges, PyObject *args, PyObject *kwargs)
 {
+    Tables *own = &edges->tables;
+    const char *fault = NULL;
     PyObject *of[6];
     Py_ssize_t leaves, boxes, branches, leaf_ends, branch_ends, planes;
-    if (kwargs || own->held_count) {
+    if (kwargs || edges->held_count) {
         PyErr_SetString(PyExc_TypeError, "Edges are made once, of positional arguments");
         return -1;
     }
     if (!PyArg_ParseTuple(args, "OOOOOO:Edges", &of[0], &of[1], &of[2], &of[3], &of[4], &of[5]))
         return -1;
-    if (view(own, of[0], sizeof(Leaf), &own->leaves, &leaves) < 0 ||
-        view(own, of[1], sizeof(Box), &own->leaf_boxes, &boxes) < 0 ||
-        view(own, of[2], sizeof(Box), &own->branch_boxes, &branches) < 0 ||
-        view(own, of[3], 4, &own->first_leaf, &leaf_ends) < 0 ||
-        view(own, of[4], 4, &own->first_branch, &branch_ends) < 0 ||
-        view(own, of[5], sizeof(Plane), &own->planes, &planes) < 0)
+    if (view(edges, of[0], sizeof(Leaf), &own->leaves, &leaves) < 0 ||
+        view(edges, of[1], sizeof(Box), &own->leaf_boxes, &boxes) < 0 ||
+        view(edges, of[2], sizeof(Box), &own->branch_boxes, &branches) < 0 ||
+        view(edges, of[3], 4, &own->first_leaf, &leaf_ends) < 0 ||
+        view(edges, of[4], 4, &own->first_branch, &branch_ends) < 0 ||
+        view(edges, of[5], sizeof(Plane), &own->planes, &planes) < 0)
         return -1;
-    if (leaves != boxes || leaf_ends != planes + 1 || branch_ends != planes + 1 ||
-        own->first_leaf[planes] != leaves || own->first_branch[planes] != branches) {
-        PyErr_SetString(PyExc_ValueError, "tables of different sizes");
-        return -1;
-    }
+    if (leaves != boxes || leaf_ends != planes + 1 || branch_ends != planes + 1)
+        fault = "tables of different sizes";
     own->polygon_count = planes;
+    if (fault || (fault = fault_of_leaves(own, leaves, branches))) {
+        own->polygon_count = 0;
+        PyErr_SetString(PyExc_ValueError, fault);
+        return -1;
+    }
     return 0;
 }
 
-static void edges_dealloc(Edges *own)
+static void edges_dealloc(Edges *edges)
 {
-    while (own->held_count)
-        PyBuffer_Release(&own->held[--own->held_count]);
-    Py_TYPE(own)->tp_free((PyObject *)own);
+    while (edges->held_count)
+        PyBuffer_Release(&edges->held[--edges->held_count]);
+    Py_TYPE(edges)->tp_free((PyObject *)edges);
 }
 
-static int is_known(const Edges *own, int32_t ix, int32_t cell)
+static int is_known(const Tables *own, int32_t ix)
 {
-    if (ix >= 0 && ix < own->polygon_count && cell >= -1 && cell < own->cells_end)
+    if (ix >= 0 && ix < own->polygon_count)
         return 1;
-    PyErr_Format(PyExc_IndexError, "no polygon %d, or no cell %d", ix, cell);
+    PyErr_Format(PyExc_IndexError, "no polygon %d", ix);
     return 0;
 }
 
-#define BLOCK 16 /* rows whose waits for memory overlap: more than it answers at a time gain nothing */
-
-static void fetch(const Edges *own, const int32_t *ix, const int32_t *cell, Py_ssize_t count)
+/* Numbers, positions, and where the answers go: columns of one length. */
+static int fill(const Tables *own, const Py_buffer columns[4])
 {
-    for (Py_ssize_t row = 0; row < count; row++) {
-        __builtin_prefetch(&own->planes[ix[row]]);
-        if (cell[row] >= 0)
-            __builtin_prefetch(own->cells + cell[row]);
-    }
-    for (Py_ssize_t row = 0; row < count; row++) {
-        const int32_t *own_cell = own->cells + cell[row];
-        if (cell[row] < 0)
-            continue;
-        for (const int32_t *run = own_cell + 2; run < own_cell + 2 + 2 * own_cell[1]; run += 2)
-            for (int32_t leaf = 0; leaf < run[1] + 3; leaf += 4)
-                __builtin_prefetch(&own->leaf_boxes[run[0] + leaf]);
-    }
-}
-
-/* Numbers, positions, their cells, and where the answers go: columns of one length. */
-static int fill(const Edges *own, const Py_buffer columns[5], int is_inside_only)
-{
-    const int32_t *ix = columns[0].buf, *cell = columns[3].buf;
+    const int32_t *ix = columns[0].buf;
     const double *lon = columns[1].buf, *lat = columns[2].buf;
-    double *out = columns[4].buf;
+    double *out = columns[3].buf;
     Py_ssize_t count = columns[0].len / 4;
-    if (columns[1].len != 8 * count || columns[2].len != 8 * count || columns[3].len != 4 * count ||
-        columns[4].len != 8 * count) {
+    if (columns[1].len != 8 * count || columns[2].len != 8 * count || columns[3].len != 8 * count) {
         PyErr_SetString(PyExc_ValueError, "columns of different lengths");
         return -1;
     }
     for (Py_ssize_t row = 0; row < count; row++)
-        if (!is_known(own, ix[row], cell[row]))
+        if (!is_known(own, ix[row]))
             return -1;
     Py_BEGIN_ALLOW_THREADS
-    Measure measures[BLOCK];
-    for (Py_ssize_t row = 0; row < count; row += BLOCK) {
-        Py_ssize_t rows = count - row < BLOCK ? count - row : BLOCK;
-        fetch(own, ix + row, cell + row, rows);
-        for (Py_ssize_t at = row; at < row + rows; at++)
-            begin(own, ix[at], lon[at], lat[at], cell[at], is_inside_only, &measures[at - row]);
-        for (Py_ssize_t at = row; at < row + rows; at++)
-            out[at] = finish(own, ix[at], is_inside_only, &measures[at - row]);
+    Measure measure;
+    for (Py_ssize_t row = 0; row < count; row++) {
+        begin(own, ix[row], lon[row], lat[row], -1, 0, &measure);
+        out[row] = finish(own, ix[row], 0, &measure);
     }
     Py_END_ALLOW_THREADS
     return 0;
 }
 
-static PyObject *edges_measure(Edges *own, PyObject *args)
+static PyObject *edges_measure(Edges *edges, PyObject *args)
 {
-    PyObject *of[5];
-    Py_buffer columns[5];
-    int is_inside_only, held = 0, done = -1;
-    if (!PyArg_ParseTuple(args, "OOOOOp:measure", &of[0], &of[1], &of[2], &of[3], &of[4],
-                          &is_inside_only))
+    PyObject *of[4];
+    Py_buffer columns[4];
+    int held = 0, done = -1;
+    if (!PyArg_ParseTuple(args, "OOOO:measure", &of[0], &of[1], &of[2], &of[3]))
         return NULL;
-    for (; held < 5; held++) {
-        int flags = PyBUF_C_CONTIGUOUS | (held == 4 ? PyBUF_WRITABLE : 0);
+    for (; held < 4; held++) {
+        int flags = PyBUF_C_CONTIGUOUS | (held == 3 ? PyBUF_WRITABLE : 0);
         if (PyObject_GetBuffer(of[held], &columns[held], flags) < 0)
             break;
     }
-    if (held == 5)
-        done = fill(own, columns, is_inside_only);
+    if (held == 4)
+        done = fill(&edges->tables, columns);
     while (held)
         PyBuffer_Release(&columns[--held]);
     if (done < 0)
@@ -583,20 +136,121 @@ static PyObject *edges_measure(Edges *own, PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyObject *edges_measure_one(Edges *own, PyObject *args)
+/* Columns of what is inside: positions, polygons, distances; of what is unsure: positions, entries.
+   Arrays of bytes, so that numpy may write into them. */
+static PyObject *columns_of(const Batch *batch)
 {
-    int ix, cell, is_inside_only;
-    double lon, lat;
-    if (!PyArg_ParseTuple(args, "iddip:measure_one", &ix, &lon, &lat, &cell, &is_inside_only) ||
-        !is_known(own, ix, cell))
+    const Found *found[2] = {&batch->inside, &batch->unsure};
+    PyObject *made = PyTuple_New(5);
+    for (int nth = 0; made && nth < 5; nth++) {
+        const Found *of = found[nth / 3];
+        const void *from = nth == 2 ? (void *)of->edge_m : nth % 3 ? (void *)of->ix : of->fix;
+        PyObject *column = PyByteArray_FromStringAndSize(from, (nth % 3 == 1 ? 4 : 8) * of->count);
+        if (column)
+            PyTuple_SET_ITEM(made, nth, column);
+        else
+            Py_CLEAR(made);
+    }
+    return made;
+}
+
+static PyObject *edges_match(Edges *edges, PyObject *args)
+{
+    PyObject *lons, *lats, *made = NULL;
+    Py_buffer lon, lat;
+    if (!PyArg_ParseTuple(args, "OO:match", &lons, &lats) ||
+        PyObject_GetBuffer(lons, &lon, PyBUF_C_CONTIGUOUS) < 0)
         return NULL;
-    Measure measure;
-    begin(own, ix, lon, lat, cell, is_inside_only, &measure);
-    return PyFloat_FromDouble(finish(own, ix, is_inside_only, &measure));
+    if (PyObject_GetBuffer(lats, &lat, PyBUF_C_CONTIGUOUS) < 0) {
+        PyBuffer_Release(&lon);
+        return NULL;
+    }
+    if (lon.len != lat.len || lon.len % 8) {
+        PyErr_SetString(PyExc_ValueError, "columns of different lengths");
+    } else {
+        Batch batch = {.own = &edges->tables, .lon = lon.buf, .lat = lat.buf};
+        int done;
+        Py_BEGIN_ALLOW_THREADS
+        done = match_all(&batch, lon.len / 8);
+        Py_END_ALLOW_THREADS
+        made = done < 0 ? PyErr_NoMemory() : columns_of(&batch);
+        forget(&batch.inside);
+        forget(&batch.unsure);
+    }
+    PyBuffer_Release(&lat);
+    PyBuffer_Release(&lon);
+    return made;
+}
+
+/* The polygons of one position: pairs of number and distance; None if any is unsure. */
+static PyObject *edges_match_one(Edges *edges, PyObject *const *args, Py_ssize_t count)
+{
+    double lon = count == 2 ? PyFloat_AsDouble(args[0]) : -1;
+    double lat = count == 2 ? PyFloat_AsDouble(args[1]) : -1;
+    if (PyErr_Occurred())
+        return NULL;
+    if (count != 2)
+        return PyErr_Format(PyExc_TypeError, "match_one is asked of a longitude and a latitude");
+    Batch batch = {.own = &edges->tables, .lon = &lon, .lat = &lat};
+    PyObject *made = NULL;
+    const Found *inside = &batch.inside;
+    if (match_all(&batch, 1) < 0)
+        PyErr_NoMemory();
+    else if (batch.unsure.count)
+        made = Py_NewRef(Py_None);
+    else
+        made = PyList_New(inside->count);
+    for (Py_ssize_t nth = 0; made && made != Py_None && nth < inside->count; nth++) {
+        PyObject *pair = Py_BuildValue("(id)", inside->ix[nth], inside->edge_m[nth]);
+        if (pair)
+            PyList_SET_ITEM(made, nth, pair);
+        else
+            Py_CLEAR(made);
+    }
+    forget(&batch.inside);
+    forget(&batch.unsure);
+    return made;
+}
+
+/* Take up the tables of the grid. */
+static PyObject *edges_find_by(Edges *edges, PyObject *args)
+{
+    Tables *own = &edges->tables;
+    const char *fault = NULL;
+    PyObject *of[6];
+    Py_ssize_t levels, marks, starts, items, cells, keys;
+    if (own->levels || !own->cells) {
+        PyErr_SetString(PyExc_TypeError, "a grid is taken up once, after the cells");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "diOOOOOO:find_by", &own->per_deg, &own->marks_coarser, &of[0],
+                          &of[1], &of[2], &of[3], &of[4], &of[5]) ||
+        view(edges, of[0], sizeof(Level), &own->levels, &levels) < 0 ||
+        view(edges, of[1], 1, &own->marks, &marks) < 0 ||
+        view(edges, of[2], 4, &own->start, &starts) < 0 ||
+        view(edges, of[3], 4, &own->items, &items) < 0 ||
+        view(edges, of[4], 8, &own->keys, &keys) < 0 ||
+        view(edges, of[5], 4, &own->item_cells, &cells) < 0)
+        return NULL;
+    if (levels > LEVELS_MAX || own->marks_coarser < 0 || own->marks_coarser > MARKS_COARSER_MAX ||
+        items != cells || items != keys || !starts || (levels && !marks) || (marks & (marks - 1)))
+        fault = "tables of different sizes";
+    own->level_count = levels;
+    own->mark_mask = (uint32_t)(marks - 1);
+    if (!fault) {
+        Py_BEGIN_ALLOW_THREADS
+        fault = fault_of_grid(own, starts, items);
+        Py_END_ALLOW_THREADS
+    }
+    if (!fault)
+        Py_RETURN_NONE;
+    own->level_count = 0; /* what was refused is not looked into */
+    PyErr_SetString(PyExc_ValueError, fault);
+    return NULL;
 }
 
 /* What `cells` gives back: columns and rows, kinds, where each begins, and what is kept of them. */
-static PyObject *told(const Edges *own, int32_t ix, const Raster *in)
+static PyObject *told(const Tables *own, int32_t ix, const Raster *in)
 {
     int32_t most = in->width * in->height, cells = 0, end = 0;
     int32_t *places = PyMem_Malloc(12 * (size_t)most);
@@ -630,14 +284,15 @@ static PyObject *told(const Edges *own, int32_t ix, const Raster *in)
     return made;
 }
 
-static PyObject *edges_cells(Edges *own, PyObject *args)
+static PyObject *edges_cells(Edges *edges, PyObject *args)
 {
+    const Tables *own = &edges->tables;
     int ix;
     long long column, row;
     Raster raster;
     if (!PyArg_ParseTuple(args, "iLLii:cells", &ix, &column, &row, &raster.width,
                           &raster.height) ||
-        !is_known(own, ix, -1))
+        !is_known(own, ix))
         return NULL;
     raster.column = column;
     raster.row = row;
@@ -656,13 +311,13 @@ static PyObject *edges_cells(Edges *own, PyObject *args)
 }
 
 /* Take up what is kept of the cells of all polygons. */
-static PyObject *edges_keep(Edges *own, PyObject *cells)
+static PyObject *edges_keep(Edges *edges, PyObject *cells)
 {
-    if (own->cells) {
+    if (edges->tables.cells) {
         PyErr_SetString(PyExc_TypeError, "cells are kept once");
         return NULL;
     }
-    if (view(own, cells, 4, &own->cells, &own->cells_end) < 0)
+    if (view(edges, cells, 4, &edges->tables.cells, &edges->tables.cells_end) < 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -671,7 +326,10 @@ static PyMethodDef edges_methods[] = {
     {"measure", (PyCFunction)edges_measure, METH_VARARGS, PyDoc_STR("Signed distances, metres.")},
     {"cells", (PyCFunction)edges_cells, METH_VARARGS, PyDoc_STR("A polygon's, of a box.")},
     {"keep", (PyCFunction)edges_keep, METH_O, PyDoc_STR("The cells of all polygons.")},
-    {"measure_one", (PyCFunction)edges_measure_one, METH_VARARGS, PyDoc_STR("Of one position.")},
+    {"find_by", (PyCFunction)edges_find_by, METH_VARARGS, PyDoc_STR("The grid's tables.")},
+    {"match", (PyCFunction)edges_match, METH_VARARGS, PyDoc_STR("What positions are inside of.")},
+    {"match_one", (PyCFunction)(void (*)(void))edges_match_one, METH_FASTCALL,
+     PyDoc_STR("What one position is inside of.")},
     {NULL},
 };
 

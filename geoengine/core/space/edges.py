@@ -17,9 +17,11 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Floats, Ints, Longs
 from geoengine.core.space.geodesy import degree_m, geodesic_m
+from geoengine.core.space.grid import Grid
 from geoengine.core.space.kept import NOTHING, Arrays
 from geoengine.core.space.levels import with_seam
 from geoengine.core.space.raster import boxes_of, cells_of_shape
+from geoengine.core.space.tables import Level
 
 try:
     from geoengine.core.space import _edges
@@ -29,6 +31,7 @@ else:
     IS_COMPILED = True
 
 CellsOf: TypeAlias = tuple[Longs, Longs, Longs, Bools, Ints]
+Pairs: TypeAlias = tuple[Longs, Ints, Floats]  # position, polygon, ``edge_m``
 _INNER: Final = 2  # a kind of cell in `_edges.c`
 # Only polygons narrower than this, away from the poles, are on one turn of the globe for sure.
 _PLAIN_DEG, _PLAIN_LAT_DEG = 180.0, 80.0
@@ -46,6 +49,8 @@ _TABLES: Final = (  # what `_edges.Edges` is made of, in its order
 _CELLS: Final = "cells"
 _NO_CELLS: Final = np.empty(0, np.int32)
 _CELLS_END_MAX: Final = 2**31 - 1  # some 8.6 GB of them
+_PARABOLA_DEG: Final = 0.1  # as in `_edges.c`
+_NO_LENGTH_DEG: Final = 1e-140  # the square of a length must not be too small for a number
 _OUTSIDE_MIN_M: Final = 1e-9  # a fix outside is never at distance 0, though rounding may say so
 
 
@@ -77,7 +82,8 @@ class Edges:
             self._tables = tuple(kept[name] for name in _TABLES)
             self._cells = Cells(kept[_CELLS])
         elif self._is_compiled:
-            planes = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
+            turned = np.stack([self._squeeze, self._middle_deg, 2.0**bits / 360], axis=1)
+            planes = np.concatenate([turned, _parabolas((bounds[:, 1] + bounds[:, 3]) / 2)], axis=1)
             self._tables = (*tables_of(shapes), planes)
         if self._is_compiled:
             self._fast = _edges.Edges(*self._tables)
@@ -126,13 +132,56 @@ class Edges:
         )
         return item[nth], column, row, is_inner[nth], numbers[nth]
 
-    def keep_cells(self) -> None:
-        """Have done with `cells_of`: what was found there makes measuring quicker."""
+    def find_by(self, grid: Grid) -> None:
+        """Have done with `cells_of`; from now on `match` knows where polygons are."""
+        self._grid = grid
         if self._is_compiled:
             kept = self._cells.table()
             self._tables += (kept,)
             self._fast.keep(kept)
+            tables = grid.marks, grid.start, grid.items, grid.keys, grid.cell_ix
+            self._fast.find_by(grid.per_deg, grid.marks_coarser, _level_table(grid.levels), *tables)
         self._cells = Cells()
+
+    def match(self, lon_deg: Floats, lat_deg: Floats) -> Pairs:
+        """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
+        if not self._is_compiled:
+            return self._match_slowly(*self._grid.candidates(lon_deg, lat_deg), lon_deg, lat_deg)
+        lon_deg = np.ascontiguousarray(lon_deg, np.float64)
+        lat_deg = np.ascontiguousarray(lat_deg, np.float64)
+        fixes, polygons, edges, fixes_unsure, unsure = self._fast.match(lon_deg, lat_deg)
+        fix_ix, polygon_ix = np.frombuffer(fixes, np.int64), np.frombuffer(polygons, np.int32)
+        edge_m = np.frombuffer(edges)
+        if not unsure:
+            return fix_ix, polygon_ix, edge_m
+        ask = np.frombuffer(fixes_unsure, np.int64), np.frombuffer(unsure, np.int32)
+        also = self._match_slowly(*ask, lon_deg, lat_deg)
+        return (
+            np.concatenate([fix_ix, also[0]]),
+            np.concatenate([polygon_ix, also[1]]),
+            np.concatenate([edge_m, also[2]]),
+        )
+
+    def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
+        """The polygons a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
+        if self._is_compiled:
+            found = self._fast.match_one(lon_deg, lat_deg)
+            if found is not None:
+                return found
+        elif not self._grid.entries_at(lon_deg, lat_deg):
+            return []
+        _, polygon_ix, edge_m = self.match(np.array([lon_deg]), np.array([lat_deg]))
+        return list(zip(polygon_ix.tolist(), edge_m.tolist(), strict=True))
+
+    def _match_slowly(
+        self, fix_ix: Longs, entry: Longs | Ints, lon_deg: Floats, lat_deg: Floats
+    ) -> Pairs:
+        """Those pairs of a position and an entry of the grid where the one is inside the other."""
+        polygon_ix, is_inner = self._grid.items.take(entry), self._grid.is_inner.take(entry)
+        places = lon_deg.take(fix_ix), lat_deg.take(fix_ix)
+        edge_m = self._slow(polygon_ix, *places, is_inner, is_inside_only=True)
+        inside = (edge_m <= 0.0).nonzero()[0]
+        return fix_ix.take(inside), polygon_ix.take(inside), edge_m.take(inside)
 
     def measure(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> Floats:
         """Signed distance of paired polygons and positions to the edge, metres; all shape (N,).
@@ -143,45 +192,16 @@ class Edges:
         then measured on the ellipsoid: exact near the edge, too large by up to the change of
         scale between the two latitudes elsewhere (0.3 % over 10 km at 60 degrees).
         """
-        unknown, no = np.full(len(polygon_ix), -1, np.int32), np.zeros(len(polygon_ix), bool)
-        return self._measure(polygon_ix, lon_deg, lat_deg, unknown, no, False)
-
-    def measure_inside(
-        self, polygon_ix: Ints, lon_deg: Floats, lat_deg: Floats, cell_ix: Ints, is_inner: Bools
-    ) -> Floats:
-        """`measure` for positions in known cells; infinite, which is cheaper, outside."""
-        return self._measure(polygon_ix, lon_deg, lat_deg, cell_ix, is_inner, True)
-
-    def measure_inside_one(
-        self, polygon_ix: int, lon_deg: float, lat_deg: float, cell_ix: int, is_inner: int
-    ) -> float:
-        """`measure_inside` of one position."""
-        if self._is_compiled:
-            edge_m = self._fast.measure_one(polygon_ix, lon_deg, lat_deg, cell_ix, True)
-            if edge_m == edge_m:
-                return edge_m
-        one = np.array([polygon_ix], np.int32), np.array([lon_deg]), np.array([lat_deg])
-        return float(self._slow(*one, np.array([is_inner], bool), is_inside_only=True)[0])
-
-    def _measure(
-        self,
-        polygon_ix: Ints | Longs,
-        lon_deg: Floats,
-        lat_deg: Floats,
-        cell_ix: Ints,
-        is_inner: Bools,
-        is_inside_only: bool,
-    ) -> Floats:
+        no = np.zeros(len(polygon_ix), bool)
         if not self._is_compiled:
-            return self._slow(polygon_ix, lon_deg, lat_deg, is_inner, is_inside_only)
+            return self._slow(polygon_ix, lon_deg, lat_deg, no, is_inside_only=False)
         edge_m = np.empty(len(polygon_ix))
         here = np.ascontiguousarray(lon_deg), np.ascontiguousarray(lat_deg)
-        numbers = np.ascontiguousarray(polygon_ix, np.int32)
-        self._fast.measure(numbers, *here, cell_ix, edge_m, is_inside_only)
+        self._fast.measure(np.ascontiguousarray(polygon_ix, np.int32), *here, edge_m)
         ask = np.isnan(edge_m).nonzero()[0]
         if len(ask):
-            unsure = polygon_ix[ask], lon_deg[ask], lat_deg[ask], is_inner[ask]
-            edge_m[ask] = self._slow(*unsure, is_inside_only)
+            unsure = polygon_ix[ask], lon_deg[ask], lat_deg[ask], no[ask]
+            edge_m[ask] = self._slow(*unsure, is_inside_only=False)
         return edge_m
 
     def holds(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
@@ -231,7 +251,9 @@ class Edges:
         for ix in np.unique(polygon_ix).tolist():
             if self._lines[ix] is None:
                 scale = np.array([self._squeeze[ix], 1.0])
-                line = shapely.transform(self.shapes[ix].boundary, lambda xy, by=scale: xy * by)
+                line = shapely.transform(
+                    self.shapes[ix].boundary, lambda xy, by=scale: _divisible(xy * by)
+                )
                 shapely.prepare(line)
                 self._lines[ix] = line
         lines: NDArray[Any] = self._lines[polygon_ix]
@@ -326,6 +348,34 @@ def _joined(boxes: NDArray[np.float32], begin: Longs) -> NDArray[np.float32]:
         return np.empty((0, 4), np.float32)
     low = np.minimum.reduceat(boxes[:, :2], begin, axis=0)
     return np.concatenate([low, np.maximum.reduceat(boxes[:, 2:], begin, axis=0)], axis=1)
+
+
+def _parabolas(lat_deg: Floats) -> Floats:
+    """Metres per degree of latitude and longitude about these latitudes, shape (G, 7).
+
+    The latitude, and each a parabola through three places, by its powers.
+    """
+    across, along = degree_m(lat_deg[:, None] + np.array([-_PARABOLA_DEG, 0.0, _PARABOLA_DEG]))
+    columns = [lat_deg]
+    for south, middle, north in (along.T, across.T):
+        bend = (north - middle) - (middle - south)
+        slope = (north - south) / (2 * _PARABOLA_DEG)
+        columns += [middle, slope, bend / (2 * _PARABOLA_DEG**2)]
+    return np.stack(columns, axis=1)
+
+
+def _level_table(levels: list[Level]) -> Longs:
+    """What `_edges.c` reads of levels, shape (L, 5)."""
+    rows = [(one.shift, one.row_factor, one.mask, one.offset, one.bits) for one in levels]
+    return np.array(rows, np.int64).reshape(-1, 5)
+
+
+def _divisible(points: Floats) -> Floats:
+    """The same points, but on 0 where they are nearly: so no edge is too short to divide by.
+
+    Doubles differ by so little next to 0 only; GEOS divides by the square of an edge's length.
+    """
+    return np.where(np.abs(points) < _NO_LENGTH_DEG, 0.0, points)
 
 
 def _squeeze(lat_deg: Floats) -> Floats:

@@ -50,15 +50,16 @@ class Grid:
 
     The entries of place p are ``items[start[p] : start[p + 1]]``, ascending. All levels share the
     tables, so that one call looks through all of them. Cells of buckets have ``coarser`` bits less
-    than those of marks.
+    than those of levels, and those of marks ``marks_coarser``: items in many cells each have few
+    marks so, which then lie in a cache.
     """
 
-    def __init__(self, tables: Tables, coarser: int) -> None:
+    def __init__(self, tables: Tables, coarser: int, marks_coarser: int = 0) -> None:
         levels = tables.levels
         self.tables = tables
         self.bits = levels[0].bits if levels else BITS_MIN
         self.per_deg = 2**self.bits / 360  # finest cells per degree
-        self.coarser = coarser
+        self.coarser, self.marks_coarser = coarser, marks_coarser
         self.marks, self.levels = tables.marks, levels
         self.start, self.items, self.keys = tables.start, tables.items, tables.keys
         self.is_inner, self.cell_ix = tables.is_inner, tables.cell_ix
@@ -117,8 +118,8 @@ class Grid:
         """Columns and rows of positions on every level, level by level, and which are marked."""
         x, y = lon_deg + _HALF_TURN_DEG, lat_deg + _QUARTER_TURN_DEG
         column, row = (x * self._per_deg).astype(np.int64), (y * self._per_deg).astype(np.int64)
-        print_ = row * self._factor
-        print_ += column
+        print_ = (row >> self.marks_coarser if self.marks_coarser else row) * self._factor
+        print_ += column >> self.marks_coarser if self.marks_coarser else column
         mark = self.marks.take(print_ & self._mark_mask)
         print_ >>= _PRINT_SHIFT
         is_marked = mark == print_.astype(np.uint8)

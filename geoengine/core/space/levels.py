@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from geoengine.core.columns import Floats, Longs
 
 BITS_MIN: Final = 2  # cells of 90 degrees ...
-_BITS_MAX: Final = 24  # ... to 2.4 metres
+BITS_MAX: Final = 24  # ... to 2.4 metres
 _CELLS_ALONG: Final = 2.5  # a box is about as many cells high: measured, finer costs only memory
 _CELLS_MAX: Final = 64  # an item in more cells than this moves to a coarser level
 _LONELY: Final = 8  # a level costs each fix about one candidate; so few items join the next level
@@ -30,14 +30,14 @@ Cells = tuple[Longs, Longs, Longs]  # item, column, row of each entry
 def natural_bits(cell_deg: NDArray[np.float64]) -> Longs:
     """The level whose cells are nearest to this size."""
     bits = np.round(np.log2(360.0 / np.maximum(cell_deg, 1e-6)))
-    return np.clip(bits, BITS_MIN, _BITS_MAX).astype(np.int64)
+    return np.clip(bits, BITS_MIN, BITS_MAX).astype(np.int64)
 
 
 def levels_of_boxes(bounds: NDArray[np.float64]) -> Longs:
     """The level for each box, int64 of shape (N,): few levels, and no box in too many cells."""
     width, height = bounds[:, 2] - bounds[:, 0], bounds[:, 3] - bounds[:, 1]
     bits = natural_bits(height / _CELLS_ALONG)
-    for _ in range(BITS_MIN, _BITS_MAX):
+    for _ in range(BITS_MIN, BITS_MAX):
         per_deg = 2.0**bits / 360
         too_many = (width * per_deg + 1) * (height * per_deg + 1) > _CELLS_MAX
         if not too_many.any():

@@ -17,28 +17,16 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats, Ints, Longs
-from geoengine.core.space.edges import Edges
+from geoengine.core.space.edges import Edges, Pairs
 from geoengine.core.space.geodesy import circle_bounds
 from geoengine.core.space.grid import Grid
 from geoengine.core.space.kept import NOTHING, Arrays, named, named_of
 from geoengine.core.space.levels import fewer_levels, natural_bits
-from geoengine.core.space.tables import PRINT_SHIFT, ROW_FACTOR, SEVERAL, Part, Tables, cell_key
+from geoengine.core.space.tables import Part, Tables
 
 Shape: TypeAlias = Polygon | MultiPolygon
-_Views: TypeAlias = tuple[
-    float,  # finest cells per degree
-    list[tuple[int, int, int, int, int]],  # shift, row factor, mask, offset, bits of each level
-    memoryview,  # marks
-    int,  # their mask
-    memoryview,  # start
-    memoryview,  # items
-    memoryview,  # keys
-    memoryview,  # cell_ix
-    memoryview,  # is_inner
-]
-_CELLS_ACROSS: Final = (
-    32  # cells along a polygon's longer side: few in which its edges take long to look through
-)
+_CELLS_ACROSS: Final = 32  # along the longer side: in few of them many edges are looked through
+_MARKS_COARSER: Final = 2  # bits: a mark for up to 16 cells; more, and many fixes ask in vain
 
 # Over so short a way the scale of longitude changes by less than the slack below 80 degrees.
 _SCALE_HOLDS_M: Final = 50_000.0
@@ -60,10 +48,8 @@ class Polygons:
         tables = Tables.of_arrays(of_grid) if of_grid else Tables.of(_parts(self.edges, bits))
         if tables.item_count != len(shapes):
             raise ValueError(f"tables of other polygons than these {len(shapes)}")
-        self.grid = Grid(tables, coarser=0)
-        self.edges.keep_cells()
-        self._scalar = self._views()
-        self._measure_one = self.edges.measure_inside_one
+        self.grid = Grid(tables, coarser=0, marks_coarser=_MARKS_COARSER)
+        self.edges.find_by(self.grid)
 
     def __len__(self) -> int:
         return len(self.shapes)
@@ -73,56 +59,13 @@ class Polygons:
         """What took long to make, to be kept."""
         return named("edges", self.edges.arrays) | named("grid", self.grid.tables.arrays)
 
-    def match(self, lon_deg: Floats, lat_deg: Floats) -> tuple[Longs, Ints, Floats]:
+    def match(self, lon_deg: Floats, lat_deg: Floats) -> Pairs:
         """All pairs of a position inside a polygon: position, polygon, ``edge_m``; unordered."""
-        fix_ix, entry = self.grid.candidates(lon_deg, lat_deg)
-        polygon_ix = self.grid.items.take(entry)
-        places = lon_deg.take(fix_ix), lat_deg.take(fix_ix)
-        cell_ix, is_inner = self.grid.cell_ix.take(entry), self.grid.is_inner.take(entry)
-        edge_m = self.edges.measure_inside(polygon_ix, *places, cell_ix, is_inner)
-        inside = (edge_m <= 0.0).nonzero()[0]
-        return fix_ix.take(inside), polygon_ix.take(inside), edge_m.take(inside)
+        return self.edges.match(lon_deg, lat_deg)
 
     def match_one(self, lon_deg: float, lat_deg: float) -> list[tuple[int, float]]:
         """The polygons a position lies in, with ``edge_m``; unordered. Answers as `match` does."""
-        per_deg, levels, marks, mark_mask, start, items, keys, cells, is_inner = self._scalar
-        finest_column = int((lon_deg + 180.0) * per_deg)
-        finest_row = int((lat_deg + 90.0) * per_deg)
-        found: list[tuple[int, float]] = []
-        for shift, row_factor, mask, offset, bits in levels:
-            column, row = finest_column >> shift, finest_row >> shift
-            print_ = row * row_factor + column
-            mark = marks[print_ & mark_mask]
-            if not mark or (mark != SEVERAL and mark != print_ >> PRINT_SHIFT & 0xFF):
-                continue
-            place = (row * ROW_FACTOR + column & mask) + offset
-            key = cell_key(column, row, bits)
-            for entry in range(start[place], start[place + 1]):
-                if keys[entry] != key:
-                    continue
-                ix = items[entry]
-                edge_m = self._measure_one(ix, lon_deg, lat_deg, cells[entry], is_inner[entry])
-                if edge_m <= 0.0:
-                    found.append((ix, edge_m))
-        return found
-
-    def _views(self) -> _Views:
-        """What the scalar path reads; an element of a memoryview costs half of an array's."""
-        grid = self.grid
-        levels = [
-            (one.shift, one.row_factor, one.mask, one.offset, one.bits) for one in grid.levels
-        ]
-        return (
-            grid.per_deg,
-            levels,
-            grid.marks.data,
-            len(grid.marks) - 1,
-            grid.start.data,
-            grid.items.data,
-            grid.keys.data,
-            grid.cell_ix.data,
-            grid.is_inner.data,
-        )
+        return self.edges.match_one(lon_deg, lat_deg)
 
     def holds(self, polygon_ix: Ints | Longs, lon_deg: Floats, lat_deg: Floats) -> NDArray[Any]:
         """Whether each polygon holds the position beside it, the edge included; bool, (N,)."""
@@ -213,6 +156,15 @@ def _parts(edges: Edges, bits: Longs) -> list[Part]:
     for level_bits in np.unique(bits).tolist():
         members = np.flatnonzero(bits == level_bits)
         item, column, row, is_inner, cell_ix = edges.cells_of(members, level_bits)
-        marked = column.astype(np.int32), row.astype(np.int32)
+        marked = _marked(column, row)
         parts.append(Part(level_bits, members, *marked, item, column, row, is_inner, cell_ix))
     return parts
+
+
+def _marked(column: Longs, row: Longs) -> tuple[Ints, Ints]:
+    """Columns and rows of the marks of these cells, each once."""
+    packed = (row >> _MARKS_COARSER) << 32
+    packed |= column >> _MARKS_COARSER
+    # Neighbours in a row are next to each other: most repetitions need no sorting.
+    packed = np.unique(packed[np.diff(packed, prepend=-1) != 0])
+    return (packed & 0xFFFFFFFF).astype(np.int32), (packed >> 32).astype(np.int32)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from geoengine.core.columns import Bools, Ints, Longs
 from geoengine.core.space.kept import Arrays
+from geoengine.core.space.levels import BITS_MAX, BITS_MIN
 
 ROW_FACTOR: Final = 0x9E3779B1  # odd, 32 bits of the golden ratio: neighbouring rows land far apart
 SEVERAL: Final = 0xFF  # the mark of cells with different fingerprints in one place
@@ -27,10 +28,10 @@ Number = TypeVar("Number", Longs, int)
 class Part:
     """The items of one level: the cells they touch, to be marked, and the entries of the buckets.
 
-    Marked cells are int32 columns and rows of cells of ``bits``. Entries are items with int64
-    columns and rows of cells of the buckets' size; ``is_inner`` says whether such a cell lies
-    wholly inside the item, ``cell_ix`` is what the item's owner calls it. Without these, a grid
-    forgets the entries' cells.
+    Marked cells are int32 columns and rows of cells of ``bits``, or of the marks' size. Entries
+    are items with int64 columns and rows of cells of the buckets' size; ``is_inner`` says whether
+    such a cell lies wholly inside the item, ``cell_ix`` is what the item's owner calls it. Without
+    these, a grid forgets the entries' cells.
     """
 
     bits: int
@@ -96,6 +97,10 @@ class Tables:
     def of_arrays(cls, arrays: Arrays) -> Tables:
         """Those that had these `arrays`."""
         bits, places, ends = arrays["levels"].reshape(3, -1).tolist()
+        if not all(BITS_MIN <= one <= BITS_MAX for one in bits):
+            raise ValueError("levels of cells that no grid has")
+        if ends and ends[-1] != len(arrays["members"]):
+            raise ValueError("levels of other items")
         members = [arrays["members"][begin:end] for begin, end in pairwise([0, *ends])]
         levels = levels_of(list(zip(bits, places, members, strict=True)))
         return cls(levels, *(arrays[name] for name in _FLAT))
