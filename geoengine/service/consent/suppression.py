@@ -224,7 +224,8 @@ class Stopper:
         public_url = self._book_of().engine.spec.public_url
         if lever != "email" or public_url is None:
             return Prepared(send)
-        return Prepared(_with_link(send, f"{public_url}/u/{self._marks.link(lever, mark)}"))
+        link = f"{public_url.rstrip('/')}/u/{self._marks.link(lever, mark)}"
+        return Prepared(_with_link(send, link))
 
 
 def _is_still_theirs(send: Send, record: Record) -> bool:
