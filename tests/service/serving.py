@@ -108,7 +108,7 @@ class Client:
         async with self.session.request(method, url + path, data=data, headers=sent) as reply:
             raw = await reply.read()
             is_json = "json" in reply.headers.get("Content-Type", "")
-            return reply.status, json.loads(raw) if is_json else raw, reply.headers
+            return reply.status, json.loads(raw) if is_json and raw else raw, reply.headers
 
     async def ok(self, method: str, path: str, body: Any = None) -> Any:
         """The body of an answer that must be 200."""

@@ -166,7 +166,7 @@ async def test_a_trigger_changes_the_pass_and_its_phones_come_for_it(
         status, pkpass, told = await phone(client, face, "GET", path)
         changed = face_of(pkpass)
         assert changed["storeCard"]["backFields"][0]["value"] == "Five minutes to Maison Rivoli."
-        assert len(changed["barcodes"][0]["message"]) == 10
+        assert len(changed["barcodes"][0]["message"]) == 12
         assert [place["relevantText"] for place in changed["locations"]] == [
             "Five minutes to Maison Rivoli.",
             "Maison Bastille",
