@@ -16,6 +16,8 @@ from geoengine.service.settings import Settings, SettingsError, is_loopback
 from tests.service.serving import KEYS, NO_KEYS, UUID, now_s, ping, served, walk_in
 
 PATHS = {"{person_id}": "somebody", "{device_id}": "phone", "{purpose}": "push"}
+# Here a key of the right kind is not enough: an app names a device of that person.
+NOT_BY_KIND = {("/v1/people/{person_id}/coupons", "app")}
 REST = re.compile(r"\{[a-z_]+\}")
 HEARD = {"uuid": UUID, "major": 1, "minor": 1, "rssi_dbm": -60}
 GRANTED = {"source": "test", "text_version": "1"}
@@ -34,6 +36,8 @@ async def test_every_route_opens_to_the_kinds_its_row_names_and_to_nobody_else(
     async with served(tmp_path) as client:
         for route in ROUTES:
             for name in (None, "app", "gateway", "server"):
+                if (route.path, name) in NOT_BY_KIND:
+                    continue
                 key = "bound" if name == "gateway" else name  # tills are of a store
                 status, _, _ = await client.using(key).call(route.method, path_of(route), b"")
                 expected = (
