@@ -95,8 +95,9 @@ def judge(
         raise NoWay(f"it is beyond {LAT_MAX_DEG:.0f} degrees of latitude, where no area is drawn")
     plane = plane_at(question.lon_deg, question.lat_deg)
     try:
-        area = _made_of(mend(sound(plane.flat(answer)), plane), TOLERANCE_M[question.mode])
-        found = on_the_map(rounded(area, plane))
+        tolerance_m = TOLERANCE_M[question.mode]
+        drawn = _made_of(mend(sound(plane.flat(answer)), plane), tolerance_m)
+        area, found = _kept(drawn, plane, question, tolerance_m)
     except shapely.errors.GEOSException as error:  # what folds back on itself within a hair
         raise NoWay(f"its area cannot be mended: {error}") from error
     check_place(question, area, found)
@@ -110,6 +111,17 @@ def _made_of(drawn: BaseGeometry, tolerance_m: float) -> Area:
     if not parts:
         raise NoWay("the router's answer holds no area")
     return joined(simplified(sifted(parts), tolerance_m), tolerance_m)
+
+
+def _kept(area: Area, plane: Plane, question: Question, tolerance_m: float) -> tuple[Area, Area]:
+    """An area, flat, and as it is kept; where rounding has put the store out of it, with a disc."""
+    store, found = Point(question.lon_deg, question.lat_deg), on_the_map(rounded(area, plane))
+    if not found.contains(store):
+        area = _area(parts_of(sound(area.union(_STORE.buffer(tolerance_m)))))
+        found = on_the_map(rounded(area, plane))
+        if not found.contains(store):
+            raise NoWay("its area cannot be mended: rounded, it does not hold the store")
+    return area, found
 
 
 def sound(area: BaseGeometry) -> BaseGeometry:
