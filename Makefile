@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 MADE_OF := pyproject.toml setup.py $(wildcard geoengine/core/*/*.[ch])
 COMPILED := geoengine/core/*/*.so
 
-# Tests that count processes, start Clusters or fill the disk want the machine for themselves; all
-# others run two at once.
+# Tests that count processes, start Clusters or fill the disk come after all others.
 ALONE := tests/catalog/test_keeping.py tests/servers tests/faults tests/benchmarks tests/whole
 
 # What `make load` sends, and for how long.
@@ -26,7 +25,7 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.tested
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
-	$(BIN)/python -m pytest $(ALONE)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE)
 
 check: $(VENV)/.tested
 	$(BIN)/ruff format --check .
