@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, TextIO
 
 import click
 import msgspec
 
-from geoengine.cli.outbox import OpenState, OutboxError, Place, Rows, Service, first_key
+from geoengine.cli.outbox import OpenState, OutboxError, Place, Rows, Service, placed
 from geoengine.core import coupons
 from geoengine.service.clock import now_ms
 from geoengine.service.coupons.pools import Pools
@@ -26,20 +25,11 @@ REFUSED_SHOWN: Final = 5
 
 
 @click.group()
-@click.option(
-    "--config", type=click.Path(path_type=Path), default="config", envvar="GEOENGINE_CONFIG",
-    show_default=True, metavar="DIR", help="The catalogue that says where the state is.",
-)  # fmt: skip
-@click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
-@click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
-@click.option(
-    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
-    help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
-)  # fmt: skip
+@placed
 @click.pass_context
-def command(context: click.Context, config: Path, state: str, url: str, key: str) -> None:
+def command(context: click.Context, place: Place) -> None:
     """Fill pools with codes, see what is left, check codes as a till does."""
-    context.obj = Place(config, state, url, key)
+    context.obj = place
 
 
 # --- pools --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -156,33 +157,43 @@ def first_key(_context: object, _option: object, keys: str) -> str:
     return keys.split(",")[0].strip()
 
 
+def placed(function: Callable[..., None]) -> Callable[..., None]:
+    """A command that is told where the state is, and is given the ``place``."""
+
+    @click.option(
+        "--config", type=click.Path(path_type=Path), default="config", envvar="GEOENGINE_CONFIG",
+        show_default=True, metavar="DIR", help="The catalogue that says where the state is.",
+    )  # fmt: skip
+    @click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
+    @click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
+    @click.option(
+        "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
+        help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
+    )  # fmt: skip
+    @wraps(function)
+    def wrapped(
+        *args: object, config: Path, state: str, url: str, key: str, **others: object
+    ) -> None:
+        function(*args, place=Place(config, state, url, key), **others)
+
+    return wrapped
+
+
 @click.group(invoke_without_command=True)
-@click.option(
-    "--config", type=click.Path(path_type=Path), default="config", envvar="GEOENGINE_CONFIG",
-    show_default=True, metavar="DIR", help="The catalogue that says where the state is.",
-)  # fmt: skip
-@click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
-@click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
-@click.option(
-    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
-    help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
-)  # fmt: skip
+@placed
 @click.option("--status", type=click.Choice(STATUSES), help="Only these.")
 @click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=100, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def command(
     context: click.Context,
-    config: Path,
-    state: str,
-    url: str,
-    key: str,
+    place: Place,
     status: str | None,
     limit: int,
     as_json: bool,
 ) -> None:
     """List messages that wait or have ended, newest first."""
-    context.obj = Place(config, state, url, key)
+    context.obj = place
     if context.invoked_subcommand is None:
         rows = context.obj.ask(lambda outbox: outbox.sends(status or "", limit))
         show(rows, as_json)

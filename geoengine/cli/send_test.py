@@ -7,13 +7,12 @@ questions asked. What stands against it is told and cannot be overruled.
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 import msgspec
 
 from geoengine.catalog import read
-from geoengine.cli.outbox import OpenState, OutboxError, Place, Rows, Service, first_key
+from geoengine.cli.outbox import OpenState, OutboxError, Place, Rows, Service, placed
 from geoengine.core.book import Book
 from geoengine.core.model import LEVERS
 from geoengine.service.clock import now_ms
@@ -30,26 +29,13 @@ from geoengine.state import State
 @click.argument("person_id", metavar="PERSON")
 @click.option("--message", default=MESSAGE, show_default=True, help="What it says, after [TEST].")
 @click.option("--endpoint", default="", metavar="ID", help="Of webhooks; by default the first.")
-@click.option(
-    "--config", type=click.Path(path_type=Path), default="config", envvar="GEOENGINE_CONFIG",
-    show_default=True, metavar="DIR", help="The catalogue.",
-)  # fmt: skip
-@click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
-@click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
-@click.option(
-    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
-    help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
-)  # fmt: skip
-def command(
-    lever: str, person_id: str, message: str, endpoint: str,
-    config: Path, state: str, url: str, key: str,
-) -> None:  # fmt: skip
+@placed
+def command(place: Place, lever: str, person_id: str, message: str, endpoint: str) -> None:
     """Send PERSON one marked test message by LEVER, if nothing stands against it.
 
     Exit 0 if it was delivered, 1 if it was stopped or failed.
     """
     asked = Asked(person_id, lever, message, endpoint)
-    place = Place(config, state, url, key)
     trial = place.ask(lambda rows: _test(rows, asked, place))
     for check in trial.checks:
         click.echo(line(check))

@@ -6,14 +6,13 @@ While the service runs it is asked; else the state itself is, which nobody else 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
 from typing import Any, Final
 
 import click
 import msgspec
 
 from geoengine.catalog import read
-from geoengine.cli.outbox import OpenState, Place, Rows, Service, first_key
+from geoengine.cli.outbox import OpenState, Place, Rows, Service, placed
 from geoengine.core.calendar import rfc3339
 from geoengine.core.optout import normalised
 from geoengine.service.clock import now_ms
@@ -91,20 +90,11 @@ async def _nobody_is_sending(_person_id: str) -> None:
 
 
 @click.group()
-@click.option(
-    "--config", type=click.Path(path_type=Path), default="config", envvar="GEOENGINE_CONFIG",
-    show_default=True, metavar="DIR", help="The catalogue that says where the state is.",
-)  # fmt: skip
-@click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL", help="The state.")
-@click.option("--url", default="", metavar="URL", help="Ask this service, not the state.")
-@click.option(
-    "--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key, metavar="KEY",
-    help="The service's server key.  [default: the first of GEOENGINE_SERVER_KEYS]",
-)  # fmt: skip
+@placed
 @click.pass_context
-def command(context: click.Context, config: Path, state: str, url: str, key: str) -> None:
+def command(context: click.Context, place: Place) -> None:
     """Addresses that said STOP: nothing is sent to them, whosever they are."""
-    context.obj = Place(config, state, url, key)
+    context.obj = place
 
 
 _LEVER = click.option(
