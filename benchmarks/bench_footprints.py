@@ -31,7 +31,7 @@ from geoengine.catalog.buildings.kept import FILE, load
 from geoengine.catalog.buildings.outlines import Outlines, name_of
 from geoengine.catalog.reading.sources import Sources
 from geoengine.core.columns import Floats
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 
 ACCURACIES_M = (5, 8, ACCURACY_ORDINARY_M, 15, 20)
 

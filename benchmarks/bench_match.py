@@ -27,7 +27,7 @@ from yardsticks import Batch, H3Cells, Rtree, Strtree
 from geoengine.core.columns import Fixes, Floats
 from geoengine.core.index import ZoneIndex
 from geoengine.core.match import match
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 BATCHES = (1, 16, 128, 1_024, 16_384)
 FIXES, DEVICES = 1 << 17, 20_000

@@ -26,10 +26,10 @@ from revision import commit
 
 sys.path.append(str(Path(__file__).parents[1]))  # where the tests are
 
-from geoengine.core.deadlines import fall_due, next_deadline
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Record
-from geoengine.core.visits import When
+from geoengine.core.visiting.deadlines import fall_due, next_deadline
+from geoengine.core.visiting.visits import When
 from tests.core.world import NOON_MS, World
 
 DATA = Path(__file__).parents[2] / "shared" / "data" / "beacons"

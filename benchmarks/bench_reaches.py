@@ -35,7 +35,7 @@ from geoengine.catalog.keeping.cache import Cache
 from geoengine.catalog.reach.journal import Journal
 from geoengine.catalog.reach.kept import answered, path_in
 from geoengine.catalog.reach.question import Question, question_of
-from geoengine.cli.zones_build import roads_of
+from geoengine.cli.catalogue.zones_build import roads_of
 from geoengine.core.errors import NoWay
 from geoengine.core.model import EngineSpec
 from geoengine.roads.base import Router

@@ -19,8 +19,8 @@ import numpy as np
 from revision import commit
 
 from geoengine.core.book import Book
-from geoengine.core.regions import advise, prepare
-from geoengine.core.zones import Zones
+from geoengine.core.places.regions import advise, prepare
+from geoengine.core.places.zones import Zones
 
 ASKED = 300
 LIMITS = (20, 100)

@@ -32,7 +32,7 @@ import numpy as np
 from revision import commit
 from workload import write_catalogue, zones
 
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 RESULTS = Path(__file__).parent / "results" / "start.md"
 RUN = "from geoengine.cli import main; main()"

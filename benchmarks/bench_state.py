@@ -29,8 +29,8 @@ import numpy as np
 from geoengine.core.columns import Fixes, LastFixes
 from geoengine.core.record import Consent, Decision, Presence, Record, Send
 from geoengine.state.base import Change, Commit, Settlement
-from geoengine.state.embedded.last_fixes import LastFixTable
-from geoengine.state.embedded.people import People, pack
+from geoengine.state.embedded.held.last_fixes import LastFixTable
+from geoengine.state.embedded.held.people import People, pack
 from geoengine.state.embedded.writes import PersonRow
 from geoengine.state.flags import flags_of
 from geoengine.state.local import LocalState

@@ -8,8 +8,8 @@ import numpy as np
 from shapely.geometry import Polygon
 
 from geoengine.core.columns import Floats
+from geoengine.core.places.zones import POLYGON, Zones
 from geoengine.core.space.geodesy import degree_m
-from geoengine.core.zones import POLYGON, Zones
 
 CORNERS = 1_000
 WAVES = 60  # around an outline: arms and bays down to a sixtieth of the turn

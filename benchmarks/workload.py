@@ -21,7 +21,7 @@ from places import CITIES
 
 from geoengine.core.columns import Fixes, Floats, Longs
 from geoengine.core.index import ZoneIndex
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 CITY_M, COUNTRY_M = 400.0, 4_000.0
 CITY_SHARE = 0.8

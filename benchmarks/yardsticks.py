@@ -15,7 +15,7 @@ import shapely
 from rtree.index import Index
 
 from geoengine.core.columns import Floats, Longs
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 Batch = tuple[Floats, Floats]  # longitudes and latitudes, degrees
 EARTH_M = 6_371_009.0

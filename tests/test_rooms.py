@@ -1,6 +1,7 @@
 """Who may import whom: the walls of the house, walked."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,11 +25,11 @@ CORE_MAY_USE = {
     "numpy", "shapely", "h3", "rtree", "pyproj", "msgspec", "opening_hours", "rule_engine",
 }  # fmt: skip
 ONLY_IN = {
-    "apsw": {"state/embedded/connection.py"},
+    "apsw": {"state/embedded/shelf/connection.py"},
     "sqlite3": {"catalog/density/reading/geopackage.py"},  # other people's files, read-only
     "rasterio": {"catalog/density/reading/geotiff.py"},
-    "redis": {"state/shared/wire.py"},
-    "hiredis": {"state/shared/wire.py"},
+    "redis": {"state/shared/line/wire.py"},
+    "hiredis": {"state/shared/line/wire.py"},
     "aiomqtt": {"service/brokers/line.py"},
     "paho": {"service/brokers/line.py"},
     "nacl": {"ingest/clients/sealing.py"},
@@ -51,6 +52,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
 def imports(path: Path) -> set[str]:
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):

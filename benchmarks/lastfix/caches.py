@@ -10,8 +10,8 @@ from bench_state import filled_table, last_fixes
 from numpy.typing import NDArray
 
 from geoengine.core.columns import LastFixes
-from geoengine.state.embedded.device_index import FIRST_ROW
-from geoengine.state.embedded.people import People
+from geoengine.state.embedded.held.device_index import FIRST_ROW
+from geoengine.state.embedded.held.people import People
 
 from .crowd import (
     PARTITIONS,

@@ -12,7 +12,7 @@ import numpy as np
 from pyproj import Geod
 
 from geoengine.core.columns import Fixes, Floats, Longs
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 from .told import Told, gathered
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from geoengine.core.columns import Fixes
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 from .lanes import Request, http_post
 from .told import Told, gathered

@@ -9,7 +9,7 @@ from pathlib import Path
 from workload import STEP_MS, trace, trace_lines, write_catalogue, zones
 
 from geoengine.core.columns import Fixes
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 from . import ours
 from .oracle import set_difference

@@ -10,7 +10,7 @@ from shapely.geometry import mapping
 
 from geoengine.core.book import MODES, Book
 from geoengine.core.columns import Floats
-from geoengine.core.zones import CIRCLE, PLACE
+from geoengine.core.places.zones import CIRCLE, PLACE
 
 CORNERS = 64  # a circle of 3 km drawn with so many is nowhere 4 m off
 KINDS = ("circle", "polygon", "place")

@@ -12,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from geoengine.core import caps
-from geoengine.core.audience import Audience
-from geoengine.core.births import Births, marks
 from geoengine.core.calendar import duration_ms
 from geoengine.core.columns import Longs
-from geoengine.core.endpoints import Endpoints
+from geoengine.core.consent.lapsing import Terms, terms_of
 from geoengine.core.groups import Groups
 from geoengine.core.index import ZoneIndex
-from geoengine.core.lapsing import Terms, terms_of
+from geoengine.core.judging import caps
+from geoengine.core.judging.audience import Audience
 from geoengine.core.model import (
     Campaign,
     Cap,
@@ -31,10 +29,12 @@ from geoengine.core.model import (
     Reminder,
     Store,
 )
-from geoengine.core.policy import Limits, Policy
+from geoengine.core.places.births import Births, marks
+from geoengine.core.places.policy import Limits, Policy
+from geoengine.core.places.zones import CIRCLE, PLACE, Zones
 from geoengine.core.quiet import ground_of
+from geoengine.core.telling.endpoints import Endpoints
 from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
-from geoengine.core.zones import CIRCLE, PLACE, Zones
 
 if TYPE_CHECKING:
     from geoengine.core.quiet._quiet import Ground

@@ -13,20 +13,27 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from geoengine.core import attendance, orders
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, LastFixes, Rests, Sightings, rows_where
-from geoengine.core.deadlines import Deadline, close_strange, due_ms, fall_due, next_deadline
-from geoengine.core.events import in_order, transition_events
-from geoengine.core.lapsing import next_lapse_ms
-from geoengine.core.news import addressed, news
+from geoengine.core.consent.lapsing import next_lapse_ms
+from geoengine.core.look.scan import Scan
+from geoengine.core.offers import orders
+from geoengine.core.offers.reminders import REMIND, remind
 from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
-from geoengine.core.reminders import REMIND, remind
 from geoengine.core.rules import Verdict, judge, too_coarse
-from geoengine.core.scan import Scan
-from geoengine.core.visits import Fix, When, drop_closed_groups
+from geoengine.core.telling.events import in_order, transition_events
+from geoengine.core.telling.news import addressed, news
+from geoengine.core.visiting import attendance
+from geoengine.core.visiting.deadlines import (
+    Deadline,
+    close_strange,
+    due_ms,
+    fall_due,
+    next_deadline,
+)
+from geoengine.core.visiting.visits import Fix, When, drop_closed_groups
 
 Report = Fix | Sighting
 NO_FIXES: list[Fix] = []

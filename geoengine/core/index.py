@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geoengine.core.columns import Crossings, Evidence, Floats, Ints, Longs
+from geoengine.core.places.zones import CIRCLE, POLYGON, Zones
 from geoengine.core.space.boxes import Boxes
 from geoengine.core.space.cells import Cells
 from geoengine.core.space.circles import Circles
@@ -22,7 +23,6 @@ from geoengine.core.space.kept import NOTHING, Arrays, named, named_of
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.shapes import Shapes
 from geoengine.core.space.ways import Segments, Way
-from geoengine.core.zones import CIRCLE, POLYGON, Zones
 
 # Below this many segments one at a time is cheaper than numpy's fixed cost.
 _ONE_BY_ONE_BELOW: Final = 12

@@ -48,10 +48,10 @@ from msgspec import structs
 
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
+from geoengine.core.look.weigh import Sign, is_coarse, weigh
 from geoengine.core.record import Presence, Record, Transition
 from geoengine.core.units import SECOND_MS
-from geoengine.core.visits import Fix, dwell, enter, leave
-from geoengine.core.weigh import Sign, is_coarse, weigh
+from geoengine.core.visiting.visits import Fix, dwell, enter, leave
 
 
 class Stand(IntEnum):

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from geoengine.core.book import Book
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 from geoengine.core.record import Heard, Record, Transition
 from geoengine.core.units import SECOND_MS
-from geoengine.core.visits import Fix, When, enter, leave
+from geoengine.core.visiting.visits import Fix, When, enter, leave
 
 TRIM_FROM_COUNT = 10  # so many samples, and the loudest and the faintest tenth are left out
 SAMPLES_MAX = 64

@@ -31,16 +31,11 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from geoengine.core import caps, coupons
-from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book, CampaignPlan
-from geoengine.core.events import cloud_event, decision_event
+from geoengine.core.consent.lapsing import is_over
 from geoengine.core.ids import BETWEEN, Names
-from geoengine.core.lapsing import is_over
-from geoengine.core.message import compose
-from geoengine.core.model import PERSON_LEVERS
-from geoengine.core.presence import newly_coarse
-from geoengine.core.questions import (
+from geoengine.core.judging import caps
+from geoengine.core.judging.questions import (
     HELD_OUT,
     HELD_OUT_GLOBALLY,
     Question,
@@ -50,9 +45,15 @@ from geoengine.core.questions import (
     left_alone,
     unlawful,
 )
+from geoengine.core.judging.withheld import withhold
+from geoengine.core.model import PERSON_LEVERS
+from geoengine.core.offers import coupons
+from geoengine.core.presence import newly_coarse
 from geoengine.core.record import Decision, Event, Fired, Outcome, Record, Send, Transition
-from geoengine.core.visits import Fix, not_an_entry
-from geoengine.core.withheld import withhold
+from geoengine.core.saying.message import compose
+from geoengine.core.telling.events import cloud_event, decision_event
+from geoengine.core.visiting.attendance import PURPOSE
+from geoengine.core.visiting.visits import Fix, not_an_entry
 
 FIRED_REASON = "ok"
 _TRIGGERS = Names("trigger")

@@ -15,12 +15,12 @@ import numpy as np
 from geoengine.core.book import Book
 from geoengine.core.calendar import rfc3339
 from geoengine.core.columns import Fixes, Known
+from geoengine.core.look.track import LATE, SUSPECT, follow
+from geoengine.core.look.weigh import z_inside
 from geoengine.core.match import match
+from geoengine.core.places.zones import CIRCLE
 from geoengine.core.record import Event
-from geoengine.core.track import LATE, SUSPECT, follow
 from geoengine.core.units import COARSE_SIGMAS, sigma_m
-from geoengine.core.weigh import z_inside
-from geoengine.core.zones import CIRCLE
 
 _PHI = NormalDist().cdf
 _FATES = {LATE: "late", SUSPECT: "suspect: too fast"}

@@ -9,8 +9,8 @@ from typing import Final
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch, Outcome
-from geoengine.core.events import in_order
 from geoengine.core.record import Event
+from geoengine.core.telling.events import in_order
 from geoengine.core.units import DAY_MS
 from geoengine.replay.gather import Trace, cut
 from geoengine.state.base import State

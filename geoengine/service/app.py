@@ -18,12 +18,12 @@ from geoengine.service.http.openapi import document
 from geoengine.service.http.problems import KIND_OF_STATUS, RETRY_AFTER_S, Problem
 from geoengine.service.native.hearing import GATEWAYS
 from geoengine.service.routes import ROUTES
-from geoengine.service.routes.ingest import Doors, settled
-from geoengine.service.routes.native import add_native, add_osmand, take_heard
-from geoengine.service.routes.optout import add_optout
-from geoengine.service.routes.passkit import add_passkit
-from geoengine.service.routes.receipts import add_receipts
-from geoengine.service.routes.stream import key_of
+from geoengine.service.routes.arriving.ingest import Doors, settled
+from geoengine.service.routes.arriving.native import add_native, add_osmand, take_heard
+from geoengine.service.routes.arriving.stream import key_of
+from geoengine.service.routes.offering.passkit import add_passkit
+from geoengine.service.routes.outcomes.receipts import add_receipts
+from geoengine.service.routes.persons.optout import add_optout
 from geoengine.service.routes.table import Route, Upgrade
 from geoengine.service.settings import Settings
 

@@ -28,7 +28,7 @@ from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings
 from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import State
 
 JSON = "application/json"
@@ -102,7 +102,7 @@ class Context:
         """Wait until no message to a person is on its way, under any of their names; those of
         somebody who is not there any more have to be told.
         """
-        called = names or await loop.names(self.state, person_id)
+        called = names or await amending.names(self.state, person_id)
         wait_s = self.settings.quiesce_s
         await asyncio.gather(*(self.sender.quiesce(name, wait_s) for name in called))
 

@@ -36,11 +36,11 @@ from geoengine.core.errors import StateUnavailable
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.base import Lever
 from geoengine.service.sending.attempting import FRESH_S, OVERRUN_S, Way
-from geoengine.service.sending.gate import BUSY_MS, Gate
-from geoengine.service.sending.lanes import Lanes
+from geoengine.service.sending.ending.settler import SETTLE_AGAIN_S, Ended, Hooks, Mail, Settler
+from geoengine.service.sending.ending.settling import MaySend, put_back, ran_out, stopped
+from geoengine.service.sending.pacing.gate import BUSY_MS, Gate
+from geoengine.service.sending.pacing.lanes import Lanes
 from geoengine.service.sending.preparing import Preparer
-from geoengine.service.sending.settler import SETTLE_AGAIN_S, Ended, Hooks, Mail, Settler
-from geoengine.service.sending.settling import MaySend, put_back, ran_out, stopped
 from geoengine.state.base import Leased
 
 __all__ = ["BUSY_MS", "OVERRUN_S", "Dispatcher", "Hooks"]

@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from geoengine.core.births import Births
 from geoengine.core.book import Book
+from geoengine.core.places.births import Births
 from geoengine.state.base import State
 
 BIRTHS: Final = "zone_births"

@@ -17,16 +17,24 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from geoengine.core.actions import ANDROID, IOS, WEB, url_of
-from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book
 from geoengine.core.errors import StateConflict
 from geoengine.core.ids import digest
-from geoengine.core.links import MARK_BYTES, SEAL_BYTES, TOKEN_BYTES, Link, mark_of, said_in, seal
+from geoengine.core.judging.standing import basket_url
 from geoengine.core.model import Store
 from geoengine.core.record import Fact, Record, Send
-from geoengine.core.standing import basket_url
+from geoengine.core.saying.actions import ANDROID, IOS, WEB, url_of
+from geoengine.core.saying.links import (
+    MARK_BYTES,
+    SEAL_BYTES,
+    TOKEN_BYTES,
+    Link,
+    mark_of,
+    said_in,
+    seal,
+)
 from geoengine.core.units import DAY_MS, MINUTE_MS
+from geoengine.core.visiting.attendance import PURPOSE
 from geoengine.service.sending.preparing import Prepared
 from geoengine.state.base import Card, State
 

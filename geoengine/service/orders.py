@@ -14,15 +14,15 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.core.ids import digest
-from geoengine.core.orders import ORDERS_MAX
+from geoengine.core.judging.standing import BASKET
+from geoengine.core.offers.orders import ORDERS_MAX
 from geoengine.core.record import Order, Record
-from geoengine.core.standing import BASKET
 from geoengine.service.context import Context
 from geoengine.service.http.problems import Problem
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.agreeing import amend_card
+from geoengine.state.amending import Amended
 from geoengine.state.base import Card
-from geoengine.state.loop import Amended
 
 PREFIX: Final = "order/"
 
@@ -119,4 +119,4 @@ async def _owner(context: Context, known: Filed) -> str:
 async def _amend(
     context: Context, person_id: str, change: Callable[[Record], Amended | None]
 ) -> None:
-    await loop.amend(context.state, context.book, person_id, change, context.clock())
+    await amending.amend(context.state, context.book, person_id, change, context.clock())

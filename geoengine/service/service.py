@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from geoengine.core.book import Book
-from geoengine.core.caps import release
-from geoengine.core.coupons import drop
 from geoengine.core.engine import Outcome
 from geoengine.core.errors import StateError
-from geoengine.core.news import news
+from geoengine.core.judging.caps import release
+from geoengine.core.offers.coupons import drop
 from geoengine.core.record import Event, Record, Send
+from geoengine.core.telling.news import news
 from geoengine.levers.base import Lever
 from geoengine.service import clock
 from geoengine.service.app import in_front, make_app, make_osmand_app
@@ -50,7 +50,7 @@ from geoengine.service.native.credentials import Credentials
 from geoengine.service.native.listening import Listening
 from geoengine.service.reload import Reloader
 from geoengine.service.routes import ROUTES
-from geoengine.service.routes.ingest import TAKES
+from geoengine.service.routes.arriving.ingest import TAKES
 from geoengine.service.routes.operate import own_page
 from geoengine.service.sending.preparers import preparers
 from geoengine.service.sending.senders import lacking, senders, unsent
@@ -59,9 +59,9 @@ from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.streaming.hub import Hub
 from geoengine.service.worker import Worker
+from geoengine.state.amending import amend
 from geoengine.state.base import Commit, Settlement, State
 from geoengine.state.copying import require_whole
-from geoengine.state.loop import amend
 
 if TYPE_CHECKING:
     from geoengine.service.brokers.subscriber import Subscriber

@@ -36,16 +36,16 @@ from geoengine.state.base import (
     require_card,
 )
 from geoengine.state.embedded.asking import Asking
-from geoengine.state.embedded.cards import CardCache, card_of, row_of
 from geoengine.state.embedded.commits import Memory
 from geoengine.state.embedded.committing import Committer
-from geoengine.state.embedded.last_fixes import LastFixTable
-from geoengine.state.embedded.memory import MemoryShelf
+from geoengine.state.embedded.held.last_fixes import LastFixTable
+from geoengine.state.embedded.held.outbox import Lease, PendingSends
+from geoengine.state.embedded.held.people import People
 from geoengine.state.embedded.moving import Intake, Teller
-from geoengine.state.embedded.outbox import Lease, PendingSends
-from geoengine.state.embedded.people import People
-from geoengine.state.embedded.shelf import Ages, Shelf
-from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
+from geoengine.state.embedded.shelf.base import Ages, Shelf
+from geoengine.state.embedded.shelf.cards import CardCache, card_of, row_of
+from geoengine.state.embedded.shelf.memory import MemoryShelf
+from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
 from geoengine.state.embedded.writer import DirectWriter, ThreadWriter, Writer
 from geoengine.state.embedded.writes import SendRow, Write, unpack_send
 

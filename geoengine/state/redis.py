@@ -39,12 +39,9 @@ from geoengine.state.base import (
     Told,
 )
 from geoengine.state.shared.cards import SharedCards
-from geoengine.state.shared.durability import concerns_of
 from geoengine.state.shared.forgetting import Forgetting
-from geoengine.state.shared.horizon import LOOK_AGAIN_S, Horizon
-from geoengine.state.shared.leases import Leases
-from geoengine.state.shared.link import Link
-from geoengine.state.shared.mail import Mail
+from geoengine.state.shared.line.durability import concerns_of
+from geoengine.state.shared.line.link import Link
 from geoengine.state.shared.moving import Intake, Teller
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.overview import Overview, count_up, look_over
@@ -53,6 +50,9 @@ from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.past import SharedPast
 from geoengine.state.shared.rows import record_of
 from geoengine.state.shared.seal import Seal
+from geoengine.state.shared.served.horizon import LOOK_AGAIN_S, Horizon
+from geoengine.state.shared.served.leases import Leases
+from geoengine.state.shared.served.mail import Mail
 from geoengine.state.shared.writing import Writing
 
 _FUNCTIONS: Final = (

@@ -12,8 +12,8 @@ import pytest
 from geoengine.catalog import load, read
 from geoengine.core.book import MODES
 from geoengine.core.calendar import FOREVER_MS
-from geoengine.core.policy import Policy
-from geoengine.core.zones import CIRCLE, PLACE, POLYGON
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import CIRCLE, PLACE, POLYGON
 from tests.catalog.writing import CAMPAIGN, SHOP, STORES, campaign, reading, write
 
 DESIGN_EXAMPLE = """\

@@ -20,7 +20,7 @@ from geoengine.catalog.buildings.add import BUILDINGS_MAX, FORMATS
 from geoengine.catalog.buildings.kept import FILE
 from geoengine.catalog.polygons import area_of
 from geoengine.core.model import Footprint
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 from tests.catalog.osm import feature, rectangle
 from tests.catalog.writing import reading
 

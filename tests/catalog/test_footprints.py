@@ -15,10 +15,10 @@ from geoengine.catalog.geojson import zones_geojson
 from geoengine.catalog.keeping.cache import Cache
 from geoengine.catalog.keeping.compiler import is_small
 from geoengine.catalog.polygons import area_of
-from geoengine.core.policy import Policy
+from geoengine.core.look.weigh import Sign, weigh
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import POLYGON
 from geoengine.core.units import ACCURACY_MIN_M
-from geoengine.core.weigh import Sign, weigh
-from geoengine.core.zones import POLYGON
 from tests.catalog.osm import Extract, Ring, degrees, feature, rectangle
 from tests.catalog.writing import CAMPAIGN, SHOP, STORES, faults, reading, write
 from tests.core.world import spot

@@ -24,9 +24,9 @@ from geoengine.catalog.keeping.compiler import SMALL_BYTES, is_small
 from geoengine.catalog.keeping.container import Damaged
 from geoengine.catalog.keeping.identity import fingerprint, taken_in
 from geoengine.catalog.keeping.packed import Structs
-from geoengine.core.births import marks
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
+from geoengine.core.places.births import marks
 from tests.catalog.test_compile import DESIGN_EXAMPLE, SQUARE
 from tests.catalog.writing import CAMPAIGN, STORES, write
 from tests.service.serving import until

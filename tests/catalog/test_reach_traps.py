@@ -19,8 +19,8 @@ from geoengine.core.book import Book
 from geoengine.core.columns import Fixes
 from geoengine.core.errors import NoWay
 from geoengine.core.match import match
-from geoengine.core.regions import advise
-from geoengine.core.zones import CIRCLE, POLYGON
+from geoengine.core.places.regions import advise
+from geoengine.core.places.zones import CIRCLE, POLYGON
 from geoengine.roads.isochrone import CUT_OFF, judge
 from geoengine.roads.plane import plane_at
 from tests.catalog.reach.answering import keep

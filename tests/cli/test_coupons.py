@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from geoengine.cli.coupons import command
-from geoengine.core.redeeming import Issued
+from geoengine.cli.asking.coupons import command
+from geoengine.core.offers.redeeming import Issued
 from geoengine.service.coupons.vouchers import sealed
 from geoengine.service.heritage import COUPON_KEY
 from geoengine.state.local import LocalState

@@ -13,7 +13,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from geoengine.cli.serve import refuse_unshared
+from geoengine.cli.running.serve import refuse_unshared
 from geoengine.service.settings import SettingsError
 from tests.cli.crews import crew, refused
 from tests.service.process import command, environment

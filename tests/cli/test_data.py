@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geoengine.cli import main
-from geoengine.cli.data import KINDS
+from geoengine.cli.catalogue.data import KINDS
 from tests.catalog.density.making import csv_file, geojson_file, long_id, square
 from tests.catalog.osm import Extract, rectangle
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geoengine.cli import main
-from geoengine.cli.decode import shown
+from geoengine.cli.catalogue.decode import shown
 from geoengine.ingest.kinds import KINDS
 from geoengine.ingest.reports import Stay
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from geoengine.cli import main
-from geoengine.cli.pair import CLIENTS
+from geoengine.cli.catalogue.pair import CLIENTS
 from geoengine.service.devices import Devices, device_password
 
 SECRET = "a secret of the service's own"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from geoengine.cli.ports import held
+from geoengine.cli.running.ports import held
 from geoengine.service.settings import Settings
 
 

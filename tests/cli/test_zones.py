@@ -15,8 +15,8 @@ from geoengine.catalog.reach import kept
 from geoengine.catalog.reach.journal import Journal
 from geoengine.catalog.reach.question import Question
 from geoengine.cli import main
-from geoengine.cli.zones_build import LISTED_MAX, Options, build_all
-from geoengine.core.zones import CIRCLE, POLYGON
+from geoengine.cli.catalogue.zones_build import LISTED_MAX, Options, build_all
+from geoengine.core.places.zones import CIRCLE, POLYGON
 from tests.catalog.reach.answering import RIVOLI, answer, keep
 from tests.catalog.reach.test_on_the_roads import GORDES, ROADS, SHOPS, catalogue
 from tests.roads.discs import Discs

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon
 
-from geoengine.core import quiet, scan
+from geoengine.core import quiet
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Known, Longs, Stays
+from geoengine.core.look import scan
 from geoengine.core.model import Campaign, Location, Store
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import CIRCLE, PLACE, POLYGON, Zones
 from geoengine.core.record import Record
-from geoengine.core.zones import CIRCLE, PLACE, POLYGON, Zones
 from geoengine.state.local import LocalState
 from tests.core.world import GEOD, World
 from tests.state.samples import everybody

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from geoengine.core.attendance import joined
 from geoengine.core.columns import Fixes
 from geoengine.core.model import Store
 from geoengine.core.model.measure import DoorSpec, MeasureSpec
 from geoengine.core.record import Attended, Fact
-from geoengine.state import loop
+from geoengine.core.visiting.attendance import joined
+from geoengine.state import amending
 from tests.core.world import NOON_MS, Walk, World, a_store, bare, spot
 
 MEASURED = frozenset({"location", "measurement"})
@@ -114,7 +114,7 @@ async def test_two_devices_of_one_person_are_one_visit():
     ann = in_the_shop("door", "shoes")
     await ann.open()
     for device in ("phone", "watch"):
-        await loop.identify(ann.state, ann.book, device, "ann", NOON_MS)
+        await amending.identify(ann.state, ann.book, device, "ann", NOON_MS)
     await ann.agree("ann", "location")
     await ann.hear(*heard(1, 60, 120), device="phone")
     await ann.hear(*heard(2, 90, 180), device="watch")
@@ -189,7 +189,7 @@ async def test_withdrawing_location_forgets_what_was_going_on():
     await ann.agree("ann", "location", "measurement")
     await ann.hear(*heard(1, 60, 120))
     await ann.tick(200)
-    await loop.withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 210_000)
+    await amending.withdraw(ann.state, ann.book, "ann", "location", {}, NOON_MS + 210_000)
     record = (await ann.state.load(["ann"]))["ann"]
     assert record.attended == {}
 
@@ -200,7 +200,7 @@ async def test_a_visit_that_two_records_told_of_is_one_when_they_are_one_persons
     await ann.hear(*heard(2, 90, 180), device="watch")
     await ann.tick(250)
     for device in ("phone", "watch"):
-        await loop.identify(ann.state, ann.book, device, "ann", NOON_MS + 260_000)
+        await amending.identify(ann.state, ann.book, device, "ann", NOON_MS + 260_000)
     await ann.tick(4000)
     (visit,) = visits(ann)
     assert (visit.person_id, visit.data["duration_s"]) == ("ann", 114.0)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.audience import Audience, AudienceError
+from geoengine.core.judging.audience import Audience, AudienceError
 
 EXPRESSIONS = [
     'status == "premium" and points >= 300',

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.births import Births, marks
+from geoengine.core.places.births import Births, marks
 
 NOW_MS = 1_000_000
 SHAPES = st.dictionaries(st.text("ab/é", min_size=1, max_size=3), st.integers(-3, 3), max_size=12)

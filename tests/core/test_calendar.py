@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core import caps
 from geoengine.core.calendar import FOREVER_MS, hours, sound_zone
+from geoengine.core.judging import caps
 from geoengine.core.model import Cap
 from geoengine.core.record import Fired, Record
 

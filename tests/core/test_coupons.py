@@ -7,8 +7,9 @@ from base64 import b32encode
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core import coupons
-from geoengine.core.coupons import (
+from geoengine.core.model import Coupon
+from geoengine.core.offers import coupons
+from geoengine.core.offers.coupons import (
     CODE_CHARS,
     HELD_MAX,
     KEPT_MS,
@@ -20,7 +21,6 @@ from geoengine.core.coupons import (
     normalised,
     unique_code,
 )
-from geoengine.core.model import Coupon
 from geoengine.core.record import HeldCoupon, Record, Transition
 from tests.core.world import NOON_MS, Walk, World, a_campaign
 

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.events import encode_event, in_order
 from geoengine.core.ids import digest, share_of
 from geoengine.core.model import Cap, Coupon
 from geoengine.core.record import Event
+from geoengine.core.telling.events import encode_event, in_order
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 
 TOLD = Path(__file__).parent / "told.ndjson"

@@ -17,8 +17,8 @@ from geoengine.core.columns import (
     Stays,
     keys_of,
 )
-from geoengine.core.policy import Policy
-from geoengine.core.scan import Scan, scan
+from geoengine.core.look.scan import Scan, scan
+from geoengine.core.places.policy import Policy
 from tests.core.roads import DEFINITION, Ground, Road, Shape
 from tests.core.world import LAT, LON, NOON_MS
 

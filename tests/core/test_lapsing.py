@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from geoengine.core import lapsing, ledger
+from geoengine.core.consent import lapsing, ledger
+from geoengine.core.consent.people import UNTIL_OF_AGE
 from geoengine.core.model import Cap, ConsentSpec, EngineSpec, WebhookSpec
-from geoengine.core.people import UNTIL_OF_AGE
 from geoengine.core.record import Consent, Record, Timed
 from geoengine.core.rules import may_send
 from geoengine.core.units import DAY_MS
-from geoengine.state.loop import grant
+from geoengine.state.amending import grant
 from tests.core.world import NOON_MS, Walk, World, a_campaign
 
 FAR = (0, 2000)

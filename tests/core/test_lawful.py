@@ -7,9 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from geoengine.core.lawful import lawful_hours
+from geoengine.core.judging.lawful import lawful_hours
+from geoengine.core.judging.questions import Spot, unlawful
 from geoengine.core.model import EngineSpec
-from geoengine.core.questions import Spot, unlawful
 from geoengine.core.record import Record
 from tests.core.world import World, a_store, bare
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geoengine.core.columns import Fixes, Known, Spot
+from geoengine.core.look.track import ACCEPTED, Walker, follow
 from geoengine.core.model import Cap
-from geoengine.core.track import ACCEPTED, Walker, follow
 from tests.core.roads import Road, on_every_road
 from tests.core.world import Walk, World, a_campaign, a_store, spot
 

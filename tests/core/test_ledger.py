@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core import ledger, people, proof
-from geoengine.core.merging import merge
+from geoengine.core.consent import ledger, people, proof
+from geoengine.core.consent.merging import merge
 from geoengine.core.record import Consent, Record
 from tests.core.world import NOON_MS, World
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from geoengine.core import calendar
-from geoengine.core.merging import merge
+from geoengine.core.consent.merging import merge
 from geoengine.core.model import Cap
 from geoengine.core.record import Consent, HeldCoupon, Order, Record, Timed, Visited
 from tests.core.world import NOON_MS

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.actions import directions_url
 from geoengine.core.model import Location, Store
-from geoengine.core.templates import PLACEHOLDERS, Scene, in_language, placeholders, render
+from geoengine.core.saying.actions import directions_url
+from geoengine.core.saying.templates import PLACEHOLDERS, Scene, in_language, placeholders, render
 from tests.core.world import a_store
 
 SHOP = a_store(phone="+33 1", url="https://example.org/")

@@ -8,8 +8,8 @@ import pytest
 
 from geoengine.core.book import Book
 from geoengine.core.model import EngineSpec, WebhookSpec
-from geoengine.core.news import EVENT_EXPIRES_MS, addressed, news
 from geoengine.core.record import Event, Record, Send
+from geoengine.core.telling.news import EVENT_EXPIRES_MS, addressed, news
 from tests.core.world import NOON_MS, World, a_store
 
 URL = "https://crm.example/hook"

@@ -14,7 +14,7 @@ from geoengine.catalog import load
 from geoengine.cli import main
 from geoengine.core.book import Book
 from geoengine.core.calendar import rfc3339
-from geoengine.core.regions import advise
+from geoengine.core.places.regions import advise
 from geoengine.state.local import LocalState
 from tests.catalog.osm import degrees, rectangle
 from tests.catalog.writing import write

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from geoengine.core.columns import Fixes
-from geoengine.core.merging import merge
+from geoengine.core.consent.merging import merge
 from geoengine.core.model import Cap, EngineSpec, WebhookSpec
 from geoengine.core.record import Consent, Fired, Presence, Record
 from geoengine.core.rules import may_send
-from geoengine.state.loop import grant, identify, withdraw
+from geoengine.state.amending import grant, identify, withdraw
 from tests.core.world import NOON_MS, Walk, World, a_campaign, spot
 
 FAR = (0, 2000)

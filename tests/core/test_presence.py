@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from geoengine.core.policy import Policy
+from geoengine.core.look.weigh import Sign, weigh, z_inside
+from geoengine.core.places.policy import Policy
 from geoengine.core.presence import NEXT, Stand
-from geoengine.core.weigh import Sign, weigh, z_inside
+from geoengine.state.amending import identify, withdraw
 from geoengine.state.base import Commit
 from geoengine.state.local import LocalState
-from geoengine.state.loop import identify, withdraw
 from tests.core.world import NOON_MS, Walk, World, a_store
 
 FAR = (0, 2000)  # a device first appears well outside

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes, Longs, Sightings
 from geoengine.core.errors import StateConflict
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 from geoengine.core.record import Change
+from geoengine.state.amending import grant, identify, withdraw
 from geoengine.state.base import Commit
 from geoengine.state.local import LocalState
-from geoengine.state.loop import grant, identify, withdraw
 from tests.core.roads import (
     COMPILED,
     DEFINITION,

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from geoengine.core import quiet, stays, track, units
+from geoengine.core import quiet, units
 from geoengine.core.columns import NEVER_MS, STAYS_MAX, Fixes
+from geoengine.core.look import stays, track
 from geoengine.core.quiet import _columns
 from geoengine.core.space import geodesy, near, plane, tables, ways
 from geoengine.state import flags
-from geoengine.state.embedded import device_index
+from geoengine.state.embedded.held import device_index
 from tests.core.roads import COMPILED, Ground, Shape
 from tests.core.world import LAT, LON, NOON_MS, Walk, spot
 

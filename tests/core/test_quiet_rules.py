@@ -9,8 +9,8 @@ import pytest
 
 from geoengine.core import quiet
 from geoengine.core.columns import NEVER_MS
-from geoengine.core.policy import Policy
-from geoengine.core.stays import LAG_MAX_MS
+from geoengine.core.look.stays import LAG_MAX_MS
+from geoengine.core.places.policy import Policy
 from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED
 from tests.core.roads import COMPILED, Ground, Shape, away
 from tests.core.test_quiet_calls import tables_of

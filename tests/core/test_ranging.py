@@ -5,14 +5,14 @@ import random
 import pytest
 
 from geoengine.core.book import Book
-from geoengine.core.deadlines import fall_due, next_deadline
 from geoengine.core.model import Gateway
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 from geoengine.core.ranging import Sighting, loudness_dbm, observe_sighting
 from geoengine.core.record import Record, Transition
-from geoengine.core.visits import When
+from geoengine.core.visiting.deadlines import fall_due, next_deadline
+from geoengine.core.visiting.visits import When
+from geoengine.state.amending import withdraw
 from geoengine.state.base import Commit
-from geoengine.state.loop import withdraw
 from tests.core.world import NOON_MS, UUID, Walk, World, a_store
 
 PLACES = [("shop", "entrance"), ("shop", "shoes")]

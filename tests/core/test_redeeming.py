@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from geoengine.core.redeeming import (
+from geoengine.core.offers.redeeming import (
     AHEAD_MS,
     Issued,
     Redemption,

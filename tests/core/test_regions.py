@@ -15,7 +15,7 @@ from shapely.geometry import MultiPolygon, box
 from geoengine.catalog import read
 from geoengine.core.book import Book
 from geoengine.core.columns import Spot
-from geoengine.core.regions import (
+from geoengine.core.places.regions import (
     LATE_M,
     REFRESH_MAX_M,
     REGION_MIN_M,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geoengine.core.model import Cap, Coupon, EngineSpec, Reminder
 from geoengine.core.record import Record
-from geoengine.state.loop import amend
+from geoengine.state.amending import amend
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 
 HOUR_S = 3_600

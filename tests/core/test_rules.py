@@ -7,9 +7,9 @@ import pytest
 
 from geoengine.core.calendar import FOREVER_MS
 from geoengine.core.columns import Fixes
+from geoengine.core.consent.people import grant, withdraw
+from geoengine.core.judging.questions import QUESTIONS
 from geoengine.core.model import Cap, Coupon, EngineSpec, Window
-from geoengine.core.people import grant, withdraw
-from geoengine.core.questions import QUESTIONS
 from geoengine.core.rules import may_send
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store, bare, spot
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.actions import call_to_action, url_of
-from geoengine.core.links import TOKEN_BYTES, token
 from geoengine.core.model import EngineSpec, Message
 from geoengine.core.record import Record
-from geoengine.core.variants import chosen
+from geoengine.core.saying.actions import call_to_action, url_of
+from geoengine.core.saying.links import TOKEN_BYTES, token
+from geoengine.core.saying.variants import chosen
 from geoengine.service.links import is_person, opened, platform_of, store_of, target
 from tests.core.world import Walk, World, a_campaign, a_store
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.core.segments import BASIC, EXTENSION, segments
+from geoengine.core.saying.segments import BASIC, EXTENSION, segments
 
 GSM = sorted(BASIC | EXTENSION)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from geoengine.core.audience import Audience
+from geoengine.core.consent.people import withdraw
+from geoengine.core.judging.audience import Audience
+from geoengine.core.judging.standing import FACTS, VISITED_MAX, came, standing
 from geoengine.core.model import Cap, EngineSpec
-from geoengine.core.people import withdraw
 from geoengine.core.record import Order, Record, Timed, Visited
 from geoengine.core.rules import may_send
-from geoengine.core.standing import FACTS, VISITED_MAX, came, standing
 from geoengine.core.units import DAY_MS, MINUTE_MS
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 

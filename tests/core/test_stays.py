@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geoengine.core.look.stays import settled
 from geoengine.core.record import Heard, Presence, Record
-from geoengine.core.stays import settled
+from geoengine.state.amending import identify
 from geoengine.state.local import LocalState
-from geoengine.state.loop import identify
 from tests.core.roads import DEFINITION, Road, on_every_road, remembered
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 

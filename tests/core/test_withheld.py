@@ -3,10 +3,10 @@
 import pytest
 
 from geoengine.core.ids import share_of
+from geoengine.core.judging.withheld import joined
 from geoengine.core.model import Cap
 from geoengine.core.model.measure import MeasureSpec
 from geoengine.core.record import Decision, Withheld
-from geoengine.core.withheld import joined
 from tests.core.world import Walk, World, a_campaign, bare
 
 DAY_S = 86_400

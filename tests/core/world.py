@@ -13,14 +13,14 @@ import numpy as np
 from pyproj import Geod
 
 from geoengine.core import calendar
-from geoengine.core.audience import Audience
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.columns import Fixes, Sightings, Told
 from geoengine.core.engine import Batch, Outcome
+from geoengine.core.judging.audience import Audience
 from geoengine.core.model import Campaign, EngineSpec, Gateway, Location, Store
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import CIRCLE, PLACE, Zones
 from geoengine.core.record import Consent, Event, Record
-from geoengine.core.zones import CIRCLE, PLACE, Zones
 from geoengine.state.base import Change, Commit, State
 from geoengine.state.local import LocalState
 from geoengine.state.loop import advance

@@ -32,11 +32,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from geoengine.core import coupons, redeeming
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import EngineSpec, MeasureSpec
+from geoengine.core.offers import coupons, redeeming
+from geoengine.core.offers.redeeming import Issued
 from geoengine.core.record import Consent, HeldCoupon, Record
-from geoengine.core.redeeming import Issued
 from geoengine.service.coupons.pools import Pools
 from geoengine.service.coupons.till import Asked, Till
 from geoengine.state.base import Card, Change, Commit, State

@@ -27,9 +27,10 @@ from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch
 from geoengine.core.model import Cap
 from geoengine.core.record import Consent, Decision, Record
+from geoengine.state.amending import identify
 from geoengine.state.base import Change, Commit, State
 from geoengine.state.local import LocalState
-from geoengine.state.loop import advance, identify
+from geoengine.state.loop import advance
 from geoengine.state.redis import RedisState
 from tests.core.world import NOON_MS, World, a_campaign, a_store, spot
 from tests.servers.server import Server, needed

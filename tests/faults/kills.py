@@ -20,7 +20,7 @@ import threading
 from pathlib import Path
 from subprocess import PIPE, Popen
 
-from geoengine.state.embedded.sqlite import Tuning
+from geoengine.state.embedded.shelf.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.power_cuts import Tally, integrity_faults
 from tests.faults.workload import Acknowledged, faults_of, load

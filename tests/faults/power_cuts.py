@@ -18,7 +18,7 @@ from pathlib import Path
 
 import apsw
 
-from geoengine.state.embedded.sqlite import Tuning
+from geoengine.state.embedded.shelf.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.disks import Countdown, Disk, Mode
 from tests.faults.workload import Acknowledged, faults_of, run_until_it_fails

@@ -31,7 +31,7 @@ from geoengine.core.record import Consent, Record, Send
 from geoengine.levers.base import Receipt
 from geoengine.service.consent.suppression import Stopper, Suppression
 from geoengine.service.dispatcher import Dispatcher
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import Change, Commit, State
 from geoengine.state.local import LocalState
 from geoengine.state.redis import RedisState
@@ -129,7 +129,7 @@ async def office(
 
     async def quiesce(person_id: str) -> None:
         if is_patient:
-            names = await loop.names(state, person_id)
+            names = await amending.names(state, person_id)
             await asyncio.gather(*(dispatcher.quiesce(name, 20.0) for name in names))
 
     suppression = Suppression(state, lambda: book, lambda: NOON_MS, quiesce)
@@ -173,7 +173,7 @@ async def one_round(
     async def become() -> None:
         if is_nobodys:
             await breathe(rng.randrange(BREATHS_MAX))
-            await loop.identify(there.state, there.book, sender_of, person_id, NOON_MS)
+            await amending.identify(there.state, there.book, sender_of, person_id, NOON_MS)
 
     async def stop() -> None:
         await breathe(rng.randrange(BREATHS_MAX))

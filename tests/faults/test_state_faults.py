@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from geoengine.core.errors import StateLocked, StateUnavailable
 from geoengine.core.record import Record
 from geoengine.state.base import Card, Commit, Settlement
-from geoengine.state.embedded.sqlite import Tuning
+from geoengine.state.embedded.shelf.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults import kills
 from tests.faults.disks import Countdown, Disk, FailingSync, Quota

@@ -7,12 +7,12 @@ import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 from geoengine.core.columns import Floats
+from geoengine.core.places.zones import CIRCLE, PLACE, POLYGON, Zones
 from geoengine.core.space.circles import Circles
 from geoengine.core.space.crossings import circle_chords, polygon_chords
 from geoengine.core.space.geodesy import GEOD
 from geoengine.core.space.polygons import Polygons
 from geoengine.core.space.ways import Segments
-from geoengine.core.zones import CIRCLE, PLACE, POLYGON, Zones
 
 Shape = Polygon | MultiPolygon
 Circle = tuple[float, float, float]  # longitude, latitude, radius in metres

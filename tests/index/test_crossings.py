@@ -9,8 +9,8 @@ from shapely.geometry import MultiPolygon, box
 
 from geoengine.core.columns import Crossings
 from geoengine.core.index import ZoneIndex
+from geoengine.core.places.zones import Zones
 from geoengine.core.space.geodesy import GEOD, geodesic_one_m
-from geoengine.core.zones import Zones
 from tests.index.oracle import Circle, slow_crossings, star, zones_of
 
 STEPS = 1_000

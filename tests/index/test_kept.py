@@ -6,10 +6,10 @@ from shapely.geometry import MultiPolygon, Polygon, box
 
 from geoengine.core.columns import Floats
 from geoengine.core.index import ZoneIndex
+from geoengine.core.places.zones import Zones
 from geoengine.core.space.edges import IS_COMPILED, Cells
 from geoengine.core.space.kept import Arrays
 from geoengine.core.space.polygons import Polygons
-from geoengine.core.zones import Zones
 from tests.index.oracle import Circle, Shape, star, zones_of
 
 COMPILED = pytest.mark.skipif(not IS_COMPILED, reason="built without a C compiler")

@@ -10,13 +10,13 @@ import pytest
 import yaml
 
 from geoengine.catalog.hours import opens_ever
-from geoengine.core.lawful import SMS_BOUNDS, SMS_HOURS, STRICTEST
+from geoengine.core.judging.lawful import SMS_BOUNDS, SMS_HOURS, STRICTEST
 from geoengine.core.model import EngineSpec
-from geoengine.core.segments import GSM_EACH, GSM_ONE, UCS2_EACH, UCS2_ONE, segments
+from geoengine.core.saying.segments import GSM_EACH, GSM_ONE, UCS2_EACH, UCS2_ONE, segments
 from geoengine.levers.apns import RENEW_MIN_MS, RENEW_MS
 from geoengine.levers.push.lever import PAYLOAD_MAX_BYTES
+from geoengine.service.sending.ending.statuses import PATH
 from geoengine.service.sending.makers import SMS_KEYS
-from geoengine.service.sending.statuses import PATH
 
 ROOT = Path(__file__).parents[2]
 PAGES = {

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from geoengine.core.book import Book
 from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import TraceError
-from geoengine.core.events import encode_event
 from geoengine.core.model import Cap
 from geoengine.core.record import Event, Record
+from geoengine.core.telling.events import encode_event
 from geoengine.replay.blocks import TraceOptions
 from geoengine.replay.explain import explain
 from geoengine.replay.gather import Trace, gather

@@ -16,7 +16,7 @@ from geoengine.core.book import Book
 from geoengine.core.record import Consent, Event, Record, Send
 from geoengine.levers.base import Lever, Receipt
 from geoengine.service.dispatcher import Dispatcher
-from geoengine.service.sending.settler import Hooks
+from geoengine.service.sending.ending.settler import Hooks
 from geoengine.state.base import Change, Commit, SentRow, Settlement
 from geoengine.state.local import LocalState
 from tests.core.world import NOON_MS, World, a_campaign, a_store

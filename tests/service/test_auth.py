@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from geoengine.cli.serve import refuse_open_door
+from geoengine.cli.running.serve import refuse_open_door
 from geoengine.service.auth import ANYONE, Caller, Keys, keys_from
 from geoengine.service.http.problems import Problem
 from geoengine.service.routes import ROUTES

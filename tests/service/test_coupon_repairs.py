@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from geoengine.core import coupons, redeeming
 from geoengine.core.book import Book
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.model import Coupon, EngineSpec, MeasureSpec, WebhookSpec
+from geoengine.core.offers import coupons, redeeming
+from geoengine.core.offers.redeeming import Issued
 from geoengine.core.record import Consent, HeldCoupon, Record, Send
-from geoengine.core.redeeming import Issued
 from geoengine.service.coupons.bars import code128, ean13
 from geoengine.service.coupons.desk import EMPTY, Desk
 from geoengine.service.coupons.pools import Pools

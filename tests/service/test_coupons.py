@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from geoengine.core.redeeming import CARD_KEPT_MS, OFFLINE_MS, Issued
+from geoengine.core.offers.redeeming import CARD_KEPT_MS, OFFLINE_MS, Issued
 from geoengine.service.coupons.vouchers import opened, sealed
 from geoengine.state.base import State
 from tests.service.serving import CATALOGUE, Client, now_s, served, walk_in

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geoengine.cli.ports import held
+from geoengine.cli.running.ports import held
 from geoengine.service.devices import Devices, device_password, devices_from
 from geoengine.service.settings import Settings, SettingsError
 

@@ -7,7 +7,7 @@ import asyncio
 from geoengine.core.record import Fact, Send
 from geoengine.core.units import HOUR_MS
 from geoengine.levers.base import Receipt
-from geoengine.service.sending.settler import Hooks
+from geoengine.service.sending.ending.settler import Hooks
 from geoengine.state.base import Commit
 from geoengine.state.local import LocalState
 from tests.core.world import NOON_MS

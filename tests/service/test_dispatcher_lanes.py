@@ -13,7 +13,7 @@ from geoengine.core.units import HOUR_MS, SECOND_MS
 from geoengine.levers.base import Lane, Limits, Receipt
 from geoengine.levers.webhook import Endpoint, WebhookLever
 from geoengine.service.dispatcher import LEASE_MS
-from geoengine.service.sending.gate import WAITING_MAX, Gate
+from geoengine.service.sending.pacing.gate import WAITING_MAX, Gate
 from geoengine.state.base import Leased
 from tests.core.world import NOON_MS
 from tests.levers.receivers import receiving, says

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from geoengine.core.model import SmsSpec
 from geoengine.core.record import Record, Send
-from geoengine.service.sending.statuses import PATH, Sent, StatusUrls, opened, sealed
+from geoengine.service.sending.ending.statuses import PATH, Sent, StatusUrls, opened, sealed
 from tests.core.world import World, a_campaign, a_store, bare
 from tests.levers.sending import NOW_MS
 from tests.levers.sms.sending import an_sms

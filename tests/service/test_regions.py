@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 
 import pytest
 
-from geoengine.core.regions import REFRESH_MAX_M
-from geoengine.service.routes.regions import ready
+from geoengine.core.places.regions import REFRESH_MAX_M
+from geoengine.service.routes.arriving.regions import ready
 from tests.service.serving import AWAY, CATALOGUE, NO_KEYS, RIVOLI, Client, ping, served
 
 MANY = "stores:\n" + "".join(

@@ -9,7 +9,7 @@ from watchfiles import Change
 
 from geoengine.catalog.reach import kept
 from geoengine.catalog.reach.journal import Journal
-from geoengine.core.zones import CIRCLE, POLYGON
+from geoengine.core.places.zones import CIRCLE, POLYGON
 from geoengine.service.reload import Written
 from tests.catalog.reach.answering import RIVOLI, answer, keep
 from tests.service.serving import CATALOGUE, Client, ping, served, types, until, walk_in, written

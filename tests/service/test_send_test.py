@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from geoengine.core import people
+from geoengine.core.consent import people
 from geoengine.core.model import EngineSpec
 from geoengine.core.record import Record, Send
 from geoengine.core.units import HOUR_MS

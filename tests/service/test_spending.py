@@ -11,8 +11,8 @@ import pytest
 from geoengine.core.model import SmsSpec
 from geoengine.core.record import Record, Send
 from geoengine.core.units import DAY_MS, HOUR_MS
+from geoengine.service.sending.pacing.spending import SPEND_CAP, Spending
 from geoengine.service.sending.preparing import Prepared
-from geoengine.service.sending.spending import SPEND_CAP, Spending
 from geoengine.state.local import LocalState
 from tests.core.world import World, a_campaign, a_store, bare
 from tests.levers.sending import NOW_MS

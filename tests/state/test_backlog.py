@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from geoengine.core.units import DAY_MS
-from geoengine.state.embedded.backlog import Backlog, Entry, Filing, key_of
-from geoengine.state.embedded.memory import MemoryShelf
-from geoengine.state.embedded.schema import ROWS_AT_ONCE
-from geoengine.state.embedded.shelf import Ages, Log, Moment
-from geoengine.state.embedded.sqlite import SqliteShelf, Tuning
+from geoengine.state.embedded.shelf.backlog import Backlog, Entry, Filing, key_of
+from geoengine.state.embedded.shelf.base import Ages, Log, Moment
+from geoengine.state.embedded.shelf.memory import MemoryShelf
+from geoengine.state.embedded.shelf.schema import ROWS_AT_ONCE
+from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
 from geoengine.state.embedded.writes import (
     Broken,
     CardRow,

@@ -9,9 +9,9 @@ import pytest
 from msgspec.structs import replace
 
 from geoengine.core.errors import StateConflict, StateUnavailable
+from geoengine.state.agreeing import amend_card
 from geoengine.state.base import CARD_BYTES_MAX, Card, State
 from geoengine.state.local import LocalState
-from geoengine.state.loop import amend_card
 from tests.state.backends import World
 from tests.state.samples import everybody, write
 

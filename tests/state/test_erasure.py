@@ -7,7 +7,7 @@ from pathlib import Path
 
 from geoengine.core.record import Consent, Fact, Record
 from geoengine.core.units import DAY_MS
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import Card, Settlement
 from geoengine.state.local import LocalState
 from tests.core.world import World as Shops
@@ -68,10 +68,10 @@ async def test_what_stood_under_a_name_that_became_the_persons_goes_with_them(
     await state.put_card(Card("code/1", b"x", owner="phone"), 0)
     await state.put_card(Card("code/2", b"x", owner="ann"), 0)
     await write(state, located("phone"), facts=(Fact("v1", "visit", "phone", 1),))
-    await loop.identify(state, BOOK, "phone", "ann", now_ms=2)
+    await amending.identify(state, BOOK, "phone", "ann", now_ms=2)
     await write(state, facts=(Fact("v2", "visit", "ann", 3),))
-    assert [fact.id for fact in await loop.facts(state, "ann", 9)] == ["v2", "v1"]
-    assert await loop.erase(state, "ann", 4) is True
+    assert [fact.id for fact in await amending.facts(state, "ann", 9)] == ["v2", "v1"]
+    assert await amending.erase(state, "ann", 4) is True
     assert await state.cards(["code/1", "code/2"]) == {}
     assert (await state.history(0, 9)).items == []
     stats = await state.stats()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from geoengine.state.shared.gathering import Gathering
+from geoengine.state.shared.served.gathering import Gathering
 
 
 class Oracle:

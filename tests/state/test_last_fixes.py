@@ -7,7 +7,7 @@ import pytest
 
 from geoengine.core.columns import Spot
 from geoengine.core.record import Consent, Record
-from geoengine.state.embedded.device_index import FIRST_ROW, UNKNOWN, DeviceIndex
+from geoengine.state.embedded.held.device_index import FIRST_ROW, UNKNOWN, DeviceIndex
 from geoengine.state.local import LocalState
 from tests.state.backends import World
 from tests.state.samples import (

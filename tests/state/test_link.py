@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from geoengine.core.errors import ConfigurationError, StateUnavailable
-from geoengine.state.shared.link import Call, LibraryFault, Link
+from geoengine.state.shared.line.link import Call, LibraryFault, Link
 from tests.servers.certificates import certificates
 from tests.servers.proxy import proxying
 from tests.servers.server import Server, needed, wait_until

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from geoengine.core.errors import ConfigurationError, StateUnavailable
-from geoengine.state.shared.link import Call
-from geoengine.state.shared.topology import slot_of
+from geoengine.state.shared.line.link import Call
+from geoengine.state.shared.line.topology import slot_of
 from tests.servers.cluster import Cluster
 from tests.servers.server import Server, needed, wait_until
 from tests.state.test_link import LIBRARY, NAMES, add, echo, linked

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from geoengine.core.errors import ConfigurationError
-from geoengine.state.shared.topology import has_replica, read_slots, redirected
-from geoengine.state.shared.urls import Address, Target, parse_url
-from geoengine.state.shared.wire import FEW, pack, pack_call
+from geoengine.state.shared.line.topology import has_replica, read_slots, redirected
+from geoengine.state.shared.line.urls import Address, Target, parse_url
+from geoengine.state.shared.line.wire import FEW, pack, pack_call
 
 HOME = Address("127.0.0.1", 6379)
 READ = {

@@ -14,8 +14,8 @@ from geoengine.core.errors import ConfigurationError, StateUnavailable
 from geoengine.core.record import Fact, Record
 from geoengine.state import open_state
 from geoengine.state.base import Card
-from geoengine.state.embedded.schema import APPLICATION_ID, FORMAT
-from geoengine.state.embedded.sqlite import Tuning
+from geoengine.state.embedded.shelf.schema import APPLICATION_ID, FORMAT
+from geoengine.state.embedded.shelf.sqlite import Tuning
 from geoengine.state.local import LocalState
 from tests.faults.disks import Disk, Quota
 from tests.state.samples import change, commit_of, everybody, fixes, last, located, one, write

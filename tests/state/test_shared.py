@@ -16,7 +16,7 @@ from geoengine.core.engine import Batch, Outcome
 from geoengine.core.errors import StateConflict
 from geoengine.core.model import Cap
 from geoengine.core.record import Record
-from geoengine.state import loop
+from geoengine.state import amending, loop
 from geoengine.state.base import Commit
 from geoengine.state.local import LocalState
 from geoengine.state.redis import RedisState
@@ -60,7 +60,7 @@ def batch_of(*rows: tuple[str, float, float], post_ix: int = 0, due: tuple[str, 
 
 async def agreed(state: RedisState | LocalState, *people: str) -> None:
     for person in people:
-        await loop.grant(state, BOOK, person, "location", {}, NOON_MS)
+        await amending.grant(state, BOOK, person, "location", {}, NOON_MS)
 
 
 async def left_of(state: RedisState | LocalState, person: str) -> Record:
@@ -104,7 +104,7 @@ async def test_devices_of_one_person_through_both_lose_nothing_to_each_other(
     devices = [f"phone{number}" for number in range(6)]
     await agreed(two[0], "ann")
     for device in devices:
-        await loop.identify(two[0], BOOK, device, "ann", NOON_MS)
+        await amending.identify(two[0], BOOK, device, "ann", NOON_MS)
     batches = [
         batch_of(
             (device, 10.0 * nth, 1_000 * (nth % 3) - 300),
@@ -154,7 +154,7 @@ async def test_facts_and_fixes_of_one_person_through_both_all_count(two: list[Re
         def add(record: Record) -> None:
             record.attributes[f"fact{number}"] = number
 
-        await loop.amend(two[number % 2], BOOK, "ann", add, NOON_MS)
+        await amending.amend(two[number % 2], BOOK, "ann", add, NOON_MS)
 
     posts = (
         loop.advance(two[s % 2], BOOK, batch_of(("ann", float(s), 1_000.0 * (s % 2))))

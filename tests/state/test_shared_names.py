@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from geoengine.core.record import Fired, Record
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import Commit
 from geoengine.state.redis import RedisState
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
@@ -61,7 +61,7 @@ async def test_a_merged_device_has_the_consents_of_its_person(
     a, b = two
     await write(a, located(ANN), located(phone))
     await b.commit(commit_of(last=last(10, phone)))
-    await loop.identify(a, BOOK, phone, ANN, NOON_MS)
+    await amending.identify(a, BOOK, phone, ANN, NOON_MS)
     for state in two:
         known = await state.known(fixes(phone))
         assert (known.person_ids, known.is_located[0]) == ([ANN], True)
@@ -75,10 +75,10 @@ async def test_a_visit_ends_whose_device_went_to_somebody_else(
     a, b = two
     story = Walk(BOOK, state=a, is_open=True)
     for person in (ANN, bob):
-        await loop.grant(a, BOOK, person, "location", {}, NOON_MS)
-    await loop.identify(a, BOOK, phone, ANN, NOON_MS)
+        await amending.grant(a, BOOK, person, "location", {}, NOON_MS)
+    await amending.identify(a, BOOK, phone, ANN, NOON_MS)
     await story.post((0, 500), (10, 0), (20, 0), device=phone)
-    await loop.identify(b, BOOK, phone, bob, NOON_MS + 30_000)
+    await amending.identify(b, BOOK, phone, bob, NOON_MS + 30_000)
     story.state = serving(two, ANN)
     told = await story.tick(4_000)
     assert [(e.type, e.person_id) for e in told][-2:] == [
@@ -95,7 +95,7 @@ async def test_a_device_changes_hands_under_load_and_every_fix_counts_for_somebo
     a, b = two
     names = [ANN, BESIDE, ELSEWHERE]
     for person in (*names, AWAY):
-        await loop.grant(a, BOOK, person, "location", {}, NOON_MS)
+        await amending.grant(a, BOOK, person, "location", {}, NOON_MS)
     counts = {"accepted": 0, "late": 0, "no_consent": 0}
 
     async def walk(state: RedisState, start_s: int) -> None:
@@ -108,7 +108,7 @@ async def test_a_device_changes_hands_under_load_and_every_fix_counts_for_somebo
 
     async def pass_on() -> None:
         for turn in range(30):
-            await loop.identify((a, b)[turn % 2], BOOK, AWAY, names[turn % 3], NOON_MS)
+            await amending.identify((a, b)[turn % 2], BOOK, AWAY, names[turn % 3], NOON_MS)
 
     await asyncio.gather(walk(a, 0), walk(b, 1), pass_on())
     assert counts["accepted"] + counts["late"] == 80
@@ -154,8 +154,8 @@ async def test_a_binding_cut_short_is_made_good_by_who_tries_again(
     nameless = located(phone, fired=fired, fired_total={"hello": 1}, devices={phone: 20_000})
     await write(b, located(ANN, fired=[Fired("t2", "hello", 6)], fired_total={"hello": 1}))
     await b.commit(commit_of(change(nameless, due_ms=10), last=last(20_000, phone)))
-    await ends_at(proxy, function, loop.identify(a, BOOK, phone, ANN, 0), is_done=is_done)
-    await loop.identify(b, BOOK, phone, ANN, 0)
+    await ends_at(proxy, function, amending.identify(a, BOOK, phone, ANN, 0), is_done=is_done)
+    await amending.identify(b, BOOK, phone, ANN, 0)
     merged = await one(b, ANN)
     assert sorted(f.trigger_id for f in merged.fired) == ["t1", "t2"]
     assert merged.fired_total == {"hello": 2}
@@ -172,10 +172,10 @@ async def test_a_binding_cut_short_leaves_nobody_whose_deadline_cannot_be_served
     cut: tuple[Proxy, RedisState, RedisState], phone: str, function: bytes, is_done: bool
 ) -> None:
     proxy, a, b = cut
-    await loop.grant(b, BOOK, phone, "location", {}, NOON_MS)
+    await amending.grant(b, BOOK, phone, "location", {}, NOON_MS)
     story = Walk(BOOK, state=b, is_open=True)
     await story.post((0, 500), (10, 0), (20, 0), device=phone)
-    await ends_at(proxy, function, loop.identify(a, BOOK, phone, ANN, NOON_MS), is_done=is_done)
+    await ends_at(proxy, function, amending.identify(a, BOOK, phone, ANN, NOON_MS), is_done=is_done)
     await a.close()
     b._leases._until_s = 0.0
     await b._leases._beat()  # what the dead process held is ours
@@ -191,11 +191,11 @@ async def test_a_change_of_hands_cut_short_leaves_one_answer_to_whose_it_is(
 ) -> None:
     proxy, a, b = cut
     await write(b, located(ANN), located(ELSEWHERE))
-    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    await amending.identify(b, BOOK, AWAY, ELSEWHERE, 0)
     await b.commit(commit_of(last=last_of(20, AWAY, ELSEWHERE)))
-    await ends_at(proxy, function, loop.identify(a, BOOK, AWAY, ANN, 0), is_done=is_done)
+    await ends_at(proxy, function, amending.identify(a, BOOK, AWAY, ANN, 0), is_done=is_done)
     assert [await owner_by(b, AWAY)] == await b.owners([AWAY])
-    await loop.identify(b, BOOK, AWAY, ANN, 0)
+    await amending.identify(b, BOOK, AWAY, ANN, 0)
     assert await owner_by(b, AWAY) == ANN
 
 
@@ -213,9 +213,9 @@ async def test_who_looks_for_a_device_that_is_changing_hands_does_not_give_it_ba
 ) -> None:
     proxy, a, b = cut
     await write(b, located(ANN), located(ELSEWHERE))
-    await loop.identify(b, BOOK, AWAY, ELSEWHERE, 0)
+    await amending.identify(b, BOOK, AWAY, ELSEWHERE, 0)
     lost = proxy.drop_request(function)
-    identifying = asyncio.ensure_future(loop.identify(a, BOOK, AWAY, ANN, 0))
+    identifying = asyncio.ensure_future(amending.identify(a, BOOK, AWAY, ANN, 0))
     waiting = asyncio.ensure_future(lost.wait())
     await asyncio.wait([identifying, waiting], return_when=asyncio.FIRST_COMPLETED)
     proxy.black_hole()
@@ -251,11 +251,11 @@ async def remembered(state: RedisState, name: str) -> None:
     """Somebody with devices, beacons, visits, messages and decisions."""
     phone, tablet = f"phone of {name}", f"tablet of {name}"
     story = Walk(BOOK, state=state, is_open=True)
-    await loop.grant(state, BOOK, name, "location", {"text": f"evidence of {name}"}, NOON_MS)
-    await loop.grant(state, BOOK, tablet, "location", {}, NOON_MS)
+    await amending.grant(state, BOOK, name, "location", {"text": f"evidence of {name}"}, NOON_MS)
+    await amending.grant(state, BOOK, tablet, "location", {}, NOON_MS)
     await story.post((0, 900), device=tablet)
     for device in (phone, tablet):
-        await loop.identify(state, BOOK, device, name, NOON_MS)
+        await amending.identify(state, BOOK, device, name, NOON_MS)
     record = await one(state, name)
     record.beacons = [f"{name}:1:2"]
     await state.commit(commit_of(change(record), aliases={f"{name}:1:2": name}))

@@ -15,7 +15,7 @@ from geoengine.core.units import DAY_MS
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, Settlement
 from geoengine.state.redis import RedisState
-from geoengine.state.shared.topology import slot_of
+from geoengine.state.shared.line.topology import slot_of
 from tests.servers.cluster import Cluster
 from tests.servers.proxy import Proxy, proxying
 from tests.servers.server import Server, needed

@@ -14,10 +14,10 @@ import pytest
 from geoengine.core.record import Event, Send
 from geoengine.levers.base import Receipt
 from geoengine.service.dispatcher import Dispatcher
-from geoengine.service.sending.settler import Hooks
-from geoengine.state import loop
+from geoengine.service.sending.ending.settler import Hooks
+from geoengine.state import amending
 from geoengine.state.redis import RedisState
-from geoengine.state.shared.leases import BEAT_S, SILENT_MS
+from geoengine.state.shared.served.leases import BEAT_S, SILENT_MS
 from tests.core.world import NOON_MS
 from tests.servers.shared import server
 from tests.service.dispatching import DELIVERED, a_book, a_row
@@ -111,14 +111,14 @@ def sides(two: list[RedisState], person: str) -> tuple[RedisState, RedisState]:
 async def fired(state: RedisState, *people: str) -> None:
     """Each has agreed, and has a message waiting."""
     for person in people:
-        await loop.grant(state, BOOK, person, "location", {}, NOON_MS)
+        await amending.grant(state, BOOK, person, "location", {}, NOON_MS)
     rows = (a_row(f"to {person}", person_id=person) for person in people)
     await state.commit(commit_of(sends=tuple(rows)))
 
 
 async def withdrawn(process: Process, person: str) -> bool:
     """As the service does it: commit, then wait; whether nobody had to be cut off."""
-    await loop.withdraw(process.state, BOOK, person, "location", {}, NOW_MS)
+    await amending.withdraw(process.state, BOOK, person, "location", {}, NOW_MS)
     return await process.dispatcher.quiesce(person, PATIENCE_S)
 
 

@@ -13,10 +13,10 @@ import pytest
 
 from geoengine.core.columns import Fixes, Sightings
 from geoengine.core.engine import Batch
-from geoengine.state import loop
+from geoengine.state import amending, loop
 from geoengine.state.base import Settlement
 from geoengine.state.redis import RedisState
-from geoengine.state.shared.leases import BEAT_S, SILENT_MS, Leases
+from geoengine.state.shared.served.leases import BEAT_S, SILENT_MS, Leases
 from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store
 from tests.servers.server import Server, needed
 from tests.servers.shared import server
@@ -71,7 +71,7 @@ async def test_the_work_of_a_process_that_died_is_others_once_it_has_been_silent
 ) -> None:
     a, b, dead = three
     for name in PEOPLE:
-        await loop.grant(a, BOOK, name, "location", {}, NOON_MS)
+        await amending.grant(a, BOOK, name, "location", {}, NOON_MS)
     story = Walk(BOOK, state=a, is_open=True)
     await story.post(*((name, s, e) for name in PEOPLE for s, e in ((0, 500), (10, 0), (20, 0))))
     sends = tuple(send(f"s{name}", name, due_ms=NOON_MS) for name in PEOPLE)
@@ -181,7 +181,7 @@ async def _is_drained(said: asyncio.StreamReader) -> bool:
 
 async def test_a_deadline_is_told_once_however_many_serve_it(three: list[RedisState]) -> None:
     a = three[0]
-    await loop.grant(a, BOOK, "ann", "location", {}, NOON_MS)
+    await amending.grant(a, BOOK, "ann", "location", {}, NOON_MS)
     await Walk(BOOK, state=a, is_open=True).post((0, 500), (10, 0), (20, 0))
     walks = [Walk(BOOK, state=state, is_open=True) for state in three]
     # As if it went from one to the other while they were at it.

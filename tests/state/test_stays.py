@@ -10,10 +10,10 @@ import pytest
 
 from geoengine.core.columns import LastFixes, Rests
 from geoengine.core.errors import StateConflict
+from geoengine.core.look.stays import Settled
 from geoengine.core.record import Presence, Record
-from geoengine.core.stays import Settled
 from geoengine.state.base import Commit, State
-from geoengine.state.embedded.stays import StayTable
+from geoengine.state.embedded.held.stays import StayTable
 from geoengine.state.local import LocalState
 from tests.state.backends import World
 from tests.state.samples import change, commit_of, fixes, last, located, one, op, write

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from geoengine.core import questions, rules
+from geoengine.core import rules
+from geoengine.core.judging import questions
 from geoengine.service.metrics import Metrics
 from geoengine.service.routes import ROUTES
 from geoengine.service.settings import PREFIX, Settings

@@ -11,7 +11,7 @@ from geoengine.catalog.reading.report import Items
 from geoengine.core.book import MODES
 from geoengine.core.ids import touch_key
 from geoengine.core.model import WHOLE_STORE, Beacon, Store
-from geoengine.core.zones import PLACE
+from geoengine.core.places.zones import PLACE
 
 
 def add_places(

@@ -14,11 +14,11 @@ from geoengine.catalog.building.targets import Members, Names, check_target
 from geoengine.catalog.building.words import check_words
 from geoengine.catalog.building.zone_rows import Rows
 from geoengine.catalog.reading.report import Items
-from geoengine.core.audience import Audience, AudienceError
 from geoengine.core.book import CampaignPlan
 from geoengine.core.calendar import FOREVER_MS, duration_ms
-from geoengine.core.endpoints import all_webhooks
+from geoengine.core.judging.audience import Audience, AudienceError
 from geoengine.core.model import Campaign, EngineSpec, Store, Window
+from geoengine.core.telling.endpoints import all_webhooks
 
 LOOKED_AT_MAX = 64  # time zones with their holidays; no campaign spans more
 

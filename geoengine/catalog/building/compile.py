@@ -31,7 +31,7 @@ from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import ConfigurationError, Fault
-from geoengine.core.zones import Zones
+from geoengine.core.places.zones import Zones
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,9 @@ from geoengine.core.book import MODES
 from geoengine.core.columns import Floats
 from geoengine.core.errors import DataError
 from geoengine.core.model import WHOLE_STORE, Footprint, Store
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import POLYGON
 from geoengine.core.units import ACCURACY_MIN_M, ACCURACY_PER_SIGMA, COARSE_SIGMAS
-from geoengine.core.zones import POLYGON
 
 # OpenStreetMap's mappers put shops on the pavement, geocoders at the kerb: half a street's width
 # and the pavement. More, and the store is given the house next door.

@@ -14,8 +14,8 @@ import msgspec
 from geoengine.catalog.building.saying import Path, placed_messages
 from geoengine.catalog.reading.report import Items
 from geoengine.core.model import Campaign, EngineSpec, Location, Message, SmsSpec, Store
-from geoengine.core.segments import UCS2_ONE, Segments, says_stop, segments_sent, with_stop
-from geoengine.core.templates import placeholders
+from geoengine.core.saying.segments import UCS2_ONE, Segments, says_stop, segments_sent, with_stop
+from geoengine.core.saying.templates import placeholders
 
 STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
 # How long what a placeholder stands for becomes where it is not known here; in signs.

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Set
 import geoengine.catalog.hours as hours
 from geoengine.catalog.reading.gather import Gathered
 from geoengine.core import calendar
-from geoengine.core.lawful import SMS_BOUNDS
+from geoengine.core.judging.lawful import SMS_BOUNDS
 from geoengine.core.model import SmsSpec
 from geoengine.core.units import DAY_MS
 

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from geoengine.catalog.reading.report import Items
 from geoengine.core.model import PresenceSpec
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
 
 POLICY_KEYS = PresenceSpec.__struct_fields__
 

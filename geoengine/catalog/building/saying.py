@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from geoengine.catalog.reading.report import Items
 from geoengine.core.model import Campaign, EngineSpec, Message
-from geoengine.core.variants import messages_of
+from geoengine.core.saying.variants import messages_of
 
 Path = tuple[str | int, ...]
 

@@ -8,7 +8,7 @@ from geoengine.catalog.building.coupons import check_coupon
 from geoengine.catalog.building.saying import texts_of
 from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.model import Campaign, Store
-from geoengine.core.templates import PLACEHOLDERS, placeholders
+from geoengine.core.saying.templates import PLACEHOLDERS, placeholders
 
 _NEEDS = {"phone": "phone", "url": "url"}  # placeholder -> the store's key behind it
 _ACTION_NEEDS = {"call": "phone", "web": "url", "app": "app_link"}

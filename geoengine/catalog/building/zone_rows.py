@@ -11,7 +11,7 @@ import numpy as np
 
 import geoengine.catalog.polygons as polygons
 from geoengine.core.columns import Floats, Longs
-from geoengine.core.zones import CIRCLE, Zones
+from geoengine.core.places.zones import CIRCLE, Zones
 
 BeaconKey = tuple[str, int, int]
 

@@ -18,7 +18,7 @@ from geoengine.catalog.building.zone_rows import Rows
 from geoengine.catalog.reading.report import Items, suggestion
 from geoengine.core.book import MODES
 from geoengine.core.model import Store, Zone
-from geoengine.core.zones import CIRCLE, POLYGON
+from geoengine.core.places.zones import CIRCLE, POLYGON
 
 
 def check_zones(items: Items[Zone], shops: Items[Store]) -> dict[int, polygons.Area]:

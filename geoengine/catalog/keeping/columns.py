@@ -27,14 +27,14 @@ from geoengine.catalog.keeping.packed import (
     unpack_blobs,
     unpack_texts,
 )
-from geoengine.core.audience import Audience
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.errors import Fault
 from geoengine.core.index import ZoneIndex
+from geoengine.core.judging.audience import Audience
 from geoengine.core.model import Gateway, Store
-from geoengine.core.policy import Policy
+from geoengine.core.places.policy import Policy
+from geoengine.core.places.zones import Zones
 from geoengine.core.space.kept import named, named_of
-from geoengine.core.zones import Zones
 
 # The columns of `Zones` that are arrays and go as they are.
 _ARRAYS: Final = (

@@ -21,7 +21,7 @@ from geoengine.catalog.setting.fallback import Places
 from geoengine.core.book import MODES, Book
 from geoengine.core.columns import Bools, Floats
 from geoengine.core.model import Mode, Store
-from geoengine.core.zones import CIRCLE, PLACE
+from geoengine.core.places.zones import CIRCLE, PLACE
 
 ALONE = "alone"  # an area of no store has no setting
 SETTINGS: tuple[str, ...] = ("city", "suburb", "countryside", ALONE)

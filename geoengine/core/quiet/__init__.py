@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from geoengine.core.index import ZoneIndex
-from geoengine.core.policy import Limits
+from geoengine.core.places.policy import Limits
+from geoengine.core.places.zones import Zones
 from geoengine.core.space.grid import Grid
-from geoengine.core.zones import Zones
 
 if TYPE_CHECKING:
     from geoengine.core.quiet._quiet import GridColumns, Ground

@@ -7,10 +7,10 @@
 
 #include "ground.h"
 
-#define UNKNOWN 0 /* rows and slots: state/embedded/device_index.py */
+#define UNKNOWN 0 /* rows and slots: state/embedded/held/device_index.py */
 #define LEFT 1
 #define FIRST_ROW 2
-#define IS_LOCATED 1 /* flags: state/embedded/people.py */
+#define IS_LOCATED 1 /* flags: state/embedded/held/people.py */
 #define IS_OBSERVED 2
 #define HAS_REFUSED 4
 #define STAYS_MAX 3 /* columns.py */

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from geoengine.core.regions import Advice, Region
+from geoengine.core.places.regions import Advice, Region
 from geoengine.core.units import MINUTE_MS
 from geoengine.ingest.clients.sealing import sealed
 from geoengine.ingest.reports import Json, Telling

@@ -14,7 +14,7 @@ import msgspec
 
 from geoengine.core.model import SmsSpec
 from geoengine.core.record import Send
-from geoengine.core.segments import Segments, segments_sent, with_stop
+from geoengine.core.saying.segments import Segments, segments_sent, with_stop
 from geoengine.levers.base import Limits, Receipt
 from geoengine.levers.said import life_s, said
 

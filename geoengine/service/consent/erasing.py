@@ -12,16 +12,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from geoengine.core import ledger
 from geoengine.core.book import Book
 from geoengine.core.calendar import duration_ms
-from geoengine.core.merging import kind_of
-from geoengine.core.people import begin_ledger
+from geoengine.core.consent import ledger
+from geoengine.core.consent.merging import kind_of
+from geoengine.core.consent.people import begin_ledger
 from geoengine.core.record import Json, Record
 from geoengine.service.consent.cards import body_of, rewrite
 from geoengine.service.consent.marks import marks_of
 from geoengine.service.consent.suppression import ADDRESSED, Suppression
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import State
 
 _LEDGER = list[bytes]
@@ -48,7 +48,7 @@ async def erase(
         receipt = await _keep_proof(state, book, record, told, now_ms)
         for kind, value in known_by(record):
             await suppression.forget(person_id, kind, value)
-    was_there = await loop.erase(state, person_id, now_ms)
+    was_there = await amending.erase(state, person_id, now_ms)
     return receipt._replace(was_there=was_there)
 
 

@@ -13,8 +13,8 @@ from geoengine.service.consent.suppression import ADDRESSED
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
 from geoengine.service.wallet.leaving import thrown_away
-from geoengine.state import loop
-from geoengine.state.loop import Amended
+from geoengine.state import amending
+from geoengine.state.amending import Amended
 
 OPTED_OUT: Final = "opted_out"  # the provider says that this address said STOP
 TOKEN_DEAD: Final = "token_dead"  # noqa: S105 - the app was removed, or the pass
@@ -57,10 +57,10 @@ async def _drop_token(context: Context, send: Send) -> None:
         return Amended(is_nothing=not dead)
 
     state, book, person_id = context.state, context.book, send.person_id
-    await loop.amend(state, book, person_id, change, now_ms)
+    await amending.amend(state, book, person_id, change, now_ms)
     if not left:
         told = {"source": f"push:{TOKEN_DEAD}"}
-        done = await loop.withdraw(
+        done = await amending.withdraw(
             state, book, person_id, "push", told, now_ms, only_if=lambda r: not r.push_tokens
         )
         context.hub.publish(done.events)
@@ -74,5 +74,5 @@ async def _drop_address(context: Context, send: Send) -> None:
         return Amended(is_nothing=not is_same)
 
     state, book, now_ms = context.state, context.book, context.clock()
-    await loop.amend(state, book, send.person_id, change, now_ms)
+    await amending.amend(state, book, send.person_id, change, now_ms)
     await context.suppression.forget(send.person_id, send.lever, send.address)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from geoengine.core.merging import keep_former
+from geoengine.core.consent.merging import keep_former
 from geoengine.core.record import Record
 from geoengine.service.context import Context
-from geoengine.state import loop
+from geoengine.state import amending
 
 KIND_OF: Final = {"phone": "sms"}  # as the catalogue says it -> as addresses are kept
 
@@ -29,7 +29,7 @@ async def identify(
     personal = {KIND_OF.get(kind, kind) for kind in book.engine.spec.consent.identify}
     for kind, value in known.items():
         await context.suppression.learn(person_id, kind, value)
-    await loop.amend(state, book, person_id, _known(known), now_ms)
+    await amending.amend(state, book, person_id, _known(known), now_ms)
     merged: list[str] = []
     shared: dict[str, list[str]] = {}
     for kind, value in known.items():
@@ -43,14 +43,14 @@ async def identify(
                 shared.setdefault(kind, []).append(other)
     for device_id in devices:
         told = {"because": "device", "by": by}
-        await loop.identify(state, book, device_id, person_id, now_ms, told)
+        await amending.identify(state, book, device_id, person_id, now_ms, told)
     return merged, shared
 
 
 async def _take_over(context: Context, person_id: str, other: str, told: dict[str, str]) -> None:
     """One record in place of two; messages to the other are refused from then on."""
     now_ms = context.clock()
-    await loop.identify(context.state, context.book, other, person_id, now_ms, told)
+    await amending.identify(context.state, context.book, other, person_id, now_ms, told)
     await context.quiesce(person_id)
 
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from geoengine.core.lapsing import lapsed
+from geoengine.core.consent.lapsing import lapsed
+from geoengine.core.consent.retention import ages_of, is_stale
 from geoengine.core.record import Record
-from geoengine.core.retention import ages_of, is_stale
 from geoengine.service.consent.erasing import erase, known_by
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
-from geoengine.state import loop
+from geoengine.state import amending
 
 KNOWN_NOTE: Final = "addresses_known"
 RETENTION: Final = "retention"  # what one process of all does
@@ -62,7 +62,7 @@ async def _look_at(context: Context, record: Record, *, is_first: bool) -> bool:
         context.hub.forget(person_id)
         return True
     if lapsed(record, book.consent_terms, now_ms):
-        done = await loop.lapse(context.state, book, person_id, now_ms)
+        done = await amending.lapse(context.state, book, person_id, now_ms)
         context.hub.publish(done.events)
     if is_first:
         for kind, value in known_by(record):

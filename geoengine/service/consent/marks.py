@@ -16,7 +16,7 @@ from binascii import Error as BinasciiError
 from hashlib import blake2b
 from typing import Final
 
-from geoengine.core.optout import normalised
+from geoengine.core.consent.optout import normalised
 from geoengine.state.base import State
 
 KEY_NOTE: Final = "consent_key"

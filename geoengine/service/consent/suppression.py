@@ -28,8 +28,8 @@ from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.calendar import duration_ms
+from geoengine.core.consent.optout import normalised
 from geoengine.core.engine import Outcome
-from geoengine.core.optout import normalised
 from geoengine.core.record import Json, Record, Send
 from geoengine.service.consent.cards import (
     body_of,
@@ -40,7 +40,7 @@ from geoengine.service.consent.cards import (
 )
 from geoengine.service.consent.marks import Marks, marks_of
 from geoengine.service.sending.preparing import Prepared
-from geoengine.state import loop
+from geoengine.state import amending
 from geoengine.state.base import Card, State
 
 ADDRESSED: Final = ("sms", "email")  # levers whose addresses outlive devices
@@ -158,7 +158,7 @@ class Suppression:
             return marks.address(lever, record.addresses.get(lever, "")) == mark
 
         book, now_ms = self._book_of(), self._clock()
-        done = await loop.withdraw(
+        done = await amending.withdraw(
             self._state, book, person_id, lever, told, now_ms, only_if=is_theirs
         )
         self._tell(done)

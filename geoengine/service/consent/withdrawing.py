@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from geoengine.core.record import Json
 from geoengine.service.context import Context
-from geoengine.state import loop
+from geoengine.state import amending
 
 
 async def take_back(context: Context, person_id: str, purpose: str, told: Json) -> bool:
@@ -13,7 +13,7 @@ async def take_back(context: Context, person_id: str, purpose: str, told: Json) 
     ``told`` says where from, for the ledger: ``{"source": "wallet:removed"}``.
     """
     now_ms = context.clock()
-    done = await loop.withdraw(context.state, context.book, person_id, purpose, told, now_ms)
+    done = await amending.withdraw(context.state, context.book, person_id, purpose, told, now_ms)
     context.hub.publish(done.events)
     await context.quiesce(person_id)
     return bool(done.events)

@@ -10,10 +10,10 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from geoengine.core import coupons, redeeming
 from geoengine.core.book import Book, CampaignPlan
+from geoengine.core.offers import coupons, redeeming
+from geoengine.core.offers.redeeming import CARD_KEPT_MS, Issued
 from geoengine.core.record import Event, HeldCoupon, Record, Send
-from geoengine.core.redeeming import CARD_KEPT_MS, Issued
 from geoengine.service.coupons.pools import Pools
 from geoengine.service.coupons.shared import is_used_up
 from geoengine.service.sending.preparing import Prepared

@@ -13,18 +13,18 @@ from uuid import uuid4
 import msgspec
 from msgspec.structs import replace
 
-from geoengine.core import coupons, redeeming
-from geoengine.core.attendance import PURPOSE
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.engine import Outcome
 from geoengine.core.ids import digest
-from geoengine.core.news import news
+from geoengine.core.offers import coupons, redeeming
+from geoengine.core.offers.redeeming import Issued, Redemption
 from geoengine.core.record import Event, Fact, Json, Record
-from geoengine.core.redeeming import Issued, Redemption
+from geoengine.core.telling.news import news
+from geoengine.core.visiting.attendance import PURPOSE
 from geoengine.service.coupons import shared
 from geoengine.state.agreeing import amend_card
+from geoengine.state.amending import Amended, amend
 from geoengine.state.base import Card, Commit, State
-from geoengine.state.loop import Amended, amend
 
 
 class Notes:

@@ -31,9 +31,9 @@ from typing import Final
 
 import msgspec
 
-from geoengine.core.coupons import normalised
 from geoengine.core.errors import StateConflict
 from geoengine.core.ids import digest
+from geoengine.core.offers.coupons import normalised
 from geoengine.core.record import Packed
 from geoengine.core.units import SECOND_MS
 from geoengine.service.coupons.chunks import (

@@ -16,11 +16,11 @@ import msgspec
 from msgspec import field
 from msgspec.structs import replace
 
-from geoengine.core.coupons import normalised
 from geoengine.core.ids import digest
 from geoengine.core.model import Coupon
+from geoengine.core.offers.coupons import normalised
+from geoengine.core.offers.redeeming import CARD_KEPT_MS, Redemption
 from geoengine.core.record import Packed
-from geoengine.core.redeeming import CARD_KEPT_MS, Redemption
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, State
 

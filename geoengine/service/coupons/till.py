@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from geoengine.core import coupons, redeeming
 from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.calendar import rfc3339
 from geoengine.core.engine import Outcome
 from geoengine.core.ids import digest
-from geoengine.core.redeeming import Issued, Redemption, Taken
+from geoengine.core.offers import coupons, redeeming
+from geoengine.core.offers.redeeming import Issued, Redemption, Taken
 from geoengine.service.coupons import shared
 from geoengine.service.coupons.noting import Notes, is_same
 from geoengine.service.coupons.shared import Use

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
-from geoengine.core.redeeming import Issued, Scope
+from geoengine.core.offers.redeeming import Issued, Scope
 from geoengine.core.units import SECOND_MS
 
 PREFIX: Final = "GE1"

@@ -8,8 +8,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from geoengine.core.events import cloud_event
 from geoengine.core.record import Event
+from geoengine.core.telling.events import cloud_event
 from geoengine.ingest.wire import Reject
 from geoengine.service.http.problems import CONTENT_TYPE, Problem
 from geoengine.service.http.wire import Rejected, Taken

@@ -18,7 +18,7 @@ from geoengine.service.http.listener import BACKLOG, Refusal
 from geoengine.service.http.problems import Problem
 from geoengine.service.intake import OnAnswer
 from geoengine.service.native.hearing import GATEWAYS, Ajar, softened
-from geoengine.service.routes.ingest import Doors
+from geoengine.service.routes.arriving.ingest import Doors
 
 SWEEP_S: Final = 0.25  # how often times are looked at: what is set may be so much longer
 _GATEWAYS: Final = GATEWAYS.encode()

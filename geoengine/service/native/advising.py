@@ -20,7 +20,7 @@ import numpy as np
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Fixes
-from geoengine.core.regions import Advice, advise
+from geoengine.core.places.regions import Advice, advise
 from geoengine.core.space.geodesy import geodesic_one_m
 from geoengine.core.units import MINUTE_MS
 from geoengine.ingest.reports import Position

@@ -14,7 +14,7 @@ from geoengine.ingest.clients.pushing import (
 from geoengine.ingest.reports import Origin, Position
 from geoengine.service.context import Answer, Context
 from geoengine.service.native.advising import News
-from geoengine.service.routes.regions import ready
+from geoengine.service.routes.arriving.regions import ready
 
 TEXT: Final = "text/plain"
 OVERLAND_DONE: Final = Answer(b'{"result":"ok"}')

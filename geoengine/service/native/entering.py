@@ -20,8 +20,8 @@ from typing import Final
 
 from geoengine.core.book import Book
 from geoengine.core.columns import Sightings
+from geoengine.core.places.regions import advise
 from geoengine.core.record import Record
-from geoengine.core.regions import advise
 from geoengine.core.units import ACCURACY_MAX_M
 from geoengine.ingest.clients.pushing import zone_of
 from geoengine.ingest.kinds import KINDS
@@ -43,8 +43,8 @@ from geoengine.service.context import Context
 from geoengine.service.intake import NO_SIGHTINGS, Post, settle
 from geoengine.service.logs import logger
 from geoengine.service.native.credentials import Ears
-from geoengine.service.routes.regions import ready
-from geoengine.state import loop
+from geoengine.service.routes.arriving.regions import ready
+from geoengine.state import amending
 from geoengine.state.base import State
 from geoengine.state.loop import beacon_name
 
@@ -282,5 +282,5 @@ async def _register(context: Context, token: PushToken) -> None:
         record.push_tokens[device_id] = [platform, text]
 
     (person_id,) = await context.state.owners([device_id])
-    await loop.amend(context.state, context.book, person_id, change, context.clock())
+    await amending.amend(context.state, context.book, person_id, change, context.clock())
     context.sender.wake()

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from geoengine.core.attribution import pair
 from geoengine.core.columns import Bools, Columns, Floats, Longs
 from geoengine.core.errors import GeoengineError
-from geoengine.core.questions import HELD_OUT, HELD_OUT_GLOBALLY
+from geoengine.core.judging.questions import HELD_OUT, HELD_OUT_GLOBALLY
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Past
 

@@ -6,24 +6,17 @@ from typing import Any
 
 from geoengine.service.http import wire
 from geoengine.service.metrics import CONTENT_TYPE as METRICS_TYPE
-from geoengine.service.routes import (
-    catalogue,
-    consents,
-    ingest,
-    operate,
-    optout,
-    people,
-    regions,
-    stream,
-)
+from geoengine.service.routes import catalogue, operate
+from geoengine.service.routes.arriving import ingest, regions, stream
 from geoengine.service.routes.catalogue import GEOJSON
-from geoengine.service.routes.coupons import ROUTES_COUPONS
-from geoengine.service.routes.links import ROUTES_LINKS
-from geoengine.service.routes.orders import ROUTES_ORDERS
-from geoengine.service.routes.reports import ROUTES_REPORTS
-from geoengine.service.routes.sending import ROUTES_SENDING
+from geoengine.service.routes.offering.coupons import ROUTES_COUPONS
+from geoengine.service.routes.offering.orders import ROUTES_ORDERS
+from geoengine.service.routes.offering.wallet import ROUTES_WALLET
+from geoengine.service.routes.outcomes.links import ROUTES_LINKS
+from geoengine.service.routes.outcomes.reports import ROUTES_REPORTS
+from geoengine.service.routes.outcomes.sending import ROUTES_SENDING
+from geoengine.service.routes.persons import consents, optout, people
 from geoengine.service.routes.table import APPS, HEARERS, Route
-from geoengine.service.routes.wallet import ROUTES_WALLET
 from geoengine.service.wire import consents as consent_wire
 
 ANYBODY: frozenset[str] = frozenset()

@@ -16,10 +16,8 @@ from geoengine.core.model import PERSON_LEVERS
 from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.base import TIMEOUT_MAX_S, Lever, Receipt
-from geoengine.service.sending.gate import BUSY_MS, Gate
-from geoengine.service.sending.preparing import Prepared, Preparer
-from geoengine.service.sending.settler import Ended, Mail
-from geoengine.service.sending.settling import (
+from geoengine.service.sending.ending.settler import Ended, Mail
+from geoengine.service.sending.ending.settling import (
     MaySend,
     attempted,
     next_lawful_ms,
@@ -27,6 +25,8 @@ from geoengine.service.sending.settling import (
     put_back,
     stopped,
 )
+from geoengine.service.sending.pacing.gate import BUSY_MS, Gate
+from geoengine.service.sending.preparing import Prepared, Preparer
 from geoengine.service.sending.together import Together
 from geoengine.state.base import Leased, Settlement
 

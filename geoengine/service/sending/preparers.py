@@ -8,9 +8,9 @@ from geoengine.core.book import Book
 from geoengine.service.consent.suppression import Stopper
 from geoengine.service.coupons.desk import Desk
 from geoengine.service.links import Linker
+from geoengine.service.sending.ending.statuses import StatusUrls
+from geoengine.service.sending.pacing.spending import Spending
 from geoengine.service.sending.preparing import Preparer
-from geoengine.service.sending.spending import Spending
-from geoengine.service.sending.statuses import StatusUrls
 from geoengine.service.wallet.linking import PassLinker
 from geoengine.service.wallet.preparing import PassWriter
 from geoengine.state.base import State

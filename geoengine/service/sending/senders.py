@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from geoengine.core.book import Book
-from geoengine.core.endpoints import all_webhooks
 from geoengine.core.model import WebhookSpec
+from geoengine.core.telling.endpoints import all_webhooks
 from geoengine.levers.base import Lever, cannot
 from geoengine.levers.log import LogLever
 from geoengine.levers.webhook import Endpoint, WebhookLever

@@ -15,11 +15,11 @@ from msgspec import Struct
 
 from geoengine.core.book import Book
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.events import cloud_event
 from geoengine.core.model import PERSON_LEVERS
-from geoengine.core.news import LEVER as WEBHOOK
 from geoengine.core.record import Event, Record, Send
 from geoengine.core.rules import may_send
+from geoengine.core.telling.events import cloud_event
+from geoengine.core.telling.news import LEVER as WEBHOOK
 from geoengine.core.units import MINUTE_MS
 from geoengine.levers.base import Lever, cannot
 from geoengine.service.sending.preparing import Preparer

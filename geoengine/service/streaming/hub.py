@@ -18,8 +18,8 @@ from itertools import islice
 from secrets import token_urlsafe
 from typing import Final, Protocol
 
-from geoengine.core.events import PREFIX
 from geoengine.core.record import Event
+from geoengine.core.telling.events import PREFIX
 from geoengine.service.auth import Caller
 from geoengine.service.streaming.words import told
 

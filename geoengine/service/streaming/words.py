@@ -12,8 +12,8 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from geoengine.core.events import encode_event
 from geoengine.core.record import Event
+from geoengine.core.telling.events import encode_event
 from geoengine.service.http.problems import RETRY_AFTER_S, Problem
 
 PROTOCOL: Final = "geoengine.v1"

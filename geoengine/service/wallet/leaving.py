@@ -7,7 +7,7 @@ from geoengine.service.consent.withdrawing import take_back
 from geoengine.service.context import Context
 from geoengine.service.wallet import holding
 from geoengine.service.wallet.names import APPLE, wallets_of, without_wallet
-from geoengine.state import loop
+from geoengine.state import amending
 
 
 async def left(context: Context, wallet: str, serial: str, person_id: str, told: Json) -> None:
@@ -16,7 +16,7 @@ async def left(context: Context, wallet: str, serial: str, person_id: str, told:
     """
     (owner,) = await context.state.owners([person_id])
     change, now_ms = without_wallet(wallet, serial), context.clock()
-    await loop.amend(context.state, context.book, owner, change, now_ms)
+    await amending.amend(context.state, context.book, owner, change, now_ms)
     record = (await context.state.load([owner])).get(owner)
     if record is not None and not record.addresses.get("wallet") and record.allows("wallet"):
         await take_back(context, owner, "wallet", told)

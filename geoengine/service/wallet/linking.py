@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from geoengine.core.book import Book
 from geoengine.core.record import Record, Send
-from geoengine.service.routes.passkit import LINK
+from geoengine.service.routes.offering.passkit import LINK
 from geoengine.service.sending.preparing import Prepared
 from geoengine.service.wallet import holding
 from geoengine.state.base import State

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from geoengine.core.record import Record
-from geoengine.state.loop import Amended
+from geoengine.state.amending import Amended
 
 APPLE: Final = "apple"
 GOOGLE: Final = "google"

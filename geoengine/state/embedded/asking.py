@@ -9,8 +9,8 @@ import msgspec
 
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Card, CardPage, History
-from geoengine.state.embedded.cards import CardCache, card_of
-from geoengine.state.embedded.shelf import Log, Moment, Shelf
+from geoengine.state.embedded.shelf.base import Log, Moment, Shelf
+from geoengine.state.embedded.shelf.cards import CardCache, card_of
 from geoengine.state.embedded.writer import Writer
 
 _ALL: Final = 1 << 31  # rows

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from geoengine.core.stays import settled
+from geoengine.core.look.stays import settled
 from geoengine.state.base import Change, Commit
-from geoengine.state.embedded.last_fixes import LastFixTable
-from geoengine.state.embedded.outbox import PendingSends
-from geoengine.state.embedded.people import People, pack
+from geoengine.state.embedded.held.last_fixes import LastFixTable
+from geoengine.state.embedded.held.outbox import PendingSends
+from geoengine.state.embedded.held.people import People, pack
 from geoengine.state.embedded.writes import LogRow, PersonRow, SendRow, Write, pack_send
 from geoengine.state.flags import flags_of
 

@@ -14,9 +14,9 @@ from functools import partial
 
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.state.base import Commit
-from geoengine.state.embedded.cards import CardCache, card_of
 from geoengine.state.embedded.commits import Memory, people_of
-from geoengine.state.embedded.ops import OpLog, digest
+from geoengine.state.embedded.held.ops import OpLog, digest
+from geoengine.state.embedded.shelf.cards import CardCache, card_of
 from geoengine.state.embedded.writer import Ticket, Writer
 from geoengine.state.embedded.writes import News, Write
 

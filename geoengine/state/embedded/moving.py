@@ -14,10 +14,10 @@ import numpy as np
 from geoengine.core.columns import LastFixes
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Alias, Card, Kept, LastTime, Note, Person, SentRow, Told
-from geoengine.state.embedded.cards import card_of, row_of
 from geoengine.state.embedded.commits import Memory
-from geoengine.state.embedded.people import pack
-from geoengine.state.embedded.shelf import Log, Mark, Shelf
+from geoengine.state.embedded.held.people import pack
+from geoengine.state.embedded.shelf.base import Log, Mark, Shelf
+from geoengine.state.embedded.shelf.cards import card_of, row_of
 from geoengine.state.embedded.writer import Writer
 from geoengine.state.embedded.writes import (
     LogRow,

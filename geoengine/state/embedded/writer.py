@@ -14,7 +14,7 @@ from threading import Thread
 from typing import Any, Protocol, TypeVar
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.state.embedded.shelf import Shelf
+from geoengine.state.embedded.shelf.base import Shelf
 from geoengine.state.embedded.writes import Broken, DiskFull, News, Write
 
 _GROUP_LIMIT = 500  # commits that share one sync; more would make the first wait for the last

@@ -10,10 +10,10 @@ from uuid import uuid4
 from geoengine.core.errors import StateUnavailable
 from geoengine.core.units import DAY_MS
 from geoengine.state.shared.cards import SharedCards
-from geoengine.state.shared.leases import Leases
-from geoengine.state.shared.link import LibraryFault, Link
+from geoengine.state.shared.line.link import LibraryFault, Link
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import Partitions
+from geoengine.state.shared.served.leases import Leases
 
 SETTLED_KEPT_MS: Final = 7 * DAY_MS
 _ASK_AGAIN_S: Final = 0.02  # while another process sends to somebody to be erased

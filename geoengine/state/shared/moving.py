@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from geoengine.core.record import Change, Decision, Fact
 from geoengine.state.base import Alias, Card, Kept, LastTime, Note, Person, SentRow, Told
 from geoengine.state.shared.cards import card_of, row_of
-from geoengine.state.shared.link import Link
+from geoengine.state.shared.line.link import Link
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import (
     binary,

@@ -7,10 +7,10 @@ from typing import Any
 from msgspec import Struct
 
 from geoengine.state.base import Stats
-from geoengine.state.shared.durability import settings_of
-from geoengine.state.shared.leases import SILENT_MS, Leases
-from geoengine.state.shared.link import Link
+from geoengine.state.shared.line.durability import settings_of
+from geoengine.state.shared.line.link import Link
 from geoengine.state.shared.partitions import Partitions
+from geoengine.state.shared.served.leases import SILENT_MS, Leases
 
 
 class Process(Struct, frozen=True):

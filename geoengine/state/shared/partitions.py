@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from geoengine.core.columns import Longs, rows_where
-from geoengine.state.shared.link import Call, Link
+from geoengine.state.shared.line.link import Call, Link
 
 _LAST: Final = ("last_a", "last_b")
 _ROW: Final = ("sends", "hands", "wait", "pending", "settled", "meta")

@@ -29,8 +29,8 @@ from geoengine.core.columns import (
     keys_of,
     rows_where,
 )
+from geoengine.core.look.stays import heard_again, settled
 from geoengine.core.record import Change, Decision, Fact, Record, Send
-from geoengine.core.stays import heard_again, settled
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import SentRow
 from geoengine.state.flags import HAS_REFUSED, IS_LOCATED, IS_OBSERVED, flags_of

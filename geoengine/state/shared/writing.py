@@ -16,10 +16,10 @@ from typing import Any, Final
 from geoengine.core.errors import StateConflict, StateUnavailable
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Commit
-from geoengine.state.shared.horizon import Moment
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.rows import Bodies, binary, change_of, pack, send_row, version_of
+from geoengine.state.shared.served.horizon import Moment
 
 SAID_BYTES: Final = 32_768  # what is kept of the decisions about a person: some 300
 HAPPENED_BYTES: Final = 131_072  # and of the facts: some 900: eight a week for two years

@@ -19,7 +19,7 @@ from geoengine.catalog.reach.kept import refused
 from geoengine.catalog.reach.question import Question, question_of
 from geoengine.core.book import MODES, Book
 from geoengine.core.errors import ConfigurationError
-from geoengine.core.zones import CIRCLE, POLYGON
+from geoengine.core.places.zones import CIRCLE, POLYGON
 from tests.catalog.reach.answering import NETWORK, RIVOLI, answer, area, keep
 from tests.catalog.writing import faults, write
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.service.sending.settling import is_unsent
+from geoengine.service.sending.ending.settling import is_unsent
 from geoengine.state.redis import RedisState, library
 from tests.servers import shared
 from tests.servers.proxy import proxying

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from geoengine.core.regions import Advice, Region
+from geoengine.core.places.regions import Advice, Region
 from geoengine.ingest.clients import bgeo, owntracks
 from geoengine.ingest.clients.pushing import (
     REGIONS_MAX,

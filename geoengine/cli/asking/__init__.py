@@ -1,0 +1,1 @@
+"""Verbs that ask what happened and look after it."""

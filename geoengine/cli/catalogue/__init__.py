@@ -1,0 +1,1 @@
+"""Verbs about what marketers write: is it right, what will it do, how does it look."""

@@ -1,0 +1,1 @@
+"""The questions a transition is asked before anything is said."""

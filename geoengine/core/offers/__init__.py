@@ -1,0 +1,1 @@
+"""What somebody holds: coupons, and orders that lie ready."""

@@ -1,0 +1,1 @@
+"""Where it counts: zones, their policies, and what a phone should watch of them."""

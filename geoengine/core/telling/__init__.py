@@ -1,0 +1,1 @@
+"""What the retailer's systems are told: events, and which of them goes where."""

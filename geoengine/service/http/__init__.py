@@ -1,0 +1,1 @@
+"""HTTP as it is spoken here: both listeners, problems, batches, the OpenAPI document."""

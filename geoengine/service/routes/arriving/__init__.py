@@ -1,0 +1,1 @@
+"""What phones and gateways post, and what they ask for."""

@@ -1,0 +1,1 @@
+"""What became of messages: clicks, receipts, reports, trials."""

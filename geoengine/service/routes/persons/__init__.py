@@ -1,0 +1,1 @@
+"""People: their facts, their consents, their leaving."""

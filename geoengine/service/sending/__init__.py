@@ -1,0 +1,1 @@
+"""What becomes of a committed message: prepared, asked once more, sent, settled."""

@@ -1,0 +1,1 @@
+"""How a message ended: judged, written, counted, told."""

@@ -1,0 +1,1 @@
+"""How much at once: gates, lanes, a day's money."""

@@ -1,0 +1,1 @@
+"""The stream of a phone: pings in, events out, over one WebSocket."""

@@ -1,0 +1,1 @@
+"""The line to the servers: which there are, who serves what, and what a refusal means."""

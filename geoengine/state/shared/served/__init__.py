@@ -1,0 +1,1 @@
+"""What this process serves of the partitions: its leases, and what falls due in them."""
