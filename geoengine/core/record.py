@@ -97,6 +97,7 @@ class Order(Packed):
     until_ms: int  # kept for them until then
     told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
     group_id: str = ""  # of the visits in which staff was told
+    name: str = ""  # what staff is to call its owner by; "" where nothing was said
 
 
 class HeldCoupon(Packed):

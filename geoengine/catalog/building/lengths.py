@@ -20,9 +20,9 @@ from geoengine.core.saying.templates import placeholders
 STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
 # How long what a placeholder stands for becomes where it is not known here; in signs.
 _LENGTHS = {"directions": 80, "minutes": 2, "code": 10, "phone": 14, "url": 40, "name": 12}
-_LENGTHS |= {"city": 14, "store": 20, "order": 12, "basket": 60}
-_PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
-_PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
+_LENGTHS |= {"city": 14, "store": 20, "order": 12, "basket": 60, "arrival": 5}
+PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
+PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
 SUBJECT_MAX_CHARS = 78  # RFC 5322, 2.1.1: a line; mail programs show about as much
 
 
@@ -67,7 +67,7 @@ def _check_sms(
         items.wrong(ix, what, *path)
     most = (sms or _UNSET).max_segments
     least = segments_sent(with_stop(filled(template, None), stop))
-    likely = segments_sent(with_stop(filled(template, _telling(stores)), stop))
+    likely = segments_sent(with_stop(filled(template, telling(stores)), stop))
     if least.segment_count > most:
         items.wrong(ix, f"{_size(least)}: expected at most {most} SMS (engine.sms)", *path)
     elif likely.segment_count > 1:
@@ -91,11 +91,11 @@ def _check_push(
     texts = [said.message[language], said.title.get(language, "")]
     texts = [text for text in texts if _parses(text)]
     least = sum(len(filled(text, None).encode()) for text in texts)
-    likely = sum(len(filled(text, _telling(stores)).encode()) for text in texts)
-    if least > _PUSH_MAX_BYTES:
-        what = f"{least:,} bytes: expected at most {_PUSH_MAX_BYTES:,}, all that a push carries"
+    likely = sum(len(filled(text, telling(stores)).encode()) for text in texts)
+    if least > PUSH_MAX_BYTES:
+        what = f"{least:,} bytes: expected at most {PUSH_MAX_BYTES:,}, all that a push carries"
         items.wrong(ix, what, *path)
-    elif likely > _PUSH_MAX_BYTES - _PUSH_REST_BYTES:
+    elif likely > PUSH_MAX_BYTES - PUSH_REST_BYTES:
         what = f"about {likely:,} bytes: with its link it may be more than a push carries, 4,096"
         items.doubtful(ix, what, *path)
 
@@ -111,7 +111,7 @@ def _check_subjects(
         items.doubtful(ix, what, *at, "title")
     for language, template in said.title.items():
         if _parses(template):
-            length = len(filled(template, _telling(stores)))
+            length = len(filled(template, telling(stores)))
             if length > SUBJECT_MAX_CHARS:
                 what = f"about {length} signs: mail programs show {SUBJECT_MAX_CHARS} of a subject"
                 items.doubtful(ix, what, *at, "title", language)
@@ -147,7 +147,7 @@ _UNSET = SmsSpec(provider="twilio")  # what holds where `engine.sms` is not ther
 _UNKNOWN = Store(id="unknown", name="x" * _LENGTHS["store"], location=Location(lat=0, lon=0))
 
 
-def _telling(stores: Sequence[Store]) -> Store:
+def telling(stores: Sequence[Store]) -> Store:
     """The store whose name costs most: one that no SMS alphabet has, else the longest."""
     return max(stores[:STORES_MAX], key=_name_cost, default=_UNKNOWN)
 

@@ -8,10 +8,12 @@ from typing import Final
 
 from geoengine.core.errors import StateError
 from geoengine.core.record import Record, Send
+from geoengine.core.telling import staff
 from geoengine.levers.base import Receipt
 from geoengine.service.consent.suppression import ADDRESSED
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
+from geoengine.service.sending.rosters import forget_address
 from geoengine.service.wallet.leaving import thrown_away
 from geoengine.state import amending
 from geoengine.state.amending import Amended
@@ -25,14 +27,18 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
     """Act upon a receipt ``gone``. Does not raise: the next message says the same again.
 
     ``opted_out`` suppresses the address. ``token_dead`` drops a push token, and with the last of
-    somebody's tokens their consent: who removes the app has said no. Anything else drops the
-    address, which reaches nobody.
+    somebody's tokens their consent: who removes the app has said no. Of a store's device it drops
+    the device. Anything else drops the address, which reaches nobody.
     """
-    if send.kind == "event" or not send.address:
+    is_staffs = send.lever == staff.LEVER
+    if (send.kind == "event" and not is_staffs) or not send.address:
         return
     reason = receipt.reason.partition(":")[0]
     try:
-        if reason == OPTED_OUT and send.lever in ADDRESSED:
+        if is_staffs:
+            now_ms = context.clock()
+            await forget_address(context.state, send.store_id, send.address, now_ms)
+        elif reason == OPTED_OUT and send.lever in ADDRESSED:
             told = {"source": f"{send.lever}:provider"}
             await context.suppression.stop(send.lever, send.address, told)
         elif send.lever == "push":
