@@ -47,7 +47,7 @@ async def put_device(context: Context, call: Call) -> Device:
         context.sender.wake()
     (person_id,) = await context.state.owners([device_id])
     if body.push_token is not msgspec.UNSET:
-        await _amend(context, person_id, registered(device_id, body))
+        await _amend(context, person_id, registered(device_id, body, context.clock()))
     return Device(device_id, person_id)
 
 
@@ -174,6 +174,7 @@ def exported(
         attended={store: named(one) for store, one in record.attended.items()},
         withheld={campaign: named(one) for campaign, one in record.withheld.items()},
         fired_total=record.fired_total,
+        push_since={device: rfc3339(at_ms) for device, at_ms in record.push_since_ms.items()},
         facts=[named(fact) for fact in facts],
     )
 
