@@ -98,6 +98,10 @@ class Box(Protocol):
         """Cards in the order of their names, from behind one; and the last name, "" at the end."""
         ...
 
+    def owned(self, owner: str) -> list[CardRow]:
+        """Those of one owner, by name."""
+        ...
+
 
 class Shelf(Protocol):
     """Where writes are put away. Methods block; all are called from one thread at a time."""
