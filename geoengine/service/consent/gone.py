@@ -42,7 +42,7 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
             told = {"source": f"{send.lever}:provider"}
             await context.suppression.stop(send.lever, send.address, told)
         elif send.lever == "push":
-            await _drop_token(context, send)
+            await _drop_token(context, send, receipt.since_ms)
         elif send.lever == "wallet":
             await thrown_away(context, send.person_id)
         elif send.lever in ADDRESSED:
@@ -51,14 +51,20 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
         _LOG.warning("postponed", lever=send.lever, why=str(error))
 
 
-async def _drop_token(context: Context, send: Send) -> None:
+async def _drop_token(context: Context, send: Send, since_ms: int) -> None:
+    """Drop the token that was pushed to, and no other; nor one that was registered again since."""
     now_ms, left = context.clock(), True
 
     def change(record: Record) -> Amended:
         nonlocal left
-        dead = [d for d, token in record.push_tokens.items() if ":".join(token) == send.address]
+        dead = [
+            device_id
+            for device_id, token in record.push_tokens.items()
+            if ":".join(token) == send.address
+            and not 0 < since_ms < record.push_since_ms.get(device_id, 0)
+        ]
         for device_id in dead:
-            del record.push_tokens[device_id]
+            record.drop_push(device_id)
         left = bool(record.push_tokens) or not dead
         return Amended(is_nothing=not dead)
 
