@@ -64,7 +64,7 @@ def test_a_language_is_the_locales_then_its_own_then_the_first(texts: dict, loca
         """How many parts of the two are the same, from the first on."""
         ours, theirs = (text.lower().replace("_", "-").split("-") for text in (name, locale))
         alike = [a == b for a, b in zip(ours, theirs, strict=False)]
-        count = (alike + [False]).index(False)
+        count = [*alike, False].index(False)
         return 2 * count + (count == len(ours) > 0) if count else 0  # whole before another country
 
     chosen = max(texts, key=shared, default="")
