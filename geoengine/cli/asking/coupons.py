@@ -173,7 +173,8 @@ def check(code: str, public_key: str | None, check_key: str | None, store: str) 
         why = "not genuine" if voucher is None else voucher.why_not(store, now_ms())
         shown = "" if voucher is None else f"{voucher.code} of {voucher.campaign_id}"
     elif check_key:
-        why = "" if coupons.is_sound(code, _bytes(check_key, CHECK_KEY_BYTES)) else "misread or made up"
+        is_sound = coupons.is_sound(code, _bytes(check_key, CHECK_KEY_BYTES))
+        why = "" if is_sound else "misread or made up"
         shown = coupons.normalised(code)
     else:
         raise click.UsageError("say --public-key for a voucher or --check-key for a typed code")
