@@ -32,8 +32,8 @@ Kind = Literal["unique", "pool", "shared"]
 # thirty days most shops take goods back, and a quarter's books.
 CARD_KEPT_MS: Final = 90 * DAY_MS
 OFFLINE_MS: Final = 7 * DAY_MS  # how late a till may tell of what it did while it was offline
-# How far a till's clock may be off, either way; more is a mistake. Less refuses codes that were given
-# a minute ago.
+# How far a till's clock may be off, either way; more is a mistake. Less refuses codes that were
+# given a minute ago.
 AHEAD_MS: Final = 5 * MINUTE_MS
 
 
