@@ -121,7 +121,9 @@ def _fact(issued: Issued, redemption: Redemption, kind: str) -> Fact:
     data: Json = {"coupon": issued.kind}
     if redemption.amount:
         data |= {"amount": float(Decimal(redemption.amount)), "currency": redemption.currency}
-    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption))
+    # A receipt may bring the code again after a mistake: that is news of its own.
+    again = (len(issued.before),) if issued.before else ()
+    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption), *again)
     at_ms = redemption.at_ms
     if kind == "taken_back":
         data |= {"why": redemption.taken_back, "redeemed": name}
