@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from geoengine.catalog.building.lengths import PUSH_MAX_BYTES, PUSH_REST_BYTES, filled, telling
+from geoengine.catalog.building.lengths import (
+    PUSH_MAX_BYTES,
+    PUSH_REST_BYTES,
+    filled,
+    telling,
+    words_of,
+)
 from geoengine.catalog.reading.gather import Gathered
 from geoengine.catalog.reading.report import suggestion
 from geoengine.core.model import OrdersSpec, StaffSpec, Store
@@ -24,7 +30,7 @@ def check_staff(found: Gathered, stores: list[Store]) -> None:
         for language, text in getattr(spec.staff, key).items()
     ]
     if all(sound):
-        _check_lengths(found, spec.staff, telling(stores))
+        _check_lengths(found, spec.staff, words_of(telling(stores)))
     missing = sorted(spec.staff.message.keys() - spec.staff.title.keys())
     if spec.staff.title and missing:
         what = f"orders.staff: no title in {', '.join(missing)}, so it is in another language"
@@ -46,12 +52,10 @@ def _is_sound(found: Gathered, key: str, language: str, text: str) -> bool:
     return not strange
 
 
-def _check_lengths(found: Gathered, spec: StaffSpec, store: Store) -> None:
+def _check_lengths(found: Gathered, spec: StaffSpec, words: dict[str, str]) -> None:
     for language, text in spec.message.items():
         texts = (text, spec.title.get(language, ""))
-        least, likely = (
-            sum(len(filled(one, by).encode()) for one in texts) for by in (None, store)
-        )
+        least, likely = (sum(len(filled(one, by).encode()) for one in texts) for by in ({}, words))
         name, path = f"orders.staff.message.{language}", ("staff", "message", language)
         if least > PUSH_MAX_BYTES:
             what = f"{name}: {least:,} bytes: expected at most {PUSH_MAX_BYTES:,}, all of a push"

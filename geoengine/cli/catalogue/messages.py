@@ -135,7 +135,8 @@ def _said(
     yield from _texts(said, name)
     if "sms" in levers:
         sms = book.engine.spec.sms
-        size = segments_sent(with_stop(said["body"], sms.stop if sms else None))
+        stop = sms.stop if sms is not None and not plan.is_transactional else None
+        size = segments_sent(with_stop(said["body"], stop))
         because = f", because of {size.foreign[:10]}" if size.foreign else ""
         yield f"    sms     {size.segment_count} of up to {size.one_holds} signs{because}"
 

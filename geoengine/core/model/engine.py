@@ -114,9 +114,9 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     lawful_hours: Annotated[
         dict[LeverName, str | dict[CountryText, str]],
         Meta(
-            description="OSM hours, person's time, by lever: for every country, or by country. Of "
-            "SMS where it is not said: FR Mo-Sa 08:00-20:00; PH off, US Mo-Su 08:00-20:00, others "
-            "as FR."
+            description="OSM hours, person's time, by lever: for every country, or by country. An "
+            "SMS keeps to those of the store's and of the number's. Where it is not said: FR Mo-Sa "
+            "08:00-20:00; PH off, US Mo-Su 08:00-20:00, others as FR."
         ),
     ] = {}
     max_age: DurationText = "5m"

@@ -46,7 +46,7 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
         elif send.lever == "wallet":
             await thrown_away(context, send.person_id)
         elif send.lever in ADDRESSED:
-            await _drop_address(context, send)
+            await drop_address(context, send.person_id, send.lever, send.address)
     except StateError as error:
         _LOG.warning("postponed", lever=send.lever, why=str(error))
 
@@ -78,13 +78,15 @@ async def _drop_token(context: Context, send: Send, since_ms: int) -> None:
         context.hub.publish(done.events)
 
 
-async def _drop_address(context: Context, send: Send) -> None:
+async def drop_address(context: Context, person_id: str, lever: str, address: str) -> None:
+    """Forget an address that reaches nobody, if it is still this person's."""
+
     def change(record: Record) -> Amended:
-        is_same = record.addresses.get(send.lever) == send.address
+        is_same = record.addresses.get(lever) == address
         if is_same:
-            del record.addresses[send.lever]
+            del record.addresses[lever]
         return Amended(is_nothing=not is_same)
 
     state, book, now_ms = context.state, context.book, context.clock()
-    await amending.amend(state, book, send.person_id, change, now_ms)
-    await context.suppression.forget(send.person_id, send.lever, send.address)
+    await amending.amend(state, book, person_id, change, now_ms)
+    await context.suppression.forget(person_id, lever, address)

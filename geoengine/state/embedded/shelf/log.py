@@ -35,7 +35,7 @@ class TableLog:
         statements: LogStatements,
         waiting: Callable[[], Sequence[list[Numbered]]],
     ) -> None:
-        """``waiting`` tells the rows of the journal, by number; the first may be on file already."""
+        """``waiting`` tells the rows of the journal, by number; some are on file already."""
         self.count = 0
         self._db = db
         self._statements = statements
@@ -129,7 +129,9 @@ class MemoryLog:
     def between(self, since_ms: int, until_ms: int, stretch: Stretch, limit: int) -> Rows:
         """Those of a time among a stretch, in order of their numbers."""
         start = bisect_right(self._rows, stretch.after, key=_number)
-        some = [pair for pair in islice(self._rows, start, start + limit) if pair[1] <= stretch.last]
+        some = [
+            pair for pair in islice(self._rows, start, start + limit) if pair[1] <= stretch.last
+        ]
         packed = [row.packed for row, _ in some if since_ms <= row.at_ms < until_ms]
         upto = some[-1][1] if len(some) == limit else stretch.last
         return Rows(len(packed), b"".join(packed), upto)
