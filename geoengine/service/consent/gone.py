@@ -36,8 +36,8 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
     reason = receipt.reason.partition(":")[0]
     try:
         if is_staffs:
-            now_ms = context.clock()
-            await forget_address(context.state, send.store_id, send.address, now_ms)
+            where, now_ms = (send.store_id, send.address), context.clock()
+            await forget_address(context.state, *where, now_ms, receipt.since_ms)
         elif reason == OPTED_OUT and send.lever in ADDRESSED:
             told = {"source": f"{send.lever}:provider"}
             await context.suppression.stop(send.lever, send.address, told)
