@@ -1,5 +1,5 @@
-"""What is remembered of people, by kind: bytes packed, in the embedded state's file, and in the memory
-of servers.
+"""What is remembered of people, by kind: bytes packed, in the file of the embedded state, and in
+the memory of servers.
 
     python benchmarks/bench_remembered.py [--people 100000]
 
