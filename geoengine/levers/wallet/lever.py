@@ -78,6 +78,23 @@ class WalletLever:
             )
         return best(receipts) if receipts else Receipt("refused", "no_pass", has_left=False)
 
+    async def renew(self, told: Told, *, is_void: bool, now_ms: int) -> Receipt:
+        """Have the wallets look at a pass anew, or end it; delivered once all of them know."""
+        receipts = []
+        if self._apple is not None:
+            headers = {"apns-topic": self._pass_type}
+            receipts += [
+                await self._poke(self._apple, token, headers, now_ms) for token in told.phones
+            ]
+        if told.is_google and self._google is not None:
+            if is_void:
+                receipts.append(await self._google.expire(told.serial, told.said, now_ms))
+            else:
+                receipts.append(
+                    await self._google.renew(told.serial, told.said, told.places, now_ms)
+                )
+        return next((one for one in receipts if one.status == "retry"), Receipt("delivered"))
+
     async def close(self) -> None:
         """Close the connections."""
         if self._apple is not None:
@@ -87,9 +104,16 @@ class WalletLever:
 
     async def _push(self, apple: Pushing, token: str, send: Send, now_ms: int) -> Receipt:
         """Tell one phone that its pass has changed, which Apple wants said by saying nothing."""
-        from geoengine.levers.apns import apns_id, receipt_of  # with the connection it is there
+        from geoengine.levers.apns import apns_id  # with the connection it is there
 
         headers = {"apns-topic": self._pass_type, "apns-id": apns_id(f"{send.send_id} {token}")}
+        return await self._poke(apple, token, headers, now_ms)
+
+    async def _poke(
+        self, apple: Pushing, token: str, headers: Mapping[str, str], now_ms: int
+    ) -> Receipt:
+        from geoengine.levers.apns import receipt_of
+
         try:
             return receipt_of(await apple.post(token, headers, b"{}"), now_ms)
         except Lost as lost:

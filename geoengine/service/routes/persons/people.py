@@ -27,6 +27,7 @@ from geoengine.service.http.wire import (
 from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
+from geoengine.service.wallet.ending import keep_one
 from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
 from geoengine.state import amending
 
@@ -44,6 +45,7 @@ async def put_device(context: Context, call: Call) -> Device:
         await amending.identify(
             context.state, context.book, device_id, body.person_id, now_ms, told
         )
+        await keep_one(context, body.person_id)
         context.sender.wake()
     (person_id,) = await context.state.owners([device_id])
     if body.push_token is not msgspec.UNSET:
