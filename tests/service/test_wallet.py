@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ async def phone(
 
 def registration(face: dict[str, Any], device: str = PHONE) -> str:
     return f"/devices/{device}/registrations/{PASS_TYPE}/{face['serialNumber']}"
+
+
+def message_day() -> str:
+    """Today, as times begin."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 async def until(is_so: Any) -> None:
@@ -232,6 +238,7 @@ async def test_elsewhere_the_link_leads_to_googles_wallet_and_messages_go_there(
         await until(lambda: google.messages)
         (message,) = google.messages[made["id"]].values()
         assert message["body"] == "Five minutes to Maison Rivoli."
+        assert message["displayInterval"]["end"]["date"] > message_day()
         assert len(google.objects[made["id"]]["merchantLocations"]) == 2
         assert google.objects[made["id"]]["barcode"]["type"] == "QR_CODE"
         assert not apns.pushes

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from geoengine.core.calendar import rfc3339
 from geoengine.core.model import GoogleWalletSpec
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.answers import retry_after_ms
@@ -133,13 +134,17 @@ def _changes(said: Said, places: Sequence[Place]) -> dict[str, Any]:
     return found
 
 
-def _message(message_id: str, said: Said) -> dict[str, str]:
-    return {
+def _message(message_id: str, said: Said) -> dict[str, Any]:
+    """A message; about a code, it is shown for as long as that counts."""
+    told: dict[str, Any] = {
         "id": message_id,
         "header": said.title,
         "body": said.body,
         "messageType": "TEXT_AND_NOTIFY",
     }
+    if said.code and said.until_ms:
+        told["displayInterval"] = {"end": {"date": rfc3339(said.until_ms)}}
+    return told
 
 
 def receipt_of(answer: Answered, now_ms: int) -> Receipt:

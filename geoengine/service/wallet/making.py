@@ -83,7 +83,7 @@ def said_on(one: Held, record: Record) -> face.Said:
     """What a pass says: its message, or that it has ended."""
     if one.is_void:
         return ENDED["fr" if record.locale.lower().startswith("fr") else "en"]
-    return face.Said(one.title, one.body, one.code, one.until_ms)
+    return face.Said(one.title, one.body, one.code, one.until_ms, one.updated_ms)
 
 
 def stores_near(one: Held, record: Record, book: Book) -> list[str]:
