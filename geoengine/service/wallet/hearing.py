@@ -44,13 +44,13 @@ async def hear(context: Context, serial: str, event: Event) -> None:
 
 async def _saved(context: Context, serial: str, until_ms: int) -> None:
     one = await _in_order(context, serial, until_ms)
-    if one is None or one.google_ms > until_ms:
+    if one is None or one.google_said_ms > until_ms:
         return
     state, book, now_ms = context.state, context.book, context.clock()
     (owner,) = await state.owners([one.person_id])
     await amending.amend(state, book, owner, with_wallet(GOOGLE, serial), now_ms)
     again = await holding.held(state, serial)
-    if again is None or again.google_ms > until_ms:  # deleted, while this was written down
+    if again is None or again.google_said_ms > until_ms:  # deleted, while this was written down
         await amending.amend(state, book, owner, without_wallet(GOOGLE, serial), now_ms)
 
 
@@ -59,7 +59,7 @@ async def _deleted(context: Context, serial: str, until_ms: int) -> None:
     if one is None:
         return
     (owner,) = await context.state.owners([one.person_id])
-    if one.google_ms == until_ms:
+    if one.google_said_ms == until_ms:
         await left(context, GOOGLE, serial, owner, _REMOVED)
     else:
         await _had_left(context, owner)
@@ -79,6 +79,6 @@ async def _in_order(context: Context, serial: str, until_ms: int) -> Held | None
     """The pass, with the time of the latest that was said of it; None where there is no pass."""
 
     def change(one: Held) -> Held | None:
-        return None if one.google_ms >= until_ms else replace(one, google_ms=until_ms)
+        return None if one.google_said_ms >= until_ms else replace(one, google_said_ms=until_ms)
 
     return await holding.amend(context.state, serial, change, context.clock())

@@ -49,7 +49,9 @@ class Held(Struct, array_like=True, omit_defaults=True):
     updated_ms: int = 0
     is_void: bool = False
     notified_ms: list[int] = []  # when Google was asked to show a notice, lately
-    google_ms: int = 0  # when the latest of Google's words about it that counts would have expired
+    google_said_ms: int = (
+        0  # when the latest of Google's words about it that counts would have expired
+    )
 
     def touched_ms(self, now_ms: int) -> int:
         """When it is changed now: never twice in a second, which is as fine as HTTP's dates are."""

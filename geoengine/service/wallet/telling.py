@@ -19,6 +19,7 @@ from geoengine.service.logs import logger
 from geoengine.service.sending.makers import google_wallet, wallet_lever
 from geoengine.service.wallet import holding
 from geoengine.service.wallet.ending import NEWS, heard_of
+from geoengine.service.wallet.leaving import drop_phones
 from geoengine.service.wallet.making import SERVICE, places_of, said_on, stores_near
 from geoengine.service.wallet.names import APPLE, GOOGLE
 from geoengine.state.base import Card
@@ -88,6 +89,7 @@ class Wallets:
             places_of(stores_near(one, record, context.book), one, context.book),
         )
         receipt = await lever.renew(told, is_void=one.is_void, now_ms=context.clock())
+        await drop_phones(context, serial, receipt.dead)
         if receipt.status == "retry":
             _LOG.warning("wallet_unheard", why=receipt.text)
         return receipt.status != "retry"
