@@ -46,6 +46,14 @@ def merge(
         into.merges = [*into.merges, *other.merges, note][-MERGES_MAX:]
 
 
+def is_somebody(record: Record) -> bool:
+    """Whether a record is a person's and no nameless device's: it has a device beside itself, or
+    what only a server's key tells. Of a person who has neither there is nothing to tell it by.
+    """
+    others = (record.devices.keys() | record.push_tokens.keys()) - {record.person_id}
+    return bool(others or record.addresses or record.identifiers or record.beacons)
+
+
 def _consents(into: Record, other: Record, *, is_again: bool, now_ms: int) -> list[str]:
     """Consents and their ledgers; which were made stricter."""
     if (other.consents or other.ledger) and not is_again:

@@ -37,7 +37,6 @@ XML: Final = "text/xml; charset=utf-8"
 # An empty answer: Twilio confirms a STOP by itself, and a second message would cost one.
 _TWIML: Final = Answer(b'<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type=XML)
 _TAKEN: Final = Answer(b"{}")
-_NUMBER_CHARS: Final = 8  # with the plus; the shortest numbers of E.164 in use
 
 _PAGE: Final = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
@@ -118,7 +117,7 @@ class _Brevo(msgspec.Struct):
 
 async def _heard(context: Context, sender: str, text: str, source: str) -> tuple[Meaning, int]:
     """Act upon an answer; what it means, and how many consents ended with it."""
-    if len(optout.normalised("sms", sender)) < _NUMBER_CHARS:
+    if len(optout.normalised("sms", sender)) < optout.NUMBER_CHARS:
         return "", 0  # a name, or a short code: nobody whom we write to
     meaning = optout.meaning(text, context.book.engine.spec.consent.stop_words)
     withdrawn: list[str] = []
@@ -168,7 +167,7 @@ async def get_suppressions(context: Context, call: Call) -> StopsOut:
 
 async def post_suppressions(context: Context, call: Call) -> SuppressedOut:
     """Addresses to which nothing more is sent, from now on."""
-    body = call.read(SuppressBody)
+    body = _addressed(call)
     told = {"source": f"suppressed:{body.source}", "by": call.caller.name}
     withdrawn = [await context.suppression.stop(body.lever, a, told) for a in body.addresses]
     return SuppressedOut(len(body.addresses), sum(map(len, withdrawn)))
@@ -176,9 +175,19 @@ async def post_suppressions(context: Context, call: Call) -> SuppressedOut:
 
 async def delete_suppressions(context: Context, call: Call) -> SuppressedOut:
     """Take addresses off the list; no consent comes back with it."""
-    body = call.read(SuppressBody)
+    body = _addressed(call)
     freed = [await context.suppression.start(body.lever, a) for a in body.addresses]
     return SuppressedOut(sum(freed), 0)
+
+
+def _addressed(call: Call) -> SuppressBody:
+    """The addresses told, if all are: what is none would be on the list and stop nothing."""
+    body = call.read(SuppressBody)
+    for number, address in enumerate(body.addresses):
+        if optout.lever_of(address) != body.lever:
+            expected = {"sms": "a number as +33612345678", "email": "an e-mail address"}[body.lever]
+            raise Problem("malformed", f"expected {expected} - at `$.addresses[{number}]`")
+    return body
 
 
 # --- paths of others' contracts -----------------------------------------------------------------

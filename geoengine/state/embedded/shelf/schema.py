@@ -175,9 +175,13 @@ class LogStatements:
             f"SELECT at_ms, seq, packed FROM {table} WHERE person_key = ? AND person_id = ?"  # noqa: S608
             " ORDER BY at_ms DESC, seq DESC LIMIT ?"
         )
+        self.stretch = f"SELECT min(seq), max(seq) FROM {table} WHERE at_ms >= ? AND at_ms < ?"  # noqa: S608
+        # By number, as they lie in the file, hence the +, which keeps off the index by age. All of
+        # a page as one row: a row a step would let go of the interpreter's lock for each.
         self.between = (
-            f"SELECT at_ms, seq, packed FROM {table}"  # noqa: S608
-            " WHERE at_ms < ? AND (at_ms, seq) > (?, ?) ORDER BY at_ms, seq LIMIT ?"
+            "SELECT count(*), max(seq), CAST(group_concat(packed, '') AS BLOB) FROM"  # noqa: S608
+            f" (SELECT seq, packed FROM {table} WHERE seq > ? AND seq <= ?"
+            " AND +at_ms >= ? AND +at_ms < ? ORDER BY seq LIMIT ?)"
         )
         self.following = (
             f"SELECT person_key, seq, packed FROM {table} WHERE (person_key, seq) > (?, ?)"  # noqa: S608
