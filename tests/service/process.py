@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tests.service.serving import CATALOGUE, KEYS, written
 
-# A start takes three and a half seconds of processor time. With nine processes on two cores that was
-# up to 33 seconds, and none of 38 hung: what is shorter fails where nothing is wrong.
+# A start takes three and a half seconds of processor time. With nine processes on two cores that
+# was up to 33 seconds, and none of 38 hung: what is shorter fails where nothing is wrong.
 START_S = 120.0
 SECRETS = {
     "GEOENGINE_APP_KEYS": KEYS["app"],

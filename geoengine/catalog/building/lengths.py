@@ -23,12 +23,12 @@ from geoengine.core.saying.templates import placeholders
 STORES_MAX = 1_000  # of a campaign, whose names are tried; a million would hold up the compiling
 # How long what a placeholder stands for becomes where it is not known here; in signs.
 _LENGTHS = {"minutes": 2, "code": CODE_CHARS, "phone": 14, "url": 40, "name": 12, "city": 14}
-_LENGTHS |= {"order": 12, "basket": 60}
+_LENGTHS |= {"order": 12, "basket": 60, "arrival": 5}
 _NAME_CHARS = 20  # of a store
 _LINKS = ("directions", "url", "basket")  # placeholders that `track_clicks` makes short links of
 Words = Mapping[str, str]  # what placeholders stand for
-_PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
-_PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
+PUSH_MAX_BYTES = 4_096  # of Firebase and of Apple, ids and links among them
+PUSH_REST_BYTES = 1_024  # what these take, with a link of the length that maps have
 SUBJECT_MAX_CHARS = 78  # RFC 5322, 2.1.1: a line; mail programs show about as much
 
 
@@ -36,7 +36,7 @@ def check_lengths(
     items: Items[Campaign], ix: int, spec: Campaign, engine: EngineSpec, stores: Sequence[Store]
 ) -> None:
     """Report texts of a campaign that do not fit its levers, or may not."""
-    words = _words_of(spec, engine, _telling(stores))
+    words = _words_of(spec, engine, telling(stores))
     for at, said in placed_messages(spec):
         for language, template in said.message.items():
             if not _parses(template):
@@ -95,10 +95,10 @@ def _check_push(
     texts = [text for text in texts if _parses(text)]
     least = sum(len(filled(text, {}).encode()) for text in texts)
     likely = sum(len(filled(text, words).encode()) for text in texts)
-    if least > _PUSH_MAX_BYTES:
-        what = f"{least:,} bytes: expected at most {_PUSH_MAX_BYTES:,}, all that a push carries"
+    if least > PUSH_MAX_BYTES:
+        what = f"{least:,} bytes: expected at most {PUSH_MAX_BYTES:,}, all that a push carries"
         items.wrong(ix, what, *path)
-    elif likely > _PUSH_MAX_BYTES - _PUSH_REST_BYTES:
+    elif likely > PUSH_MAX_BYTES - PUSH_REST_BYTES:
         what = f"about {likely:,} bytes: with its link it may be more than a push carries, 4,096"
         items.doubtful(ix, what, *path)
 
@@ -141,20 +141,25 @@ def filled(template: str, words: Words) -> str:
 
 
 def _words_of(spec: Campaign, engine: EngineSpec, store: Store) -> dict[str, str]:
+    """What is likely in place of each placeholder of a campaign."""
+    likely = words_of(store)
+    if spec.coupon is not None and spec.coupon.code:
+        likely["code"] = spec.coupon.code
+    if spec.track_clicks and engine.public_url is not None:
+        likely |= dict.fromkeys(_LINKS, "x" * length_of(engine.public_url))
+    return likely
+
+
+def words_of(store: Store) -> dict[str, str]:
     """What is likely in place of each placeholder: as the store has it, else signs as many."""
     likely = {name: "x" * length for name, length in _LENGTHS.items()}
-    coupon = spec.coupon
     known = {
         "store": store.name,
         "phone": store.phone,
         "url": store.url,
-        "code": coupon.code if coupon is not None else None,
         "directions": directions_url(store, "walk"),  # as long as the way by car
     }
-    likely |= {name: text for name, text in known.items() if text}
-    if spec.track_clicks and engine.public_url is not None:
-        likely |= dict.fromkeys(_LINKS, "x" * length_of(engine.public_url))
-    return likely
+    return likely | {name: text for name, text in known.items() if text}
 
 
 _UNSET = SmsSpec(provider="twilio")  # what holds where `engine.sms` is not there yet
@@ -162,7 +167,7 @@ _UNSET = SmsSpec(provider="twilio")  # what holds where `engine.sms` is not ther
 _UNKNOWN = Store(id="unknown", name="x" * _NAME_CHARS, location=Location(lat=0, lon=0))
 
 
-def _telling(stores: Sequence[Store]) -> Store:
+def telling(stores: Sequence[Store]) -> Store:
     """The store whose name costs most: one that no SMS alphabet has, else the longest."""
     return max(stores[:STORES_MAX], key=_name_cost, default=_UNKNOWN)
 

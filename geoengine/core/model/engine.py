@@ -12,6 +12,7 @@ from geoengine.core.model.campaigns import (
 )
 from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
 from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.model.orders import OrdersSpec
 from geoengine.core.model.places import (
     Gateway,
     PresenceSpec,
@@ -149,6 +150,7 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     webhook: WebhookSpec | None = None
     webhooks: list[WebhookSpec] = []  # further endpoints, each with an id of its own
     measure: MeasureSpec = MeasureSpec()
+    orders: OrdersSpec = OrdersSpec()
 
 
 class Catalogue(Spec, frozen=True, kw_only=True):

@@ -183,7 +183,7 @@ class Till:
             if not card.body:
                 return None
             issued = self._on_card(card, plan)
-            redemption = issued.redemption
+            redemption = issued.last
             if redemption is None or redemption_id not in ("", redemption.redemption_id):
                 return None
             if store_id is not None and redemption.store_id != store_id:
@@ -197,7 +197,7 @@ class Till:
         if reason[0]:
             raise Refusal(reason[0])
         issued = self._on_card(card, plan)
-        redemption = issued.redemption
+        redemption = issued.last
         assert redemption is not None
         if not redemption.is_back_noted:
             await self._notes.taken_back(issued, redemption, card, plan)

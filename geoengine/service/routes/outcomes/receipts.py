@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -13,14 +12,15 @@ from aiohttp import web
 
 from geoengine.core.ids import digest
 from geoengine.core.record import Fact
+from geoengine.levers.sms import brevo
 from geoengine.levers.sms.twilio import NO_NUMBER, STOPPED
 from geoengine.service.consent.gone import drop_address
 from geoengine.service.context import Context
+from geoengine.service.http.bodies import body_of
 from geoengine.service.http.problems import Problem
 from geoengine.service.sending.ending.statuses import PATH, Sent, opened
 from geoengine.state.base import Commit
 
-_BODY_BYTES: Final = 64 << 10  # what is told of an SMS takes a few thousand
 _FIELDS_MAX: Final = 200
 # https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
 _TWILIO: Final = {"delivered": "delivered", "undelivered": "failed", "failed": "failed"}
@@ -41,9 +41,6 @@ class Told(msgspec.Struct, frozen=True):
     reason: str = ""
     stopped: str = ""  # the number, where its owner has said STOP to this sender
     dead: str = ""  # the number, where no SMS will ever reach it
-
-
-_BREVO_STOPPED: Final = ("unsub", "blacklist")  # how its words for it begin
 
 
 class _Brevo(msgspec.Struct):
@@ -78,7 +75,7 @@ def _of_brevo(body: bytes) -> Told:
     except (ValueError, RecursionError):
         raise Problem("malformed", "Not what Brevo posts: expected msg_status.") from None
     status = said.msg_status
-    stopped = said.to if status.casefold().startswith(_BREVO_STOPPED) else ""
+    stopped = said.to if status.casefold().startswith(brevo.STOPPED) else ""
     dead = f"+{said.to.lstrip('+')}" if status == _BREVO_DEAD else ""
     return Told(_BREVO.get(status, ""), f"brevo_{status}", stopped, dead)
 
@@ -94,7 +91,7 @@ async def take_status(context: Context, request: web.Request) -> web.Response:
     sent = opened(request.match_info["token"], context.book.coupon_key)
     if read is None or sent is None:
         raise Problem("not_found", "This address is not ours, or not whole.")
-    told = read(await _body(context, request))
+    told = read(await body_of(request, context.settings.body_timeout_s))
     if told.stopped:
         await context.suppression.stop("sms", told.stopped, {"source": "sms:provider"})
     # Of somebody who was erased meanwhile nothing is written down again.
@@ -124,21 +121,6 @@ def fact_of(sent: Sent, told: Told, at_ms: int) -> Fact:
         visit_id=sent.visit_id,
         data=said,
     )
-
-
-async def _body(context: Context, request: web.Request) -> bytes:
-    body = b""
-    try:
-        async with asyncio.timeout(context.settings.body_timeout_s):
-            while chunk := await request.content.read(_BODY_BYTES + 1 - len(body)):
-                body += chunk
-                if len(body) > _BODY_BYTES:
-                    raise Problem("body_too_large", headers={"Connection": "close"})
-    except TimeoutError:
-        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
-    return body
 
 
 def add_receipts(app: web.Application, context: Context) -> None:
