@@ -30,7 +30,10 @@ async def trim(context: Context) -> int:
     """Drop what is older than it is kept; how many rows."""
     now_ms, ages = context.clock(), ages_of(context.book.engine.spec)
     facts_before_ms = now_ms - ages.facts_ms if ages.facts_ms else 0
-    return await context.state.trim(now_ms, now_ms - ages.decisions_ms, facts_before_ms)
+    settled_before_ms = now_ms - ages.messages_ms
+    return await context.state.trim(
+        now_ms, now_ms - ages.decisions_ms, facts_before_ms, settled_before_ms
+    )
 
 
 async def look_through(context: Context) -> int:
