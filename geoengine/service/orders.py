@@ -35,6 +35,7 @@ class Filed(Struct, array_like=True):
     store_id: str
     ready_ms: int
     until_ms: int
+    name: str = ""  # what staff is to call its owner by
 
 
 def card_name(order_id: str) -> str:
@@ -69,7 +70,7 @@ async def place(context: Context, order: Filed) -> Order:
         )
 
     await amend_card(context.state, card_name(order.order_id), changed, context.clock())
-    kept = Order(order.store_id, order.ready_ms, order.until_ms)
+    kept = Order(order.store_id, order.ready_ms, order.until_ms, name=order.name)
 
     def change(record: Record) -> None:
         nonlocal kept
@@ -79,9 +80,7 @@ async def place(context: Context, order: Filed) -> Order:
                 raise Problem("bad_parameter", f"{ORDERS_MAX} orders of one person at once.")
             record.timed.pop(BASKET, None)  # what was left there has been ordered
         elif known.store_id == order.store_id:
-            kept = Order(
-                order.store_id, order.ready_ms, order.until_ms, known.told_ms, known.group_id
-            )
+            kept.told_ms, kept.group_id = known.told_ms, known.group_id
         record.orders[order.order_id] = kept
 
     await _amend(context, order.person_id, change)

@@ -5,6 +5,7 @@ The step never asks for these: they come one by one, from routes, deadlines and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -19,6 +20,7 @@ from geoengine.state.agreeing import until_agreed
 from geoengine.state.base import Change, Commit, State
 
 DEVICE_TOLD: Json = {"because": "device"}
+NOT_A_DEVICE = "not_a_device"  # what was said to be somebody's device is a person
 
 
 @dataclass(slots=True)
@@ -159,20 +161,30 @@ async def identify(
     person_id: str,
     now_ms: int,
     told: Json = DEVICE_TOLD,
+    *,
+    may_join: bool = True,
 ) -> Outcome:
-    """Say whose device this is: what was remembered of the device becomes the person's.
+    """Say whose device this is: what was remembered of the device becomes the person's, and a
+    device that changes hands takes its push token along.
 
     A person's name that is somebody else's device stands for its owner. ``told`` is who said so.
+    Who may not join people, as everybody who holds an app, is told of the count ``not_a_device``
+    where the device is one; nothing is changed then.
     """
+    token: list[str] = []  # taken from the owner before; kept here if this is tried again
 
     async def once() -> Outcome:
         owner, whose = await state.owners([device_id, person_id])
         person = person_id if person_id == device_id else whose
         if owner == person:
             return Outcome()
+        if owner != device_id:
+            token[:] = await _token_of(state, book, owner, device_id, now_ms) or token
         records = await state.load([device_id, person])
         record = records.get(person) or Record(person)
         nameless = records.get(device_id) if owner == device_id else None
+        if nameless is not None and not may_join and merging.is_somebody(nameless):
+            return Outcome(counts=Counter({NOT_A_DEVICE: 1}))
         aliases = {device_id: person}
         if nameless is not None:
             # What stood for the device stands for its owner: nobody's name leads to another name.
@@ -182,6 +194,8 @@ async def identify(
                 record, nameless, is_again=device_id in record.devices, now_ms=now_ms, told=told
             )
         record.devices.setdefault(device_id, -1)
+        if token:
+            record.push_tokens.setdefault(device_id, token)
         changed = Change(record, next_due_ms(record, book))
         await state.commit(
             Commit(
@@ -195,6 +209,18 @@ async def identify(
         return Outcome(changes=[changed])
 
     return await until_agreed(once)
+
+
+async def _token_of(state: State, book: Book, owner: str, device_id: str, now_ms: int) -> list[str]:
+    """Where push reaches a device, taken out of its owner's record: they reach it no more."""
+    taken: list[str] = []
+
+    def change(record: Record) -> Amended:
+        taken[:] = record.push_tokens.pop(device_id, [])
+        return Amended(is_nothing=not taken)
+
+    await amend(state, book, owner, change, now_ms)
+    return taken
 
 
 async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:

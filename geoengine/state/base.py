@@ -173,6 +173,10 @@ class Cards(Protocol):
         """
         ...
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns under this name, by name; what `erase` would take."""
+        ...
+
 
 class Past(Protocol):
     """What was decided and what happened, of everybody."""

@@ -264,6 +264,11 @@ class LocalState:
         self._require_usable()
         return await self._asking.cards_from(prefix, start, limit)
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name."""
+        self._require_usable()
+        return await self._asking.cards_of(owner) if owner else []
+
     async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
         """The decisions about a person, newest first."""
         self._require_usable()

@@ -59,7 +59,7 @@ _FUNCTIONS: Final = (
     "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
     "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
     "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold", "leave", "members",
-    "find_cards", "put_card", "page_cards", "disown", "end_cards",
+    "find_cards", "put_card", "page_cards", "owned_cards", "disown", "end_cards",
     "tell", "take_in", "wipe",
 )  # fmt: skip
 
@@ -297,6 +297,11 @@ class RedisState:
         """A page of cards whose names begin so, partition by partition."""
         self._require_open()
         return await self._cards.page(prefix, start, limit)
+
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name, from every partition."""
+        self._require_open()
+        return await self._cards.owned(owner) if owner else []
 
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
         """What happened to a person, newest first; of one id what was written first."""

@@ -260,7 +260,7 @@ async def test_a_copy_interrupted_says_what_to_do(path):
         command.send_signal(signal.SIGINT)
         _, said = await command.communicate()
         proxy.restore()
-    assert command.returncode == 130
+    assert command.returncode == 130, said
     assert "run it again" in said.decode()
     await beside(run, "copy", f"local:{path}", f"{place.url}?{url.partition('?')[2]}")
 

@@ -15,7 +15,12 @@ from geoengine.service.routes.table import Route
 from geoengine.service.settings import Settings, SettingsError, is_loopback
 from tests.service.serving import KEYS, NO_KEYS, UUID, now_s, ping, served, walk_in
 
-PATHS = {"{person_id}": "somebody", "{device_id}": "phone", "{purpose}": "push"}
+PATHS = {
+    "{person_id}": "somebody",
+    "{device_id}": "phone",
+    "{purpose}": "push",
+    "{store_id}": "rivoli",
+}
 # Here a key of the right kind is not enough: an app names a device of that person.
 NOT_BY_KIND = {("/v1/people/{person_id}/coupons", "app")}
 REST = re.compile(r"\{[a-z_]+\}")

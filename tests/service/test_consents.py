@@ -180,6 +180,7 @@ async def test_age_pause_and_cadence_are_told_and_shown_and_no_day_of_birth_is_k
         assert (await client.ok("PUT", person, {"paused_until": None}))["paused_until"] is None
         for bad in (
             {"birth_date": "2020-13-01"},
+            {"birth_date": "2999-01-01"},  # not born yet: a slip of who typed it
             {"cadence": {"max": 1, "per": "day"}, "caps": []},
         ):
             assert (await client.call("PUT", person, bad))[0] == 400

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from geoengine.core.units import DAY_MS
 from geoengine.state.embedded.shelf.backlog import Backlog, Entry, Filing, key_of
-from geoengine.state.embedded.shelf.base import Ages, Log, Moment
+from geoengine.state.embedded.shelf.base import Ages, Log, Stretch
 from geoengine.state.embedded.shelf.memory import MemoryShelf
 from geoengine.state.embedded.shelf.schema import ROWS_AT_ONCE
 from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
@@ -73,13 +73,13 @@ WRITES = st.builds(
 )
 
 
-def in_time(log: Log) -> list[tuple[int, bytes]]:
-    """All of a log but what was before 1 and is from 5, a little at a time."""
-    found, after = [], Moment(1, -1)
-    while page := log.between(5, after, 3):
-        found += [(moment.at_ms, packed) for moment, packed in page]
-        after = page[-1][0]
-    return found
+def in_time(log: Log) -> tuple[int, bytes]:
+    """All of a log but what was before 1 and is from 5, a little at a time, end to end."""
+    count, found, left = 0, b"", log.stretch(1, 5)
+    while not left.is_empty:
+        rows = log.between(1, 5, left, 3)
+        count, found, left = count + rows.count, found + rows.packed, Stretch(rows.upto, left.last)
+    return count, found
 
 
 class ShelfModel(RuleBasedStateMachine):

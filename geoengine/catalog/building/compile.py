@@ -24,6 +24,7 @@ from geoengine.catalog.building import (
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.levers import check_levers
 from geoengine.catalog.building.reaches import take_roads
+from geoengine.catalog.building.staff import check_staff
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.building.webhooks import check_webhooks
 from geoengine.catalog.reading.gather import Gathered, gather
@@ -86,6 +87,7 @@ def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)
     _check_engine(found, {store.country or "" for store in shops.stores})
+    check_staff(found, shops.stores)
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)

@@ -12,6 +12,7 @@ from geoengine.core.model.campaigns import (
 )
 from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
 from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.model.orders import OrdersSpec
 from geoengine.core.model.places import (
     Gateway,
     PresenceSpec,
@@ -113,9 +114,9 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     lawful_hours: Annotated[
         dict[LeverName, str | dict[CountryText, str]],
         Meta(
-            description="OSM hours, person's time, by lever: for every country, or by country. Of "
-            "SMS where it is not said: FR Mo-Sa 08:00-20:00; PH off, US Mo-Su 08:00-20:00, others "
-            "as FR."
+            description="OSM hours, person's time, by lever: for every country, or by country. An "
+            "SMS keeps to those of the store's and of the number's. Where it is not said: FR Mo-Sa "
+            "08:00-20:00; PH off, US Mo-Su 08:00-20:00, others as FR."
         ),
     ] = {}
     max_age: DurationText = "5m"
@@ -139,6 +140,7 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     webhook: WebhookSpec | None = None
     webhooks: list[WebhookSpec] = []  # further endpoints, each with an id of its own
     measure: MeasureSpec = MeasureSpec()
+    orders: OrdersSpec = OrdersSpec()
 
 
 class Catalogue(Spec, frozen=True, kw_only=True):

@@ -134,19 +134,22 @@ async def register(
     state: State, keys: Keys, serial: str, phone: str, push_token: str, now_ms: int
 ) -> bool | None:
     """A phone has the pass; whether it is new to us, None where there is no such pass."""
-    is_new = False
+    is_new, dropped = False, list[str]()
 
     def change(one: Held) -> Held | None:
-        nonlocal is_new
-        is_new = phone not in one.phones
+        nonlocal is_new, dropped
+        is_new, dropped = phone not in one.phones, []
         if one.phones.get(phone) == push_token:
             return None
-        kept = dict(list(one.phones.items())[-(PHONES_MAX - 1) :]) | {phone: push_token}
-        return replace(one, phones=kept)
+        others = [(name, token) for name, token in one.phones.items() if name != phone]
+        dropped = [name for name, _ in others[: -(PHONES_MAX - 1)]]
+        return replace(one, phones=dict(others[-(PHONES_MAX - 1) :]) | {phone: push_token})
 
     if await amend(state, serial, change, now_ms) is None:
         return None
     await _list(state, keys, phone, lambda names: [*names, serial], now_ms)
+    for name in dropped:
+        await _unlist(state, keys, serial, name, now_ms)
     return is_new
 
 
@@ -158,13 +161,24 @@ async def unregister(state: State, keys: Keys, serial: str, phone: str, now_ms: 
         return None if len(left) == len(one.phones) else replace(one, phones=left)
 
     left = await amend(state, serial, change, now_ms)
-    await _list(state, keys, phone, lambda names: [n for n in names if n != serial], now_ms)
+    await _unlist(state, keys, serial, phone, now_ms)
     return left
 
 
 async def forget_phones(state: State, serial: str, now_ms: int) -> None:
-    """No phone has the pass any more."""
-    await amend(state, serial, lambda one: replace(one, phones={}) if one.phones else None, now_ms)
+    """No phone has the pass any more; and none is known by it."""
+    one = await held(state, serial)
+    if one is not None and one.phones:
+        keys = await keys_of(state)
+        for phone in one.phones:
+            await unregister(state, keys, serial, phone, now_ms)
+
+
+async def forget_passes(state: State, owner: str, now_ms: int) -> None:
+    """What phones' cards say of somebody's passes goes with them: a phone is nobody's."""
+    for card in await state.cards_of(owner):
+        if card.name.startswith(PASSES):
+            await forget_phones(state, card.name.removeprefix(PASSES), now_ms)
 
 
 async def passes_of(state: State, keys: Keys, phone: str) -> list[str]:
@@ -172,6 +186,10 @@ async def passes_of(state: State, keys: Keys, phone: str) -> list[str]:
     name = PHONES + keys.phone(phone)
     card = (await state.cards([name])).get(name)
     return [] if card is None else _names(card.body)
+
+
+async def _unlist(state: State, keys: Keys, serial: str, phone: str, now_ms: int) -> None:
+    await _list(state, keys, phone, lambda names: [n for n in names if n != serial], now_ms)
 
 
 async def _list(

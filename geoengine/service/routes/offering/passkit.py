@@ -22,6 +22,7 @@ from geoengine.ingest.names import is_name
 from geoengine.levers.secrets import CredentialError
 from geoengine.levers.wallet.bundle import MEDIA_TYPE
 from geoengine.service.context import JSON, Context
+from geoengine.service.http.bodies import body_of
 from geoengine.service.http.problems import Problem
 from geoengine.service.logs import logger
 from geoengine.service.sending.makers import google_wallet
@@ -35,7 +36,6 @@ from geoengine.state import amending
 _BASE: Final = SERVICE + "/v1"
 _PHONE: Final = _BASE + "/devices/{phone}/registrations/{type}"
 _SCHEME: Final = "ApplePass "
-_BODY_BYTES: Final = 64 << 10  # a log of a phone's complaints; a registration has a hundred
 _TOKEN_CHARS: Final = 200  # of a push token; Apple's have 64
 LINK: Final = "/p/"
 _APPLES: Final = ("iPhone", "iPad", "iPod", "Macintosh", "Watch")  # in a browser's User-Agent
@@ -59,7 +59,9 @@ async def post_registration(context: Context, request: web.Request) -> web.Respo
     """A phone has taken a pass: 201, or 200 where we knew."""
     keys, serial = await _shown(context, request)
     try:
-        token = msgspec.json.decode(await _body(context, request), type=_Registration).pushToken
+        token = msgspec.json.decode(
+            await body_of(request, context.settings.body_timeout_s), type=_Registration
+        ).pushToken
     except (ValueError, RecursionError):
         raise Problem("malformed", "Expected pushToken.") from None
     if not token.isalnum() or len(token) > _TOKEN_CHARS:
@@ -116,7 +118,9 @@ async def get_pass(context: Context, request: web.Request) -> web.Response:
 async def post_log(context: Context, request: web.Request) -> web.Response:
     """What phones complain of: a few lines for the operator."""
     try:
-        complaints = msgspec.json.decode(await _body(context, request), type=_Complaints)
+        complaints = msgspec.json.decode(
+            await body_of(request, context.settings.body_timeout_s), type=_Complaints
+        )
     except (ValueError, RecursionError):
         raise Problem("malformed", "Expected logs.") from None
     for line in complaints.logs[:_LOGGED_MAX]:
@@ -217,18 +221,3 @@ def _since_s(request: web.Request) -> float:
         return parsedate_to_datetime(request.headers.get("If-Modified-Since", "")).timestamp()
     except (ValueError, OverflowError):
         return -1.0
-
-
-async def _body(context: Context, request: web.Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(context.settings.body_timeout_s):
-            while len(body) <= _BODY_BYTES and (part := await request.content.readany()):
-                body += part
-    except TimeoutError:
-        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
-    if len(body) > _BODY_BYTES:
-        raise Problem("body_too_large", headers={"Connection": "close"})
-    return bytes(body)

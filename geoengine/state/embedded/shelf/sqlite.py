@@ -79,11 +79,11 @@ class SqliteShelf:
         self.facts = TableLog(self._db, schema.FACTS, self._facts_waiting)
         self.cards = TableBox(self._db, self._cards_waiting)
 
-    def _decisions_waiting(self) -> Iterator[Numbered]:
-        return chain(self._filing.backlog.decisions, self._fresh.decisions)
+    def _decisions_waiting(self) -> tuple[list[Numbered], list[Numbered]]:
+        return self._filing.backlog.decisions, self._fresh.decisions
 
-    def _facts_waiting(self) -> Iterator[Numbered]:
-        return chain(self._filing.backlog.facts, self._fresh.facts)
+    def _facts_waiting(self) -> tuple[list[Numbered], list[Numbered]]:
+        return self._filing.backlog.facts, self._fresh.facts
 
     def _cards_waiting(self) -> tuple[dict[str, CardRow], dict[str, CardRow]]:
         return self._filing.backlog.cards, self._fresh.cards
