@@ -58,7 +58,11 @@ from geoengine.state.collector import rare_collection
     multiple=True,
     help="Take messages from this broker too, mqtt://USER:PASSWORD@HOST; may be given again.",
 )
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is worth a line.  [default: info]",
+)
 def command(**flags: Any) -> None:
     """Serve a catalogue over HTTP until told to stop.
 
