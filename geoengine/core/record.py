@@ -276,14 +276,16 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
                     ``currency`` of all its parts where known, ``parts`` (segments of an SMS);
                     once a trigger, when its first attempt was taken by the provider
     ``delivered``   ``lever``, ``variant``; once a trigger
-    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead), ``reason``;
-                    ``cost``, ``currency`` and ``parts`` where it may have been taken all the same
+    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead; undelivered where
+                    its provider says so), ``reason``; ``cost``, ``currency`` and ``parts`` where it
+                    may have been taken all the same
     ``opened``      ``lever``, ``variant``; each opening, reports count triggers
     ``clicked``     ``lever``, ``variant``, ``call_to_action``; each click
     ``redeemed``    ``amount`` and ``currency`` (both or none), ``coupon`` (unique, shared, pool);
                     ``store_id`` is the till's
     ``taken_back``  a redemption that does not count after all: the same, and ``why`` (mistake,
-                    refund), ``redeemed`` (the id of that fact)
+                    refund), ``redeemed`` (the id of that fact), ``after_s`` how much later; its
+                    ``at_ms`` is that redemption's, so that whoever counts those of a time finds it
     ``opted_out``   ``lever`` (the purpose withdrawn), ``source`` (sms, email, app, wallet, api)
     ==============  ==============================================================================
 

@@ -78,7 +78,8 @@ def in_time(log: Log) -> tuple[int, bytes]:
     count, found, left = 0, b"", log.stretch(1, 5)
     while not left.is_empty:
         rows = log.between(1, 5, left, 3)
-        count, found, left = count + rows.count, found + rows.packed, Stretch(rows.upto, left.last)
+        count, found = count + rows.row_count, found + rows.packed
+        left = Stretch(rows.upto, left.last)
     return count, found
 
 

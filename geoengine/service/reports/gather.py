@@ -94,7 +94,7 @@ class Happened(Columns):
     trigger: Longs
     lever: Longs
     variant: Longs
-    source: Longs  # of a visit: how it was seen
+    source: Longs  # of a visit: how it was seen; of a failure: how the message ended
     amount: Floats  # confidence of a visit, cost of what was sent, what was redeemed
     currency: Longs  # -1 where nothing was paid
     lasted_s: Floats
@@ -104,8 +104,14 @@ class Happened(Columns):
 
     def of(self, *kinds: str) -> Happened:
         """Those of some kinds."""
-        wanted = [KINDS.index(kind) for kind in kinds]
-        return self.take(np.flatnonzero(np.isin(self.kind, wanted)))
+        return self.take(np.flatnonzero(self.is_of(*kinds)))
+
+    def is_of(self, *kinds: str) -> Bools:
+        """Which are of some kinds."""
+        is_wanted = np.zeros(len(KINDS), bool)
+        is_wanted[[_KIND_IX[kind] for kind in kinds]] = True
+        found: Bools = is_wanted[self.kind]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +135,7 @@ class Told:
     _decided: list[Decided] = field(default_factory=list)
     _happened: list[Happened] = field(default_factory=list)
     _steps: list[Steps] = field(default_factory=list)
+    _taken_back: list[Longs] = field(default_factory=list)
     row_count: int = 0
 
     def add(self, items: Sequence[Decision | Fact], *, with_steps: bool = False) -> None:
@@ -140,6 +147,9 @@ class Told:
             self._decided.append(_decided(decisions, self.words))
         if facts:
             self._happened.append(_happened(facts, self.words))
+        taken_back = [one for one in items if isinstance(one, Fact) and one.kind == "taken_back"]
+        if taken_back:
+            self._taken_back.append(_hashes([one.data.get("redeemed") or "" for one in taken_back]))
         if with_steps:
             self._steps.append(_steps(facts, self.words))
 
@@ -148,9 +158,11 @@ class Told:
         return Decided.concat(self._decided or [_decided([], self.words)])
 
     def happened(self) -> Happened:
-        """All facts, each once."""
+        """All facts, each once, but redemptions that do not count after all."""
         found = Happened.concat(self._happened or [_happened([], self.words)])
-        _ids, first = np.unique(found.id, return_index=True)
+        ids, first = np.unique(found.id, return_index=True)
+        if self._taken_back:
+            first = first[~np.isin(ids, np.concatenate(self._taken_back))]
         return found.take(np.sort(first))
 
     def steps(self) -> Steps:
@@ -216,7 +228,7 @@ def _happened(rows: list[Fact], words: Words) -> Happened:
         trigger=_hashes(triggers),
         lever=_named([data.get("lever") or "" for data in datas], words),
         variant=_named([data.get("variant") or "" for data in datas], words),
-        source=_named([data.get("by") or "" for data in datas], words),
+        source=_named([data.get("by") or data.get("status") or "" for data in datas], words),
         amount=_numbers(amounts),
         currency=_named([data.get("currency") or "" for data in datas], words, none=-1),
         lasted_s=_numbers([data.get("duration_s") for data in datas]),

@@ -93,7 +93,7 @@ class Asking:
 
 def _unpacked(kind: str, rows: Rows) -> list[Decision | Fact]:
     """All at once, which takes half of what it takes one by one."""
-    packed = b"".join((_MANY, rows.count.to_bytes(4, "big"), rows.packed))
+    packed = b"".join((_MANY, rows.row_count.to_bytes(4, "big"), rows.packed))
     found: Sequence[Decision | Fact]
     found = _unpack_decisions(packed) if kind == _DECISIONS else _unpack_facts(packed)
     return list(found)

@@ -35,7 +35,7 @@ class Stretch(NamedTuple):
 class Rows(NamedTuple):
     """Packed rows, end to end, and the number up to which they were looked for."""
 
-    count: int
+    row_count: int
     packed: bytes
     upto: int
 

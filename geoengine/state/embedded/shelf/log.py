@@ -35,7 +35,7 @@ class TableLog:
         statements: LogStatements,
         waiting: Callable[[], Sequence[list[Numbered]]],
     ) -> None:
-        """``waiting`` tells the rows of the journal, by number; the first may be on file already."""
+        """``waiting`` tells the rows of the journal, by number; some are on file already."""
         self.count = 0
         self._db = db
         self._statements = statements

@@ -179,7 +179,7 @@ class LogStatements:
         # By number, as they lie in the file, hence the +, which keeps off the index by age. All of
         # a page as one row: a row a step would let go of the interpreter's lock for each.
         self.between = (
-            "SELECT count(*), max(seq), CAST(group_concat(packed, '') AS BLOB) FROM"
+            "SELECT count(*), max(seq), CAST(group_concat(packed, '') AS BLOB) FROM"  # noqa: S608
             f" (SELECT seq, packed FROM {table} WHERE seq > ? AND seq <= ?"
             " AND +at_ms >= ? AND +at_ms < ? ORDER BY seq LIMIT ?)"
         )
