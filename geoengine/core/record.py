@@ -173,6 +173,14 @@ class Record(Packed):
         self.push_tokens[device_id] = [platform, token]
         self.push_since_ms[device_id] = now_ms
 
+    def take_push(self, other: Record) -> None:
+        """Take over where push reaches another's devices; of one device what was told last."""
+        for device_id, token in other.push_tokens.items():
+            since_ms = other.push_since_ms.get(device_id, 0)
+            if device_id not in self.push_tokens or since_ms > self.push_since_ms.get(device_id, 0):
+                self.push_tokens[device_id] = token
+                self.push_since_ms |= {device_id: since_ms} if since_ms else {}
+
     def drop_push(self, device_id: str) -> None:
         """Push does not reach this device any more."""
         self.push_tokens.pop(device_id, None)

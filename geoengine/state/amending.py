@@ -172,7 +172,7 @@ async def identify(
     Who may not join people, as everybody who holds an app, is told of the count ``not_a_device``
     where the device is one; nothing is changed then.
     """
-    token: list[str] = []  # taken from the owner before; kept here if this is tried again
+    token = Record("")  # taken from the owner before; kept here if this is tried again
 
     async def once() -> Outcome:
         owner, whose = await state.owners([device_id, person_id])
@@ -180,7 +180,7 @@ async def identify(
         if owner == person:
             return Outcome()
         if owner != device_id:
-            token[:] = await _token_of(state, book, owner, device_id, now_ms) or token
+            await _take_token(state, book, owner, device_id, token, now_ms)
         records = await state.load([device_id, person])
         record = records.get(person) or Record(person)
         nameless = records.get(device_id) if owner == device_id else None
@@ -195,8 +195,7 @@ async def identify(
                 record, nameless, is_again=device_id in record.devices, now_ms=now_ms, told=told
             )
         record.devices.setdefault(device_id, -1)
-        if token:
-            record.push_tokens.setdefault(device_id, token)
+        record.take_push(token)
         changed = Change(record, next_due_ms(record, book))
         await state.commit(
             Commit(
@@ -212,16 +211,21 @@ async def identify(
     return await until_agreed(once)
 
 
-async def _token_of(state: State, book: Book, owner: str, device_id: str, now_ms: int) -> list[str]:
-    """Where push reaches a device, taken out of its owner's record: they reach it no more."""
-    taken: list[str] = []
+async def _take_token(
+    state: State, book: Book, owner: str, device_id: str, taken: Record, now_ms: int
+) -> None:
+    """Take where push reaches a device out of its owner's record: they reach it no more."""
 
     def change(record: Record) -> Amended:
-        taken[:] = record.push_tokens.pop(device_id, [])
-        return Amended(is_nothing=not taken)
+        if device_id not in record.push_tokens:
+            return Amended(is_nothing=True)
+        taken.push_tokens[device_id] = record.push_tokens[device_id]
+        if device_id in record.push_since_ms:
+            taken.push_since_ms[device_id] = record.push_since_ms[device_id]
+        record.drop_push(device_id)
+        return Amended()
 
     await amend(state, book, owner, change, now_ms)
-    return taken
 
 
 async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:

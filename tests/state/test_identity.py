@@ -60,12 +60,17 @@ async def test_a_device_that_changes_hands_takes_its_push_token_along(busy_world
     state = busy_world.state
     await amending.identify(state, BOOK, "phone", "ann", 0)
     ann = (await state.load(["ann"]))["ann"]
-    ann.push_tokens = {"phone": ["ios", "tok"], "tablet": ["ios", "other"]}
+    ann.set_push("phone", "ios", "tok", 5)
+    ann.set_push("tablet", "ios", "other", 6)
     await write(state, ann)
     await amending.identify(state, BOOK, "phone", "bob", 1)
     records = await state.load(["ann", "bob"])
     assert records["ann"].push_tokens == {"tablet": ["ios", "other"]}
     assert records["bob"].push_tokens == {"phone": ["ios", "tok"]}
+    assert (records["ann"].push_since_ms, records["bob"].push_since_ms) == (
+        {"tablet": 6},
+        {"phone": 5},
+    )
 
 
 async def test_who_may_not_join_people_joins_devices_to_them_only(busy_world: World) -> None:
