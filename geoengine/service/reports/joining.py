@@ -151,9 +151,12 @@ class Joined:
         return self._inside(touches[found.touch_ix])
 
     def paid(self, kind: str) -> tuple[Longs, Happened]:
-        """The facts of a kind that belong to decisions of the period, and the row of each."""
+        """The facts of a kind that belong to decisions of the period, within the window after them,
+        and the row of each.
+        """
         facts, rows = self._told(kind)
-        kept = np.flatnonzero(self.is_inside[rows])
+        after_ms = self.happened.at_ms[facts] - self.decided.at_ms[rows]
+        kept = np.flatnonzero(self.is_inside[rows] & (after_ms <= self.window_ms))
         return rows[kept], self.happened.take(facts[kept])
 
     def was_seen(self, done: Happened) -> Bools:
