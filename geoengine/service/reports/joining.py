@@ -151,9 +151,15 @@ class Joined:
         return self._inside(touches[found.touch_ix])
 
     def paid(self, kind: str) -> tuple[Longs, Happened]:
-        """The facts of a kind that belong to decisions of the period, and the row of each."""
+        """The facts of a kind that belong to decisions of the period, and the row of each; what was
+        redeemed, within the window after them.
+        """
         facts, rows = self._told(kind)
-        kept = np.flatnonzero(self.is_inside[rows])
+        is_kept = self.is_inside[rows]
+        if kind == "redeemed":
+            after_ms = self.happened.at_ms[facts] - self.decided.at_ms[rows]
+            is_kept = is_kept & (after_ms <= self.window_ms)
+        kept = np.flatnonzero(is_kept)
         return rows[kept], self.happened.take(facts[kept])
 
     def was_seen(self, done: Happened) -> Bools:

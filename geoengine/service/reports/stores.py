@@ -13,6 +13,7 @@ from geoengine.service.reports.asking import Clocks, Span, day_name
 from geoengine.service.reports.gather import STREET, Happened, Steps, Told
 from geoengine.service.reports.hiding import hidden
 from geoengine.service.reports.tally import Tally
+from geoengine.service.reports.ways import hidden_ways
 from geoengine.service.wire.reports import (
     DayOut,
     Dwell,
@@ -116,12 +117,12 @@ def _paths(steps: Steps, names: list[str], people_min: int) -> list[PathOut]:
         return []
     way = steps.place * len(names) + steps.after
     tally = Tally(way)
-    is_hidden = hidden(tally.crowds(way, steps.person), people_min).tolist()
+    count = np.array(tally.count(way))
+    is_few = hidden(tally.crowds(way, steps.person), people_min)
+    is_hidden = hidden_ways(*np.divmod(tally.cells, len(names)), count, is_few).tolist()
     found = [
         PathOut(names[one // len(names)], names[one % len(names)], None if is_kept else count)
-        for one, count, is_kept in zip(
-            tally.cells.tolist(), tally.count(way), is_hidden, strict=True
-        )
+        for one, count, is_kept in zip(tally.cells.tolist(), count.tolist(), is_hidden, strict=True)
     ]
     return sorted(found, key=lambda one: (-(one.count or 0), one.from_, one.to))
 

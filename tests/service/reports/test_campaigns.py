@@ -156,6 +156,13 @@ async def test_a_redemption_is_joined_to_the_visit_it_was_made_on(
     assert (found.redemptions, found.redemptions_seen) == (1, seen)
 
 
+async def test_a_redemption_counts_within_the_window_of_its_trigger():
+    past = OnPaper()
+    past.happen("redeemed", past.fire("p", at(0)), at(8), amount=10.0, currency="EUR")
+    assert (await figures(past, window="7d")).redemptions == 0
+    assert (await figures(past, window="9d")).redemptions == 1
+
+
 async def test_a_redemption_taken_back_counts_nowhere():
     past = OnPaper()
     for person in crowd(3):
