@@ -173,3 +173,10 @@ async def test_a_key_is_compared_whatever_its_characters(tmp_path: Path, door: s
             "POST", "/v1/pings", [ping("d", (1, 1))], headers
         )
         assert status == 401
+
+
+def test_keys_that_can_be_guessed_are_counted() -> None:
+    keys = keys_from(
+        {"GEOENGINE_APP_KEYS": "short,0123456789abcdef", "GEOENGINE_GATEWAY_KEYS": "s=k"}
+    )
+    assert keys.short_count == 2

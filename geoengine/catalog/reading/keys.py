@@ -125,15 +125,15 @@ def explain(components: dict[str, Any]) -> None:
     """Write onto each key of each struct's schema what it does, and how it is written."""
     for name, shape in components.items():
         for key, schema in shape.get("properties", {}).items():
-            words = (TOLD.get(name, {}).get(key, ""), _said(schema, components))
+            words = (TOLD.get(name, {}).get(key, ""), said(schema, components))
             if text := " ".join(word for word in words if word):
                 schema["description"] = text
 
 
-def _said(schema: dict[str, Any], components: dict[str, Any]) -> str:
+def said(schema: dict[str, Any], components: dict[str, Any]) -> str:
     """What the type of a key says of itself; of several types the first that says something."""
     if "description" in schema:
         return str(schema["description"])
     if "$ref" in schema:
-        return _said(components[schema["$ref"].rpartition("/")[2]], {})
-    return next((text for one in schema.get("anyOf", ()) if (text := _said(one, components))), "")
+        return said(components[schema["$ref"].rpartition("/")[2]], {})
+    return next((text for one in schema.get("anyOf", ()) if (text := said(one, components))), "")

@@ -17,6 +17,7 @@ from geoengine.core.record import Record
 from geoengine.service.consent.erasing import erase, known_by
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
+from geoengine.service.wallet.ending import keep_one, others_of
 from geoengine.state import amending
 
 KNOWN_NOTE: Final = "addresses_known"
@@ -67,6 +68,8 @@ async def _look_at(context: Context, record: Record, *, is_first: bool) -> bool:
     if lapsed(record, book.consent_terms, now_ms):
         done = await amending.lapse(context.state, book, person_id, now_ms)
         context.hub.publish(done.events)
+    if others_of(record):  # what made two people one was cut short, or was long ago
+        await keep_one(context, person_id)
     if is_first:
         for kind, value in known_by(record):
             await context.suppression.learn(person_id, kind, value)
