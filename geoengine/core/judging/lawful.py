@@ -88,13 +88,13 @@ def hours_that_bind(
 
     It may leave when all of them are open. ``country`` is the shop's.
 
-    >>> hours_that_bind(EngineSpec(), "sms", "US", "+33612345678")
-    [('Mo-Su 08:00-20:00', 'US'), ('Mo-Sa 08:00-20:00; PH off', 'FR')]
+    >>> hours_that_bind(EngineSpec(), "sms", "US", "+32470123456")
+    [('Mo-Su 08:00-20:00', 'US'), ('Mo-Sa 08:00-20:00; PH off', 'BE')]
     """
     told = country_of(address) if lever == "sms" else ""
-    countries = dict.fromkeys(one for one in (country, told) if one) or {"": None}
-    found = [(lawful_hours(engine, lever, one), one) for one in countries]
+    if told in ("", country):
+        hours = lawful_hours(engine, lever, country)
+        return [(hours, country)] if hours else []
+    found = [(lawful_hours(engine, lever, one), one) for one in (country, told) if one]
     # One text for all countries was checked against those of the shops only.
-    if lever == "sms" and told != country and told in SMS_BOUNDS:
-        found.append((SMS_BOUNDS[told], told))
-    return [(hours, one) for hours, one in found if hours]
+    return [*found, (SMS_BOUNDS[told], told)] if told in SMS_BOUNDS else found
