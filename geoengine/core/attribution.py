@@ -70,6 +70,15 @@ class Timeline:
         return np.searchsorted(self.keys, group_ix * self.span_ms + inside, "right")
 
 
+def each_once(numbers: Longs) -> Longs:
+    """The different ones, ascending. Several times as fast as numpy's own, which hashes them."""
+    ordered = np.sort(numbers)
+    is_first = np.ones(len(ordered), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    found: Longs = ordered[is_first]
+    return found
+
+
 class Credit(NamedTuple):
     """Who gets what for it: K rows; the weights of one visit add up to 1."""
 
@@ -145,10 +154,9 @@ def arms(cell: Longs, person: Longs, at_ms: Longs, is_held: Bools) -> Arms:
     is_held : bool, shape (M,)
         Whether the hold-out kept it from being said.
     """
-    order = np.lexsort((at_ms, person, cell))
-    is_first = np.ones(len(order), bool)
-    is_first[1:] = (cell[order[1:]] != cell[order[:-1]]) | (person[order[1:]] != person[order[:-1]])
-    moment_ix = np.sort(order[is_first])
+    by_time = np.argsort(at_ms, kind="stable")
+    _pairs, first = np.unique(pair(person, cell)[by_time], return_index=True)
+    moment_ix = np.sort(by_time[first])
     return Arms(moment_ix, is_held[moment_ix])
 
 

@@ -97,6 +97,7 @@ class Order(Packed):
     until_ms: int  # kept for them until then
     told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
     group_id: str = ""  # of the visits in which staff was told
+    name: str = ""  # what staff is to call its owner by; "" where nothing was said
 
 
 class HeldCoupon(Packed):
@@ -165,6 +166,17 @@ class Record(Packed):
     coupons: list[HeldCoupon] = field(default_factory=list)
     attended: dict[str, Attended] = field(default_factory=dict)  # by store
     withheld: dict[str, Withheld] = field(default_factory=dict)  # by campaign
+    push_since_ms: dict[str, int] = field(default_factory=dict)  # device -> token told last when
+
+    def set_push(self, device_id: str, platform: str, token: str, now_ms: int) -> None:
+        """Push reaches this device by this token, as it says now."""
+        self.push_tokens[device_id] = [platform, token]
+        self.push_since_ms[device_id] = now_ms
+
+    def drop_push(self, device_id: str) -> None:
+        """Push does not reach this device any more."""
+        self.push_tokens.pop(device_id, None)
+        self.push_since_ms.pop(device_id, None)
 
     def allows(self, purpose: str) -> bool:
         """Whether consent for the purpose is on record and stands; missing is no."""
@@ -264,14 +276,16 @@ class Fact(Struct, frozen=True, array_like=True, omit_defaults=True, gc=False):
                     ``currency`` of all its parts where known, ``parts`` (segments of an SMS);
                     once a trigger, when its first attempt was taken by the provider
     ``delivered``   ``lever``, ``variant``; once a trigger
-    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead), ``reason``;
-                    ``cost``, ``currency`` and ``parts`` where it may have been taken all the same
+    ``failed``      ``lever``, ``variant``, ``status`` (expired, refused, dead; undelivered where
+                    its provider says so), ``reason``; ``cost``, ``currency`` and ``parts`` where it
+                    may have been taken all the same
     ``opened``      ``lever``, ``variant``; each opening, reports count triggers
     ``clicked``     ``lever``, ``variant``, ``call_to_action``; each click
     ``redeemed``    ``amount`` and ``currency`` (both or none), ``coupon`` (unique, shared, pool);
                     ``store_id`` is the till's
     ``taken_back``  a redemption that does not count after all: the same, and ``why`` (mistake,
-                    refund), ``redeemed`` (the id of that fact)
+                    refund), ``redeemed`` (the id of that fact), ``after_s`` how much later; its
+                    ``at_ms`` is that redemption's, so that whoever counts those of a time finds it
     ``opted_out``   ``lever`` (the purpose withdrawn), ``source`` (sms, email, app, wallet, api)
     ==============  ==============================================================================
 

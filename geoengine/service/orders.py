@@ -37,6 +37,7 @@ class Filed(Struct, array_like=True):
     store_id: str
     ready_ms: int
     until_ms: int
+    name: str = ""  # what staff is to call its owner by
 
 
 def card_name(order_id: str) -> str:
@@ -95,7 +96,7 @@ async def _settled(context: Context, order: Filed) -> Order:
 
 async def _put(context: Context, order: Filed) -> Order:
     """Put an order into its person's record; what is kept of it there."""
-    kept = Order(order.store_id, order.ready_ms, order.until_ms)
+    kept = Order(order.store_id, order.ready_ms, order.until_ms, name=order.name)
 
     def change(record: Record) -> None:
         nonlocal kept
@@ -105,9 +106,7 @@ async def _put(context: Context, order: Filed) -> Order:
                 raise Problem("bad_parameter", f"{ORDERS_MAX} orders of one person at once.")
             record.timed.pop(BASKET, None)  # what was left there has been ordered
         elif known.store_id == order.store_id:
-            kept = Order(
-                order.store_id, order.ready_ms, order.until_ms, known.told_ms, known.group_id
-            )
+            kept.told_ms, kept.group_id = known.told_ms, known.group_id
         record.orders[order.order_id] = kept
 
     await _amend(context, order.person_id, change)

@@ -18,6 +18,7 @@ from geoengine.core.ranging import Sighting, loudness_dbm
 from geoengine.state.agreeing import TRIES, pause
 from geoengine.state.amending import identify, lapse
 from geoengine.state.base import Commit, State
+from geoengine.state.staffing import staffed
 
 OnPart = Callable[[Outcome, Set[int]], None]
 
@@ -95,6 +96,7 @@ class _Turn:
         seen = self._scan(batch.fixes, known)
         records = await state.load(sorted({*seen.timelines, *busy}))
         outcome = step(batch, seen, self._heard, records, book)
+        outcome.sends = await staffed(state, outcome.sends, book)
         lost: list[str] = []
         try:
             await _commit(state, outcome, batch.now_ms)

@@ -26,6 +26,7 @@ from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavai
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.base import (
     CARDS_MAX,
+    Ages,
     Card,
     CardPage,
     Commit,
@@ -59,7 +60,7 @@ _FUNCTIONS: Final = (
     "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
     "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
     "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold", "leave", "members",
-    "find_cards", "put_card", "page_cards", "disown", "end_cards",
+    "find_cards", "put_card", "page_cards", "owned_cards", "disown", "end_cards",
     "tell", "take_in", "wipe",
 )  # fmt: skip
 
@@ -298,6 +299,11 @@ class RedisState:
         self._require_open()
         return await self._cards.page(prefix, start, limit)
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name, from every partition."""
+        self._require_open()
+        return await self._cards.owned(owner) if owner else []
+
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
         """What happened to a person, newest first; of one id what was written first."""
         self._require_open()
@@ -344,12 +350,16 @@ class RedisState:
         return await self._forgetting.erase(person_id, devices, now_ms)
 
     async def trim(
-        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+        self,
+        now_ms: int,
+        decisions_before_ms: int,
+        facts_before_ms: int | None = None,
+        settled_before_ms: int | None = None,
     ) -> int:
         """Drop what is older than it is kept, and the erased from the servers' files; how many."""
         self._require_open()
-        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
-        return await self._forgetting.trim(now_ms, decisions_before_ms, facts_before_ms)
+        ages = Ages.of(now_ms, decisions_before_ms, facts_before_ms, settled_before_ms)
+        return await self._forgetting.trim(ages)
 
     async def stats(self) -> Stats:
         """Sizes."""

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from geoengine.core.units import DAY_MS
 from geoengine.state.embedded.shelf.backlog import Backlog, Entry, Filing, key_of
-from geoengine.state.embedded.shelf.base import Ages, Log, Moment
+from geoengine.state.embedded.shelf.base import Log, Stretch
 from geoengine.state.embedded.shelf.memory import MemoryShelf
 from geoengine.state.embedded.shelf.schema import ROWS_AT_ONCE
 from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
@@ -30,6 +30,7 @@ from geoengine.state.embedded.writes import (
     Write,
     pack_send,
 )
+from geoengine.state.shapes import Ages
 from tests.faults.disks import Disk, FailingSync
 from tests.state.samples import send
 
@@ -73,13 +74,14 @@ WRITES = st.builds(
 )
 
 
-def in_time(log: Log) -> list[tuple[int, bytes]]:
-    """All of a log but what was before 1 and is from 5, a little at a time."""
-    found, after = [], Moment(1, -1)
-    while page := log.between(5, after, 3):
-        found += [(moment.at_ms, packed) for moment, packed in page]
-        after = page[-1][0]
-    return found
+def in_time(log: Log) -> tuple[int, bytes]:
+    """All of a log but what was before 1 and is from 5, a little at a time, end to end."""
+    count, found, left = 0, b"", log.stretch(1, 5)
+    while not left.is_empty:
+        rows = log.between(1, 5, left, 3)
+        count, found = count + rows.row_count, found + rows.packed
+        left = Stretch(rows.upto, left.last)
+    return count, found
 
 
 class ShelfModel(RuleBasedStateMachine):
@@ -166,7 +168,7 @@ class ShelfModel(RuleBasedStateMachine):
 
     @rule(horizon_ms=TIMES)
     def trim(self, horizon_ms: int) -> None:
-        ages = Ages(7 * DAY_MS + horizon_ms, horizon_ms, max(horizon_ms - 1, 0))
+        ages = Ages(7 * DAY_MS + horizon_ms, horizon_ms, max(horizon_ms - 1, 0), horizon_ms)
         assert self.shelf.trim(ages, 1_000) >= 0
         self.plain.trim(ages, 1_000)
         self.ops = []
@@ -322,7 +324,7 @@ def test_a_state_that_has_failed_writes_nothing_more(tmp_path: Path) -> None:
         lambda: shelf.write([Write(people=[PersonRow("bob", 1, None, 0, b"x")])]),
         lambda: shelf.leave_note("zones", b"x"),
         lambda: shelf.erase("ann"),
-        lambda: shelf.trim(Ages(0, 0, 0), 10),
+        lambda: shelf.trim(Ages(0, 0, 0, 0), 10),
         lambda: shelf.leave_last_fixes([b"x"]),
     ):
         with pytest.raises(Broken):

@@ -130,7 +130,11 @@ def _facts(into: Record, other: Record, *, is_again: bool) -> None:
     """What is known of them: what the person's own record says stands before the other's."""
     _keep_former(into, other)
     into.addresses = other.addresses | into.addresses
-    into.push_tokens = other.push_tokens | into.push_tokens
+    for device_id, token in other.push_tokens.items():
+        since_ms = other.push_since_ms.get(device_id, 0)
+        if device_id not in into.push_tokens or since_ms > into.push_since_ms.get(device_id, 0):
+            into.push_tokens[device_id] = token
+            into.push_since_ms |= {device_id: since_ms} if since_ms else {}
     into.attributes = other.attributes | into.attributes
     theirs = {name: one for name, one in other.identifiers.items() if not name.startswith(FORMER)}
     into.identifiers = theirs | into.identifiers

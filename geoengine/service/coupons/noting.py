@@ -20,6 +20,7 @@ from geoengine.core.offers import coupons, redeeming
 from geoengine.core.offers.redeeming import Issued, Redemption
 from geoengine.core.record import Event, Fact, Json, Record
 from geoengine.core.telling.news import news
+from geoengine.core.units import SECOND_MS
 from geoengine.core.visiting.attendance import PURPOSE
 from geoengine.service.coupons import shared
 from geoengine.state.agreeing import amend_card
@@ -121,16 +122,18 @@ def _fact(issued: Issued, redemption: Redemption, kind: str) -> Fact:
     data: Json = {"coupon": issued.kind}
     if redemption.amount:
         data |= {"amount": float(Decimal(redemption.amount)), "currency": redemption.currency}
-    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption))
-    at_ms = redemption.at_ms
+    # A receipt may bring the code again after a mistake: that is news of its own.
+    again = (len(issued.before),) if issued.before else ()
+    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption), *again)
     if kind == "taken_back":
-        data |= {"why": redemption.taken_back, "redeemed": name}
-        name, at_ms = digest("taken_back", name), redemption.taken_back_ms
+        after_s = (redemption.taken_back_ms - redemption.at_ms) / SECOND_MS
+        data |= {"why": redemption.taken_back, "redeemed": name, "after_s": after_s}
+        name = digest("taken_back", name)
     return Fact(
         id=name,
         kind=kind,
         person_id="",
-        at_ms=at_ms,
+        at_ms=redemption.at_ms,
         store_id=redemption.store_id,
         campaign_id=issued.campaign_id,
         trigger_id=issued.trigger_id,

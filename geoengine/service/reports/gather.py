@@ -11,7 +11,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from operator import attrgetter
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,34 +24,41 @@ from geoengine.core.judging.questions import HELD_OUT, HELD_OUT_GLOBALLY
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Past
 
-PAGE_ROWS: Final = 5_000  # unpacked at once, 10 ms in which no ping is answered
+# Unpacked at once, 3 ms in which no ping is answered. Fewer, and turning the pages costs more than
+# what is on them.
+PAGE_ROWS: Final = 2_000
 ROWS_MAX: Final = 6_000_000  # 0.6 GB; a busy month of a chain of shops
 KINDS: Final = (
     "visit", "sent", "delivered", "failed", "opened", "clicked", "redeemed", "opted_out",
 )  # fmt: skip
-NO_TRIGGER: Final = 0
+NO_TRIGGER: Final = 0  # the hash of no name at all
 STREET: Final = ""  # where a path through a shop begins and ends
 _AMOUNT_OF: Final = {"visit": "confidence", "sent": "cost", "redeemed": "amount"}
+_KIND_IX: Final = {kind: ix for ix, kind in enumerate(KINDS)}
+_OF_DECISION = attrgetter(
+    "at_ms", "person_id", "campaign_id", "store_id", "reason", "trigger_id", "lever", "outcome",
+    "is_measured",
+)  # fmt: skip
+_OF_FACT = attrgetter(
+    "id", "kind", "at_ms", "person_id", "campaign_id", "store_id", "trigger_id", "data"
+)
 
 
 class TooMuch(GeoengineError):
     """More has happened in a period than is added up at once."""
 
 
-class Words:
-    """Names and their positions."""
+class Words(dict[str, int]):
+    """Names and their positions: a name that is asked for and not there gets the next one."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._ix_of: dict[str, int] = {}
-
-    def ix(self, name: str) -> int:
-        """The position of a name, a new one for a new name."""
-        ix = self._ix_of.get(name)
-        if ix is None:
-            ix = self._ix_of[name] = len(self.names)
-            self.names.append(name)
+    def __missing__(self, name: str) -> int:
+        self[name] = ix = len(self)
         return ix
+
+    @property
+    def names(self) -> list[str]:
+        """The names, each at its position."""
+        return list(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class Happened(Columns):
     trigger: Longs
     lever: Longs
     variant: Longs
-    source: Longs  # of a visit: how it was seen
+    source: Longs  # of a visit: how it was seen; of a failure: how the message ended
     amount: Floats  # confidence of a visit, cost of what was sent, what was redeemed
     currency: Longs  # -1 where nothing was paid
     lasted_s: Floats
@@ -96,8 +104,14 @@ class Happened(Columns):
 
     def of(self, *kinds: str) -> Happened:
         """Those of some kinds."""
-        wanted = [KINDS.index(kind) for kind in kinds]
-        return self.take(np.flatnonzero(np.isin(self.kind, wanted)))
+        return self.take(np.flatnonzero(self.is_of(*kinds)))
+
+    def is_of(self, *kinds: str) -> Bools:
+        """Which are of some kinds."""
+        is_wanted = np.zeros(len(KINDS), bool)
+        is_wanted[[_KIND_IX[kind] for kind in kinds]] = True
+        found: Bools = is_wanted[self.kind]
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +135,21 @@ class Told:
     _decided: list[Decided] = field(default_factory=list)
     _happened: list[Happened] = field(default_factory=list)
     _steps: list[Steps] = field(default_factory=list)
+    _taken_back: list[Longs] = field(default_factory=list)
     row_count: int = 0
 
     def add(self, items: Sequence[Decision | Fact], *, with_steps: bool = False) -> None:
         """Take a page in."""
         decisions = [one for one in items if isinstance(one, Decision)]
-        facts = [one for one in items if isinstance(one, Fact) and one.kind in KINDS]
+        facts = [one for one in items if isinstance(one, Fact) and one.kind in _KIND_IX]
         self.row_count += len(decisions) + len(facts)
         if decisions:
             self._decided.append(_decided(decisions, self.words))
         if facts:
             self._happened.append(_happened(facts, self.words))
+        taken_back = [one for one in items if isinstance(one, Fact) and one.kind == "taken_back"]
+        if taken_back:
+            self._taken_back.append(_hashes([one.data.get("redeemed") or "" for one in taken_back]))
         if with_steps:
             self._steps.append(_steps(facts, self.words))
 
@@ -140,9 +158,11 @@ class Told:
         return Decided.concat(self._decided or [_decided([], self.words)])
 
     def happened(self) -> Happened:
-        """All facts, each once."""
+        """All facts, each once, but redemptions that do not count after all."""
         found = Happened.concat(self._happened or [_happened([], self.words)])
-        _ids, first = np.unique(found.id, return_index=True)
+        ids, first = np.unique(found.id, return_index=True)
+        if self._taken_back:
+            first = first[~np.isin(ids, np.concatenate(self._taken_back))]
         return found.take(np.sort(first))
 
     def steps(self) -> Steps:
@@ -173,40 +193,45 @@ async def gather(
 
 
 def _decided(rows: list[Decision], words: Words) -> Decided:
-    is_held = [row.reason in (HELD_OUT, HELD_OUT_GLOBALLY) and row.trigger_id != "" for row in rows]
+    columns = zip(*map(_OF_DECISION, rows), strict=True) if rows else [()] * 9
+    at_ms, people, campaigns, stores, reasons, triggers, levers, outcomes, measured = columns
+    trigger = _hashes(triggers)
+    is_fired = np.fromiter(map("fired".__eq__, outcomes), bool, len(rows))
+    is_global = np.fromiter(map(HELD_OUT_GLOBALLY.__eq__, reasons), bool, len(rows))
+    is_of_campaign = np.fromiter(map(HELD_OUT.__eq__, reasons), bool, len(rows))
     return Decided(
-        at_ms=_longs(row.at_ms for row in rows),
-        person=_hashes([row.person_id for row in rows]),
-        campaign=_named([row.campaign_id for row in rows], words.ix),
-        store=_named([row.store_id for row in rows], words.ix, none=-1),
-        reason=_named([row.reason for row in rows], lambda text: words.ix(reason_of(text))),
-        trigger=_hashes([row.trigger_id for row in rows]),
-        lever=_named([row.lever for row in rows], words.ix),
-        is_fired=np.array([row.outcome == "fired" for row in rows], bool),
-        is_held=np.array(is_held, bool),
-        is_held_globally=np.array([row.reason == HELD_OUT_GLOBALLY for row in rows], bool),
-        is_measured=np.array([row.is_measured for row in rows], bool),
+        at_ms=np.fromiter(at_ms, np.int64, len(rows)),
+        person=_hashes(people),
+        campaign=_named(campaigns, words),
+        store=_named(stores, words, none=-1),
+        reason=_named(_each_once(reasons, reason_of), words),
+        trigger=trigger,
+        lever=_named(levers, words),
+        is_fired=is_fired,
+        is_held=(is_of_campaign | is_global) & (trigger != NO_TRIGGER),
+        is_held_globally=is_global,
+        is_measured=np.fromiter(measured, bool, len(rows)),
     )
 
 
 def _happened(rows: list[Fact], words: Words) -> Happened:
-    def text(key: str) -> list[str]:
-        return [str(row.data.get(key) or "") for row in rows]
-
+    columns = zip(*map(_OF_FACT, rows), strict=True) if rows else [()] * 8
+    ids, kinds, at_ms, people, campaigns, stores, triggers, datas = columns
+    amounts = [data.get(_AMOUNT_OF.get(kind, "")) for kind, data in zip(kinds, datas, strict=True)]
     return Happened(
-        id=_hashes([row.id for row in rows]),
-        kind=np.array([KINDS.index(row.kind) for row in rows], np.int8),
-        at_ms=_longs(row.at_ms for row in rows),
-        person=_hashes([row.person_id for row in rows]),
-        campaign=_named([row.campaign_id for row in rows], words.ix, none=-1),
-        store=_named([row.store_id for row in rows], words.ix, none=-1),
-        trigger=_hashes([row.trigger_id for row in rows]),
-        lever=_named(text("lever"), words.ix),
-        variant=_named(text("variant"), words.ix),
-        source=_named(text("by"), words.ix),
-        amount=np.array([_number(row.data, _AMOUNT_OF.get(row.kind, "")) for row in rows], float),
-        currency=_named(text("currency"), words.ix, none=-1),
-        lasted_s=np.array([_number(row.data, "duration_s") for row in rows], float),
+        id=_hashes(ids),
+        kind=np.fromiter(map(_KIND_IX.__getitem__, kinds), np.int8, len(rows)),
+        at_ms=np.fromiter(at_ms, np.int64, len(rows)),
+        person=_hashes(people),
+        campaign=_named(campaigns, words, none=-1),
+        store=_named(stores, words, none=-1),
+        trigger=_hashes(triggers),
+        lever=_named([data.get("lever") or "" for data in datas], words),
+        variant=_named([data.get("variant") or "" for data in datas], words),
+        source=_named([data.get("by") or data.get("status") or "" for data in datas], words),
+        amount=_numbers(amounts),
+        currency=_named([data.get("currency") or "" for data in datas], words, none=-1),
+        lasted_s=_numbers([data.get("duration_s") for data in datas]),
     )
 
 
@@ -223,9 +248,9 @@ def _steps(rows: list[Fact], words: Words) -> Steps:
     return Steps(
         visit=_hashes([one[0] for one in found]),
         position=_longs(one[6] for one in found),
-        store=_named([one[1] for one in found], words.ix),
-        place=_named([one[2] for one in found], words.ix),
-        after=_named([one[3] for one in found], words.ix),
+        store=_named([one[1] for one in found], words),
+        place=_named([one[2] for one in found], words),
+        after=_named([one[3] for one in found], words),
         person=_hashes([one[4] for one in found]),
         lasted_s=np.array([one[5] for one in found], float),
     )
@@ -241,21 +266,28 @@ def reason_of(text: str) -> str:
     return kind if kind == "arbitration" or not what else f"{kind}:{what}"
 
 
-def _hashes(names: list[str]) -> Longs:
+def _each_once(names: Sequence[str], of: Callable[[str], str]) -> list[str]:
+    """What each name comes to, worked out once a name."""
+    known = {name: of(name) for name in set(names)}
+    return [known[name] for name in names]
+
+
+def _hashes(names: Sequence[str]) -> Longs:
     """A number for each name, `NO_TRIGGER` for none."""
-    return np.fromiter([hash(name) if name else 0 for name in names], np.int64, len(names))
+    return np.fromiter(map(hash, names), np.int64, len(names))
 
 
-def _named(names: list[str], ix: Callable[[str], int], none: int | None = None) -> Longs:
+def _named(names: Sequence[str], words: Words, none: int | None = None) -> Longs:
     """The position of each name; of no name at all ``none`` where that is given."""
-    known = {name: ix(name) if name or none is None else none for name in dict.fromkeys(names)}
-    return np.fromiter([known[name] for name in names], np.int64, len(names))
+    if none is None or "" not in names:
+        return np.fromiter(map(words.__getitem__, names), np.int64, len(names))
+    return np.fromiter([words[name] if name else none for name in names], np.int64, len(names))
+
+
+def _numbers(values: Sequence[float | None]) -> Floats:
+    """Nothing is 0."""
+    return np.fromiter([value or 0.0 for value in values], np.float64, len(values))
 
 
 def _longs(numbers: Iterable[int]) -> Longs:
     return np.fromiter(numbers, np.int64)
-
-
-def _number(data: dict[str, Any], key: str) -> float:
-    value = data.get(key, 0.0)
-    return float(value) if isinstance(value, int | float) else 0.0

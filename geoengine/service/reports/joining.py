@@ -20,6 +20,7 @@ OPT_OUT_MS: Final = DAY_MS
 # A till's clock, and the first and last fix of a visit, are some minutes off. Too short, and people
 # who paid were never in the shop; too long, and who paid has been there on another errand.
 TILL_SLACK_MS: Final = 15 * MINUTE_MS
+_UNDELIVERED: Final = "undelivered"  # the status of a failure that a provider told
 
 
 class Earned(NamedTuple):
@@ -34,7 +35,7 @@ class Joined:
 
     def __init__(self, told: Told, span: Span, window_ms: int, query: CampaignsQuery) -> None:
         self.span, self.window_ms, self.query = span, window_ms, query
-        self.names = told.words.names
+        self.told, self.names = told, told.words.names
         self.decided = told.decided()
         self.happened = told.happened()
         at_ms = self.decided.at_ms
@@ -47,20 +48,31 @@ class Joined:
         rows = rows[np.argsort(self.decided.trigger[rows], kind="stable")]
         return self.decided.trigger[rows], rows
 
-    def row_of(self, trigger: Longs) -> Longs:
-        """The decision that each trigger came of; -1 where it is not among these."""
+    @cached_property
+    def _row_of_fact(self) -> Longs:
+        """The decision whose trigger each fact is about; -1 where it is not among these."""
         triggers, rows = self._fired
+        about = np.flatnonzero(self.happened.trigger != NO_TRIGGER)
+        about = about[np.argsort(self.happened.trigger[about])]  # in order a search is cheap
+        trigger = self.happened.trigger[about]
         place = np.searchsorted(triggers, trigger)
-        found = np.full(len(trigger), -1)
-        fits = (place < len(triggers)) & (trigger != NO_TRIGGER)
+        fits = place < len(triggers)
         fits[fits] = triggers[place[fits]] == trigger[fits]
-        found[fits] = rows[place[fits]]
+        found = np.full(len(self.happened), -1)
+        found[about[fits]] = rows[place[fits]]
         return found
+
+    def _told(self, *kinds: str) -> tuple[Longs, Longs]:
+        """Facts of these kinds about decisions among these, and the row of the decision of each."""
+        facts = np.flatnonzero(self.happened.is_of(*kinds) & (self._row_of_fact >= 0))
+        return facts, self._row_of_fact[facts]
 
     def followed_by(self, *kinds: str) -> Longs:
         """Decisions of the period that were followed by a fact of these kinds, each once."""
-        rows = np.unique(self.row_of(self.happened.of(*kinds).trigger))
-        return self._inside(rows[rows >= 0])
+        _facts, rows = self._told(*kinds)
+        is_followed = np.zeros(len(self.decided), bool)
+        is_followed[rows] = True
+        return np.flatnonzero(is_followed & self.is_inside)
 
     def _inside(self, rows: Longs) -> Longs:
         found: Longs = rows[self.is_inside[rows]]
@@ -70,27 +82,34 @@ class Joined:
     def variant(self) -> Longs:
         """Which of several messages each decision sent, as its facts tell; -1 for unknown."""
         found = np.full(len(self.decided), -1)
-        facts = self.happened.of("sent", "delivered", "failed", "opened", "clicked")
-        rows = self.row_of(facts.trigger)
-        found[rows[rows >= 0]] = facts.variant[rows >= 0]
+        facts, rows = self._told("sent", "delivered", "failed", "opened", "clicked")
+        found[rows] = self.happened.variant[facts]
         return found
 
     @cached_property
     def is_lost(self) -> Bools:
-        """Decisions whose message reached nobody, as far as was heard last: a provider may take a
-        message and say later that it could not deliver it, and one given up may be tried again.
-        """
-        failed_ms = self._last_ms("failed")
-        reached_ms = self._last_ms("delivered", "opened", "clicked")
-        lost: Bools = (failed_ms >= 0) & (failed_ms >= reached_ms)
-        return lost
+        """Decisions whose message reached nobody.
 
-    def _last_ms(self, *kinds: str) -> Longs:
-        """When each decision was last followed by a fact of these kinds; -1 for never."""
-        facts = self.happened.of(*kinds)
-        rows = self.row_of(facts.trigger)
+        Of what we gave up and tried again by hand, as far as was heard last. A provider that says
+        that it could not deliver a message is believed whatever else it says, and in whatever order
+        its words arrive: it says "delivered" also of what it has only passed on.
+        """
+        failed, reached = self._last_ms("failed"), self._last_ms("delivered", "opened", "clicked")
+        undelivered = self._last_ms("failed", ended=_UNDELIVERED)
+        touched = self._last_ms("opened", "clicked")
+        lost: Bools = (failed >= 0) & (failed >= reached)
+        return lost | ((undelivered >= 0) & (undelivered >= touched))
+
+    def _last_ms(self, *kinds: str, ended: str = "") -> Longs:
+        """When each decision was last followed by a fact of these kinds, and of one that ended so
+        if that is said; -1 for never.
+        """
+        facts, rows = self._told(*kinds)
+        if ended:
+            is_ended = self.happened.source[facts] == self.told.words.get(ended, -1)
+            facts, rows = facts[is_ended], rows[is_ended]
         found = np.full(len(self.decided), -1)
-        np.maximum.at(found, rows[rows >= 0], facts.at_ms[rows >= 0])
+        np.maximum.at(found, rows, self.happened.at_ms[facts])
         return found
 
     @cached_property
@@ -133,11 +152,9 @@ class Joined:
 
     def paid(self, kind: str) -> tuple[Longs, Happened]:
         """The facts of a kind that belong to decisions of the period, and the row of each."""
-        facts = self.happened.of(kind)
-        rows = self.row_of(facts.trigger)
-        kept = np.flatnonzero(rows >= 0)
-        kept = kept[self.is_inside[rows[kept]]]
-        return rows[kept], facts.take(kept)
+        facts, rows = self._told(kind)
+        kept = np.flatnonzero(self.is_inside[rows])
+        return rows[kept], self.happened.take(facts[kept])
 
     def was_seen(self, done: Happened) -> Bools:
         """Whether each thing was done during a visit of that person to that store."""

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
-from geoengine.core.attribution import pair
+from geoengine.core.attribution import each_once, pair
 from geoengine.core.columns import Floats, Longs
+from geoengine.service.reports.hiding import Crowds
+
+_TABLE_MAX: Final = 4_000_000  # cells' numbers, 32 MB of positions; above, they are searched for
 
 
 class Tally:
-    """C cells, each a number; rows name theirs."""
+    """C cells, each a number from 0 on; rows name theirs, which is one of them."""
 
     def __init__(self, *cells: Longs) -> None:
-        self.cells: Longs = np.unique(np.concatenate(cells))  # shape (C,), ascending
+        self.cells: Longs = each_once(np.concatenate(cells))  # shape (C,), ascending
+        self._ix_of: Longs | None = None
+        if len(self.cells) and self.cells[-1] < _TABLE_MAX:
+            self._ix_of = np.zeros(int(self.cells[-1]) + 1, np.int64)
+            self._ix_of[self.cells] = np.arange(len(self.cells))
 
     def __len__(self) -> int:
         return len(self.cells)
 
     def ix(self, cells: Longs) -> Longs:
         """The position of the cell of each row."""
-        return np.searchsorted(self.cells, cells)
+        return np.searchsorted(self.cells, cells) if self._ix_of is None else self._ix_of[cells]
 
     def count(self, cells: Longs) -> list[int]:
         """How many rows are in each cell."""
@@ -36,6 +45,10 @@ class Tally:
         _pairs, first = np.unique(pair(who, ix), return_index=True)
         found: Longs = np.bincount(ix[first], minlength=len(self)).astype(np.int64)
         return found
+
+    def crowds(self, cells: Longs, who: Longs) -> Crowds:
+        """Who is in each cell."""
+        return Crowds.of(self.ix(cells), who, len(self))
 
     def by(self, cells: Longs, what: Longs, names: list[str]) -> list[dict[str, int]]:
         """How many rows of each cell are of each kind; kinds are positions of names."""

@@ -65,8 +65,9 @@ _ENTRY = Layout("<dI")
 
 pack = msgspec.msgpack.Encoder().encode
 _unpack_record = msgspec.msgpack.Decoder(Record).decode
-_unpack_decision = msgspec.msgpack.Decoder(Decision).decode
-_unpack_fact = msgspec.msgpack.Decoder(Fact).decode
+_MANY: Final = b"\xdd"  # a list of up to 2**32 follows (MessagePack, array 32)
+_unpack_decisions = msgspec.msgpack.Decoder(list[Decision]).decode
+_unpack_facts = msgspec.msgpack.Decoder(list[Fact]).decode
 _unpack_send = msgspec.msgpack.Decoder(Send).decode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -339,18 +340,30 @@ def entry_of(one: Decision | Fact) -> bytes:
 
 def decisions_of(log: bytes) -> list[Decision]:
     """The decisions in a person's log, first written first."""
-    return [_unpack_decision(packed) for packed in _entries(log)]
+    return _unpack_decisions(_together(log))
 
 
 def facts_of(log: bytes) -> list[Fact]:
     """The facts in a person's log, first written first."""
-    return [_unpack_fact(packed) for packed in _entries(log)]
+    return _unpack_facts(_together(log))
 
 
-def _entries(log: bytes) -> Iterator[bytes]:
+def count_of(log: bytes) -> int:
+    """How many entries a log has."""
+    return sum(1 for _ in _entries(log))
+
+
+def _together(log: bytes) -> bytes:
+    """The entries of a log as one list: unpacked at once they take half as long as one by one."""
+    entries = [log[first:end] for first, end in _entries(log)]
+    return b"".join((_MANY, len(entries).to_bytes(4, "big"), *entries))
+
+
+def _entries(log: bytes) -> Iterator[tuple[int, int]]:
+    """Where each entry of a log begins and ends."""
     at = 0
     while at < len(log):
         _, length = _ENTRY.unpack_from(log, at)
         at += _ENTRY.size
-        yield log[at : at + length]
+        yield at, at + length
         at += length

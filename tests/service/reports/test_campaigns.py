@@ -8,6 +8,7 @@ import pytest
 
 from geoengine.core.book import Book
 from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.record import Fact
 from geoengine.core.units import DAY_MS
 from geoengine.service.reports.desk import Desk
 from geoengine.service.reports.gather import TooMuch, gather
@@ -102,20 +103,24 @@ async def test_a_message_that_never_arrived_brought_nobody():
 
 
 @pytest.mark.parametrize(
-    ("kinds", "expected"),
+    ("kinds", "status", "expected"),
     [
-        (("delivered", "failed"), (0, 1, 0)),  # an SMS that its operator could not deliver
-        (("failed", "delivered"), (1, 0, 1)),  # given up, and tried again by hand
-        (("failed", "clicked"), (0, 0, 1)),
+        (("delivered", "failed"), "undelivered", (0, 1, 0)),
+        (("failed", "delivered"), "undelivered", (0, 1, 0)),  # its words overtook one another
+        (("delivered", "failed"), "dead", (0, 1, 0)),
+        (("failed", "delivered"), "dead", (1, 0, 1)),  # given up, and tried again by hand
+        (("failed", "clicked"), "dead", (0, 0, 1)),
+        (("failed", "clicked"), "undelivered", (0, 0, 1)),
     ],
 )
-async def test_what_was_heard_last_of_a_message_counts(
-    kinds: tuple[str, str], expected: tuple[int, int, float]
+async def test_a_message_either_reached_somebody_or_failed(
+    kinds: tuple[str, str], status: str, expected: tuple[int, int, float]
 ):
     past = OnPaper()
     trigger = past.fire("p", at(0))
     for minute, kind in enumerate(kinds):
-        past.happen(kind, trigger, at(0, 13, minute))
+        data = {"status": status} if kind == "failed" else {}
+        past.happen(kind, trigger, at(0, 13, minute), **data)
     past.visit("p", at(1))
     found = await figures(past)
     assert (found.delivered, found.failed, found.visits) == expected
@@ -149,6 +154,20 @@ async def test_a_redemption_is_joined_to_the_visit_it_was_made_on(
     past.happen("redeemed", trigger, at(0, 18, minute), amount=5.0, currency="EUR")
     found = await figures(past)
     assert (found.redemptions, found.redemptions_seen) == (1, seen)
+
+
+async def test_a_redemption_taken_back_counts_nowhere():
+    past = OnPaper()
+    for person in crowd(3):
+        trigger = past.fire(person, at(0))
+        past.visit(person, at(1))
+        past.happen("redeemed", trigger, at(1), amount=10.0, currency="EUR")
+    bought = past.items[-1]
+    assert isinstance(bought, Fact)
+    past.happen("taken_back", trigger, at(1), amount=10.0, currency="EUR", redeemed=bought.id)
+    found = await figures(past)
+    assert (found.redemptions, found.redemptions_seen) == (2, 2)
+    assert found.revenue == {"EUR": 20.0}
 
 
 async def test_who_leaves_within_a_day_of_a_message_by_that_lever_left_because_of_it():
@@ -290,6 +309,22 @@ async def test_a_small_arm_is_not_shown():
     assert lift is not None
     assert (lift.verdict, lift.held_out.people, lift.low) == ("too_few_people", None, None)
     assert lift.treated.people == 100
+
+
+async def test_a_small_arm_of_a_part_cannot_be_worked_out_from_the_whole():
+    past = OnPaper()
+    for store, held in (("a", 5), ("b", 30), ("c", 40)):
+        for person in crowd(50, store):
+            past.fire(person, at(0), store=store)
+        for person in crowd(held, f"held-{store}"):
+            past.stop(person, at(0), "holdout", store=store)
+    (campaign,) = (await reported(past, people_min=20, by="store")).campaigns
+    assert campaign.figures is not None and campaign.figures.lift is not None
+    assert campaign.figures.lift.held_out.people == 75
+    told = {
+        cell: one.lift.held_out.people for cell, one in cells(campaign).items() if one and one.lift
+    }
+    assert told == {"a": None, "b": None, "c": 40}
 
 
 async def test_who_did_not_agree_to_be_measured_is_in_no_arm():

@@ -64,14 +64,14 @@ def holds_back(body: PersonBody) -> bool:
     return bool(body.paused_until or body.minor or body.birth_date)
 
 
-def registered(device_id: str, body: DeviceBody) -> Change:
+def registered(device_id: str, body: DeviceBody, now_ms: int) -> Change:
     """The change that an app's registration makes: where push reaches this device."""
 
     def change(record: Record) -> None:
         if body.push_token:
-            record.push_tokens[device_id] = [body.platform or "", body.push_token]
+            record.set_push(device_id, body.platform or "", body.push_token, now_ms)
         else:
-            record.push_tokens.pop(device_id, None)
+            record.drop_push(device_id)
 
     return change
 

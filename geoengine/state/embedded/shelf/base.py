@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from geoengine.state.embedded.writes import CardRow, News, PersonRow, SendRow, Write
+from geoengine.state.shapes import Ages
 
 
 class Mark(NamedTuple):
@@ -20,11 +21,24 @@ class Mark(NamedTuple):
     seq: int
 
 
-class Moment(NamedTuple):
-    """Where a row stands in time."""
+class Stretch(NamedTuple):
+    """Numbers of rows: from behind one up to another, that one included."""
 
-    at_ms: int
-    seq: int
+    after: int
+    last: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no number is in it."""
+        return self.after >= self.last
+
+
+class Rows(NamedTuple):
+    """Packed rows, end to end, and the number up to which they were looked for."""
+
+    row_count: int
+    packed: bytes
+    upto: int
 
 
 class Counts(NamedTuple):
@@ -32,14 +46,6 @@ class Counts(NamedTuple):
 
     dead: int
     disk_bytes: int
-
-
-class Ages(NamedTuple):
-    """Up to when what is older is dropped."""
-
-    now_ms: int
-    decisions_before_ms: int
-    facts_before_ms: int
 
 
 class Log(Protocol):
@@ -54,8 +60,14 @@ class Log(Protocol):
         """The packed ones of a person, newest first."""
         ...
 
-    def between(self, until_ms: int, after: Moment, limit: int) -> list[tuple[Moment, bytes]]:
-        """Packed ones in the order of their time, from behind a moment until before a time."""
+    def stretch(self, since_ms: int, until_ms: int) -> Stretch:
+        """Numbers among which all of a time are, and others."""
+        ...
+
+    def between(self, since_ms: int, until_ms: int, stretch: Stretch, limit: int) -> Rows:
+        """Those of a time among a stretch, in order of their numbers: about so many, or fewer
+        though there are more further on.
+        """
         ...
 
     def following(self, after: Mark, limit: int) -> list[tuple[Mark, bytes]]:
@@ -77,6 +89,10 @@ class Box(Protocol):
 
     def page(self, prefix: str, after: str, limit: int) -> tuple[list[CardRow], str]:
         """Cards in the order of their names, from behind one; and the last name, "" at the end."""
+        ...
+
+    def owned(self, owner: str) -> list[CardRow]:
+        """Those of one owner, by name."""
         ...
 
 
