@@ -192,7 +192,12 @@ async def identify(
             aliases |= dict.fromkeys(await _names(state, nameless), person)
             # Done half before, if the device is theirs already: see `merging.merge`.
             merging.merge(
-                record, nameless, is_again=device_id in record.devices, now_ms=now_ms, told=told
+                record,
+                nameless,
+                is_again=device_id in record.devices,
+                now_ms=now_ms,
+                told=told,
+                is_vouched=may_join,
             )
         record.devices.setdefault(device_id, -1)
         record.take_push(token)

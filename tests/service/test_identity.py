@@ -122,3 +122,22 @@ async def test_an_apps_key_takes_no_person_for_a_device(tmp_path: Path) -> None:
         )
         told = await client.ok("POST", "/v1/people/ann-marie/identify", {"devices": ["ann"]})
         assert told["person_id"] == "ann-marie"
+
+
+async def test_a_yes_given_on_a_device_is_none_for_the_number_of_whom_an_app_says_it_is(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        for device_id in ("phone", "tablet"):
+            for lever in ("sms", "email", "push"):
+                await client.ok("PUT", f"/v1/people/{device_id}/consents/{lever}", {})
+        await client.ok("PUT", "/v1/people/ann", FAMILY)
+        await client.using("app").ok("PUT", "/v1/devices/phone", {"person_id": "ann"})
+        person = await client.ok("GET", "/v1/people/ann")
+        assert person["consents"].keys() == {"push"}
+        assert person["merges"][0]["stricter"] == ["consent:email", "consent:sms"]
+        await client.ok("POST", "/v1/people/ann/identify", {"devices": ["tablet"]})
+        person = await client.ok("GET", "/v1/people/ann")
+        assert {name for name, one in person["consents"].items() if one["granted"]} == {
+            "email", "push", "sms",
+        }  # fmt: skip

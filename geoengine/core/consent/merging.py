@@ -20,6 +20,7 @@ from geoengine.core.visiting import attendance
 
 MERGES_MAX = 64  # merges that are told of; a device a week for a year is somebody's mistake
 FORMER = "former "  # begins the names of identifiers that gave way in a merge
+_OF_AN_ADDRESS = ("sms", "email")  # purposes that mean one number or address, and no device
 _Value = TypeVar("_Value")
 
 
@@ -30,13 +31,17 @@ def merge(
     is_again: bool = False,
     now_ms: int = 0,
     told: Json | None = None,
+    is_vouched: bool = True,
 ) -> None:
     """Take another record over into its owner's; where the two differ, the stricter holds.
 
     ``is_again`` when an earlier try was cut short and the owner may have all of it but what came
-    since: nothing is counted twice. ``told`` says who found out, and by what.
+    since: nothing is counted twice. ``told`` says who found out, and by what. Where only an app
+    says so (not ``is_vouched``), a yes that was given without a number or an address is none for
+    those of the person: whoever holds the app could give it in anybody's name.
     """
-    stricter = _consents(into, other, is_again=is_again, now_ms=now_ms)
+    unmeant = () if is_vouched else _OF_AN_ADDRESS
+    stricter = _consents(into, other, unmeant, is_again=is_again, now_ms=now_ms)
     stricter += _restraint(into, other)
     _whereabouts(into, other)
     _facts(into, other, is_again=is_again)
@@ -54,7 +59,9 @@ def is_somebody(record: Record) -> bool:
     return bool(others or record.addresses or record.identifiers or record.beacons)
 
 
-def _consents(into: Record, other: Record, *, is_again: bool, now_ms: int) -> list[str]:
+def _consents(
+    into: Record, other: Record, unmeant: tuple[str, ...], *, is_again: bool, now_ms: int
+) -> list[str]:
     """Consents and their ledgers; which were made stricter."""
     if (other.consents or other.ledger) and not is_again:
         begin_ledger(into)
@@ -63,7 +70,9 @@ def _consents(into: Record, other: Record, *, is_again: bool, now_ms: int) -> li
     stricter = []
     for purpose, theirs in sorted(other.consents.items()):
         ours = into.consents.get(purpose)
-        if ours is None:
+        if ours is None and theirs.is_granted and purpose in unmeant:
+            stricter.append(f"consent:{purpose}")
+        elif ours is None:
             into.consents[purpose] = theirs
         elif ours.is_granted and not theirs.is_granted:
             epoch = max(ours.epoch, theirs.epoch) + 1
