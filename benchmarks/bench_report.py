@@ -1,8 +1,10 @@
-"""What a report of a million decisions and facts takes, beside unpacking them and nothing else.
+"""What a report of a million decisions and facts takes, beside unpacking them and nothing else; and
+how long a commit takes meanwhile, beside one that no report is in the way of.
 
     python benchmarks/bench_report.py [--rows 1000000]
 
-Seconds are those of the processor: other work on the machine does not count.
+Seconds are those of the processor: other work on the machine does not count. Commits are timed by
+the clock, one every five milliseconds: so run it where nothing else runs.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -40,6 +43,8 @@ SINCE_MS = 1_793_491_200_000  # 2026-11-01
 SPAN = Span(SINCE_MS, SINCE_MS + 14 * DAY_MS)
 PEOPLE, STORES, CAMPAIGNS = 200_000, 500, 20
 COMMIT_ROWS = 5_000
+COMMIT_EVERY_S = 0.005  # 200 a second, each from its own ping
+ALONE_S = 3.0
 
 
 def rows(count: int) -> Iterator[Decision | Fact]:
@@ -73,8 +78,16 @@ def _moment(rng: random.Random) -> Iterator[Decision | Fact]:
         yield Fact(digest("visit", trigger), "visit", person, at_ms + HOUR_MS, store, data=data)
 
 
-async def measure(count: int) -> list[tuple[str, float]]:
-    """What each part took, in seconds of the processor."""
+class Measured(NamedTuple):
+    """Seconds of the processor, by part; commits in milliseconds, alone and beside a reader."""
+
+    timed: list[tuple[str, float]]
+    alone_ms: list[float]
+    beside_ms: list[float]
+
+
+async def measure(count: int) -> Measured:
+    """What each part took."""
     with tempfile.TemporaryDirectory() as folder:
         state = LocalState(Path(folder) / "state.db")
         await state.open()
@@ -94,8 +107,23 @@ async def measure(count: int) -> list[tuple[str, float]]:
         begin = time.process_time()
         told = await gather(state, *SPAN, with_steps=True)
         timed.append(("reading the state into columns", time.process_time() - begin))
+        alone_ms = await _commits_beside(state, asyncio.sleep(ALONE_S))
+        beside_ms = await _commits_beside(state, gather(state, *SPAN))
         await state.close()
-    return timed + _reports(told)
+    return Measured(timed + _reports(told), alone_ms, beside_ms)
+
+
+async def _commits_beside(state: LocalState, work: Coroutine[Any, Any, Any]) -> list[float]:
+    """How long each of many commits takes until work is done, milliseconds, ascending."""
+    task, found = asyncio.ensure_future(work), []
+    while not task.done():
+        one = Decision("somebody", SPAN.until_ms, "c", "s", "s", "v", "suppressed", "window")
+        begin = time.perf_counter()
+        await state.commit(Commit("", decisions=(one,), now_ms=SPAN.until_ms))
+        found.append((time.perf_counter() - begin) * 1e3)
+        await asyncio.sleep(COMMIT_EVERY_S)
+    await task
+    return sorted(found)
 
 
 async def _commit(state: LocalState, some: list[Decision | Fact]) -> None:
@@ -132,7 +160,7 @@ def _timed(work: object) -> float:
 
 def page(count: int) -> str:
     """The results, to read."""
-    timed = asyncio.run(measure(count))
+    timed, alone_ms, beside_ms = asyncio.run(measure(count))
     floor_s = timed[0][1]
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -144,8 +172,17 @@ def page(count: int) -> str:
         f"campaigns, in a file. At most {peak_mb:,.0f} MB, with what writes them.\n",
         "| what | processor, s | beside unpacking |\n|---|---:|---:|",
         *(f"| {what} | {took_s:.1f} | {took_s / floor_s:.1f} |" for what, took_s in timed),
+        "\n| commits, ms | median | p99 | slowest |\n|---|---:|---:|---:|",
+        f"| alone | {_spread(alone_ms)} |",
+        f"| while a report is read | {_spread(beside_ms)} |",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _spread(ascending: list[float]) -> str:
+    """The median, the 99th percentile and the most."""
+    picked = (ascending[len(ascending) // 2], ascending[len(ascending) * 99 // 100], ascending[-1])
+    return " | ".join(f"{one:.1f}" for one in picked)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ class Receipt(Struct, frozen=True):
     cost: float = 0.0  # of all its parts, in units of the currency
     currency: str = ""  # ISO 4217; "" where the cost is not known
     since_ms: int = 0  # of `gone`: since when, as far as the provider says; 0 where it does not
+    dead: tuple[str, ...] = ()  # of one message's several addresses those that are gone
 
     @property
     def text(self) -> str:

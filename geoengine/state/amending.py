@@ -90,12 +90,13 @@ async def grant(
     now_ms: int,
     said_ms: int | None = None,
 ) -> Outcome:
-    """Record a consent, given now unless it is said when. One that the person has taken back since
-    is no news: nothing is changed then, and no event tells of it.
+    """Record a consent, given now unless it is said when. One that the person has taken back since,
+    or that is known, is no news: nothing is changed then, and no event tells of it.
     """
 
     def change(record: Record) -> Amended:
-        if said_ms is not None and people.outdated(record, purpose, said_ms):
+        is_outdated = said_ms is not None and people.outdated(record, purpose, said_ms)
+        if is_outdated or people.is_known(record, purpose, evidence, said_ms):
             return Amended(is_nothing=True)
         return Amended(events=people.grant(record, purpose, evidence, now_ms, said_ms))
 

@@ -26,6 +26,7 @@ from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavai
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.base import (
     CARDS_MAX,
+    Ages,
     Card,
     CardPage,
     Commit,
@@ -349,12 +350,16 @@ class RedisState:
         return await self._forgetting.erase(person_id, devices, now_ms)
 
     async def trim(
-        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+        self,
+        now_ms: int,
+        decisions_before_ms: int,
+        facts_before_ms: int | None = None,
+        settled_before_ms: int | None = None,
     ) -> int:
         """Drop what is older than it is kept, and the erased from the servers' files; how many."""
         self._require_open()
-        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
-        return await self._forgetting.trim(now_ms, decisions_before_ms, facts_before_ms)
+        ages = Ages.of(now_ms, decisions_before_ms, facts_before_ms, settled_before_ms)
+        return await self._forgetting.trim(ages)
 
     async def stats(self) -> Stats:
         """Sizes."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from geoengine.core.model import OrdersSpec
 from tests.catalog.writing import STORES, faults, reading
 
 PUSH = "engine:\n  push: {fcm: {}}\n"
@@ -53,3 +55,10 @@ def test_words_are_said_by_default_and_replaced_by_what_is_written(tmp_path: Pat
     told = reading(tmp_path, catalogue("title: {}", 'message: {de: "{order} {{!}}"}'))
     assert told.book.engine.spec.orders.staff.message == {"de": "{order} {{!}}"}
     assert told.warnings == ()
+
+
+def test_the_words_that_are_said_by_default_are_those_that_are_printed(tmp_path: Path):
+    page = (Path(__file__).parents[2] / "docs" / "campaigns.md").read_text("utf-8")
+    [printed] = [text for text in re.findall(r"```yaml\n(.*?)```", page, re.S) if "staff:" in text]
+    said = reading(tmp_path, STORES + printed + "  push: {fcm: {}}\n").book.engine.spec.orders
+    assert said == OrdersSpec()

@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from geoengine.cli import main
+from geoengine.cli.asking.report_page import print_report
 from geoengine.core.record import Decision, Fact
+from geoengine.service.wire.reports import CampaignReport, CampaignsReport, Figures
 from geoengine.state.base import Commit
 from geoengine.state.local import LocalState
 from tests.service.reports.past import OnPaper, at, crowd
@@ -77,8 +80,21 @@ def test_a_report_to_read(config: Path, state: str):
     assert "hello" in told and "shop" in told and "other" in told
     assert "+90.9 of 100" in told
     assert "- is fewer than 20 people" in told
+    assert "1.50 EUR" in told  # what was sent has cost
     told = run("stores", config, "--state", state, *WEEK).stdout
     assert "shop" in told and "@till" in told
+
+
+def test_many_are_told_to_the_last_one():
+    people, entries, visits = 1_234_567, 2_345_678, 1_500_000.5
+    figures = Figures(people, entries, 0, {}, 0, 0, 0, 0, 0, 0, visits, 0, 0, None, {}, 0)
+    campaigns = [CampaignReport("hello", figures)]
+    report = CampaignsReport("", "", "", "last", "7d", 20, campaigns, lift=None)
+    console = Console(width=200, force_terminal=True)
+    with console.capture() as said:
+        print_report(report, console)
+    told = said.get()
+    assert "1,234,567" in told and "2,345,678" in told and "1,500,000.5" in told
 
 
 def test_a_table_for_a_spreadsheet_holds_no_formula(config: Path, state: str, tmp_path: Path):

@@ -269,4 +269,5 @@ def test_how_long_each_kind_is_kept_is_told_with_a_catalogue(tmp_path: Path, pat
     kept = CATALOGUE + "  retention: {people: 30d}\n"
     config = written(tmp_path / "config", kept)
     ran = run("--config", config, "--state", f"local:{path}")
-    assert "kept: decisions 90 days, facts 90 days, people 30 days" in ran.output
+    assert "kept: decisions 90 days, facts 90 days, messages 7 days" in ran.output
+    assert "people 30 days" in ran.output

@@ -11,7 +11,8 @@ from geoengine.core.judging.lawful import CODES, country_of, lawful_hours
 from geoengine.core.judging.questions import Spot, unlawful
 from geoengine.core.model import EngineSpec
 from geoengine.core.record import Record
-from tests.core.world import World, a_store, bare
+from geoengine.core.rules import may_send
+from tests.core.world import NOON_MS, Walk, World, a_campaign, a_store, bare
 
 PARIS, NEW_YORK = "Europe/Paris", "America/New_York"
 
@@ -141,3 +142,21 @@ def test_no_code_begins_another_and_what_is_no_number_tells_no_country():
 def test_what_an_e_mail_address_begins_with_tells_no_country():
     said = {"lawful_hours": {"email": {"BE": "Mo-Fr 09:00-10:00"}}}
     assert why_not("email", "2026-11-23T12:00", "FR", PARIS, "+32@example.com", **said) == ""
+
+
+async def test_what_was_decided_in_time_is_not_sent_when_the_number_s_hours_are_over():
+    said = {"sms": {"FR": "Mo-Su 08:00-20:00", "BE": "Mo-Su 14:00-14:05"}}  # noon is 14:00 here
+    campaign = a_campaign("ad", levers=["sms"])
+    book = World([a_store()], campaigns=[campaign], engine=EngineSpec(lawful_hours=said)).book()
+    for number, told in ((BELGIAN, "lawful_hours:sms"), (FRENCH, "")):
+        walk = Walk(book)
+        await walk.agree("ann", "location", "sms", addresses={"sms": number})
+        await walk.agree("bob", "location", "sms", addresses={"sms": number}, locale="fr")
+        await walk.post((0, 2000), (120, 0))
+        (row,) = await walk.state.lease(NOON_MS + 121_000, 10, "me", 1_000)
+        record = (await walk.state.load(["ann"]))["ann"]
+        assert may_send(row.send, record, walk.book, NOON_MS + 299_000) == ""
+        assert may_send(row.send, record, walk.book, NOON_MS + 300_000) == told
+        await walk.post((480, 2000), (600, 0), device="bob")
+        (decision,) = walk.outcomes[-1].decisions
+        assert decision.reason == (told or "ok")

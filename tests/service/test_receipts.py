@@ -122,6 +122,7 @@ async def test_what_the_network_says_becomes_a_fact_once(tmp_path: Path, provide
         ("twilio", {"MessageStatus": "failed", "ErrorCode": "21610", "To": "+33612345678"}),
         ("brevo", {"msg_status": "unsubscribe", "to": "33612345678"}),
         ("brevo", {"msg_status": "blacklisted", "to": "33612345678"}),
+        ("brevo", {"msg_status": "Blocklisted", "to": "33612345678"}),
     ],
 )
 async def test_a_number_that_said_stop_to_the_sender_is_left_alone_before_we_answer(

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from geoengine.core.ids import share_of
-from tests.service.serving import CATALOGUE, Client, served
+from tests.service.serving import CATALOGUE, RIVOLI, Client, ping, served
+from tests.service.test_coupons import catalogue, given
 
 MEASURED = CATALOGUE.replace("hello\n", 'hello\n    hold_out: "50%"\n', 1) + (
     "  measure: {consent: location, people_min: 2, door: {radius_m: 300, stay: 2m}}\n"
@@ -93,3 +94,30 @@ async def test_who_is_held_out_and_who_is_spoken_to_are_compared_live(tmp_path: 
         assert (lift["held_out"]["people"], lift["held_out"]["value"]) == (held_count, 0.0)
         assert (lift["treated"]["people"], lift["treated"]["value"]) == (40 - held_count, 0.0)
         assert lift["verdict"] == "not_shown"
+
+
+async def figures(client: Client, query: str = "") -> dict[str, Any]:
+    told = await client.ok("GET", f"/v1/reports/campaigns{query}")
+    (hello,) = [one for one in told["campaigns"] if one["campaign_id"] == "hello"]
+    found: dict[str, Any] = hello["figures"]
+    return found
+
+
+@pytest.mark.parametrize("reason", ["mistake", "refund"])
+async def test_what_a_till_takes_back_was_never_redeemed(tmp_path: Path, reason: str):
+    text = catalogue("{kind: unique, valid: 2h}").replace(
+        "consent: location}", "consent: location, people_min: 2}"
+    )
+    async with served(tmp_path, text) as client:
+        for person in ("ann", "bob", "cleo"):
+            code = await given(client, person)
+            await client.ok("POST", "/v1/pings", [ping(person, RIVOLI, 1)])
+            sale = {"code": code, "store_id": "rivoli", "amount": "12.50"}
+            await client.ok("POST", "/v1/redemptions", sale)
+        found = await figures(client)
+        assert (found["entries"], found["sent"], found["delivered"]) == (3, 3, 3)
+        assert (found["redemptions"], found["revenue"]) == (3, {"EUR": 37.5})
+        await client.ok("DELETE", f"/v1/coupons/{code}/redemption?reason={reason}")
+        for query in ("", "?by=store", "?by=hour", "?by=weekday"):
+            found = await figures(client, query)
+            assert (found["redemptions"], found["revenue"]) == (2, {"EUR": 25.0})

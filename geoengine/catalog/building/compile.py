@@ -31,6 +31,7 @@ from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
+from geoengine.core.consent.retention import too_short
 from geoengine.core.errors import ConfigurationError, Fault
 from geoengine.core.places.zones import Zones
 
@@ -123,6 +124,8 @@ def _check_engine(found: Gathered, countries: Set[str]) -> None:
         found.engine_fault(why, "presence")
     if engine.quiet_hours is not None and (problem := hours.problem(engine.quiet_hours)):
         found.engine_fault(f"quiet_hours {problem}", "quiet_hours")
+    for key, what in too_short(engine):
+        found.engine_fault(f"retention: {what}", "retention", key)
     check_levers(found, countries)
     check_webhooks(found)
 

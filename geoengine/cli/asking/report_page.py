@@ -15,7 +15,7 @@ from geoengine.service.wire.reports import (
     StoresReport,
 )
 
-_WIDE = 160  # columns of a table that goes to a file
+_WIDE = 200  # columns of a table that goes to a file
 
 
 def print_report(report: CampaignsReport | StoresReport, terminal: Console) -> None:
@@ -31,8 +31,8 @@ def print_report(report: CampaignsReport | StoresReport, terminal: Console) -> N
     click.echo(f"{report.from_} to {report.to}; {few}", err=terminal.stderr)
 
 
-_HEADS = ("people", "entries", "eligible", "sent", "delivered", "clicked", "visits", "redeemed",
-          "opt-outs")  # fmt: skip
+_HEADS = ("people", "entries", "eligible", "sent", "delivered", "opened", "clicked", "visits",
+          "redeemed", "revenue", "cost", "opt-outs")  # fmt: skip
 
 
 def _campaigns_table(report: CampaignsReport) -> Table:
@@ -52,9 +52,21 @@ def _parts(campaign: CampaignReport) -> list[tuple[str, Figures | None]]:
 def _figures(one: Figures | None) -> list[str]:
     if one is None:
         return ["-"] * len(_HEADS)
-    counts = (one.people, one.entries, one.eligible, one.sent, one.delivered, one.clicked,
-              one.visits, one.redemptions, one.opt_outs)  # fmt: skip
-    return [f"{count:,g}" for count in counts]
+    counts = (one.people, one.entries, one.eligible, one.sent, one.delivered, one.opened,
+              one.clicked, one.visits, one.redemptions)  # fmt: skip
+    told = [f"{count:,.1f}".removesuffix(".0") for count in counts]
+    return [*told, _money(one.revenue), _money(one.cost), f"{one.opt_outs:,}"]
+
+
+def _money(amounts: dict[str, float] | None) -> str:
+    """Amounts of each currency; what few people paid is not told.
+
+    >>> _money({"CHF": 7.5, "EUR": 1_234_567.0}), _money(None)
+    ('7.50 CHF, 1,234,567.00 EUR', '-')
+    """
+    if amounts is None:
+        return "-"
+    return ", ".join(f"{amount:,.2f} {currency}" for currency, amount in amounts.items())
 
 
 def _lift(one: Figures | None) -> tuple[str, str]:

@@ -68,6 +68,16 @@ class RetentionSpec(Spec, frozen=True, kw_only=True):
     facts: Annotated[
         DurationText, Meta(description="Visits, sends, redemptions: what reports count.")
     ] = "90d"
+    messages: Annotated[
+        DurationText,
+        Meta(description="Those that have ended, with address and text; at least 4d."),
+    ] = "7d"
+    links: Annotated[
+        DurationText, Meta(description="Whose a short link is: so long are clicks counted.")
+    ] = "30d"  # later a link tells more of somebody's habits than of a campaign
+    codes: Annotated[
+        DurationText, Meta(description="Coupons that have ended, and their redemptions; from 7d.")
+    ] = "90d"  # tills say why not, goods come back: the month of most shops, a quarter's books
     people: Annotated[
         DurationText,
         Meta(description="Who has not been heard of for so long is erased; 0s never."),

@@ -28,9 +28,6 @@ Scope = Literal["store", "campaign", "anywhere"]
 Taken = Literal["", "mistake", "refund"]
 Kind = Literal["unique", "pool", "shared"]
 
-# A code's card outlives the code: tills say why not, goods come back. Three months cover the
-# thirty days most shops take goods back, and a quarter's books.
-CARD_KEPT_MS: Final = 90 * DAY_MS
 OFFLINE_MS: Final = 7 * DAY_MS  # how late a till may tell of what it did while it was offline
 # How far a till's clock may be off, either way; more is a mistake. Less refuses codes that were
 # given a minute ago.

@@ -36,6 +36,8 @@ from geoengine.levers.web import Answered
 URL: Final = "https://api.brevo.com"
 PATH: Final = "/v3/transactionalSMS/send"
 NO_CREDIT_WAIT_MS: Final = 60 * SECOND_MS  # credit is bought by people: no use to ask sooner
+# How its words for somebody who said STOP begin, wherever it tells of them.
+STOPPED: Final = ("unsub", "blacklist", "blocklist")
 _CODE = re.compile(r"^[a-z_]{1,40}$")
 
 

@@ -14,7 +14,7 @@ from geoengine.service.consent.suppression import ADDRESSED
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
 from geoengine.service.sending.rosters import forget_address
-from geoengine.service.wallet.leaving import thrown_away
+from geoengine.service.wallet.leaving import phones_gone, thrown_away
 from geoengine.state import amending
 from geoengine.state.amending import Amended
 
@@ -24,7 +24,8 @@ _LOG = logger("gone")
 
 
 async def gone(context: Context, send: Send, receipt: Receipt) -> None:
-    """Act upon a receipt ``gone``. Does not raise: the next message says the same again.
+    """Act upon a receipt ``gone``, or one of several addresses some of which are. Does not raise:
+    the next message says the same again.
 
     ``opted_out`` suppresses the address. ``token_dead`` drops a push token, and with the last of
     somebody's tokens their consent: who removes the app has said no. Of a store's device it drops
@@ -36,15 +37,17 @@ async def gone(context: Context, send: Send, receipt: Receipt) -> None:
     reason = receipt.reason.partition(":")[0]
     try:
         if is_staffs:
-            now_ms = context.clock()
-            await forget_address(context.state, send.store_id, send.address, now_ms)
+            where, now_ms = (send.store_id, send.address), context.clock()
+            await forget_address(context.state, *where, now_ms, receipt.since_ms)
         elif reason == OPTED_OUT and send.lever in ADDRESSED:
             told = {"source": f"{send.lever}:provider"}
             await context.suppression.stop(send.lever, send.address, told)
         elif send.lever == "push":
             await _drop_token(context, send, receipt.since_ms)
-        elif send.lever == "wallet":
+        elif send.lever == "wallet" and receipt.status == "gone":
             await thrown_away(context, send.person_id)
+        elif send.lever == "wallet":
+            await phones_gone(context, send.person_id, receipt.dead)
         elif send.lever in ADDRESSED:
             await drop_address(context, send.person_id, send.lever, send.address)
     except StateError as error:

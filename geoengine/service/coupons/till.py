@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from geoengine.core.book import Book, CampaignPlan
-from geoengine.core.calendar import rfc3339
+from geoengine.core.calendar import duration_ms, rfc3339
 from geoengine.core.engine import Outcome
 from geoengine.core.ids import digest
 from geoengine.core.offers import coupons, redeeming
@@ -118,7 +118,8 @@ class Till:
             why := redeeming.why_not(issued, asked.at_ms, self._fits(asked.store_id))
         ):
             raise Refusal(why)
-        card = known or await shared.use(self._state, coupon, use, person_id, now_ms)
+        kept_ms = duration_ms(self._book_of().engine.spec.retention.codes)
+        card = known or await shared.use(self._state, coupon, use, person_id, now_ms, kept_ms)
         if card is None:
             raise Refusal("coupon_used_up", f"It counts {coupon.limit} times.")
         use = shared.use_of(card)

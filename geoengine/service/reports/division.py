@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from geoengine.core.attribution import each_once
 from geoengine.core.book import Book
 from geoengine.core.columns import Bools, Longs
 from geoengine.service.reports.asking import WEEKDAYS, Clocks, hour_of, weekday_of
 from geoengine.service.reports.gather import KINDS, NO_TRIGGER, Happened
-from geoengine.service.reports.hiding import hidden
+from geoengine.service.reports.hiding import Crowds, hidden
 from geoengine.service.reports.joining import Joined
 from geoengine.service.reports.lifts import Question, lifts
 from geoengine.service.reports.tally import Tally
@@ -51,20 +52,19 @@ class Division:
 
     def cells(self, people_min: int) -> dict[str, list[Cell]]:
         """The parts of each campaign, those about too few people hidden."""
-        figures = self._figures(people_min)
-        people = np.array([one.people for one in figures], np.int64)
-        payers = self._payers()
         names, found = self._joined.names, {}
         campaign_ix, part = np.divmod(self._tally.cells, self._width)
-        for campaign in np.unique(campaign_ix).tolist():
-            mine = np.flatnonzero(campaign_ix == campaign)
-            kept = hidden(people[mine], people_min)
-            unpaid = [hidden(count[mine], people_min, kept) for count in payers]
-            for ix in mine[np.any(unpaid, axis=0)].tolist() if unpaid else ():
+        crowds = self._crowds()
+        kept = hidden(crowds, people_min, campaign_ix)
+        figures = self._figures(crowds, kept, people_min)
+        for payers in self._payers():
+            for ix in np.flatnonzero(hidden(payers, people_min, campaign_ix, kept)).tolist():
                 figures[ix].revenue = None
+        for campaign in each_once(campaign_ix).tolist():
+            mine = np.flatnonzero(campaign_ix == campaign)
             cells = [
                 Cell(self._label(int(part[ix])), None if is_kept else figures[ix])
-                for ix, is_kept in zip(mine.tolist(), kept.tolist(), strict=True)
+                for ix, is_kept in zip(mine.tolist(), kept[mine].tolist(), strict=True)
             ]
             is_named = self._by in ("store", "variant")
             found[names[campaign]] = sorted(cells, key=_by_name) if is_named else cells
@@ -77,7 +77,7 @@ class Division:
             return WEEKDAYS[part]
         return self._joined.names[part - 1] if part else ""
 
-    def _figures(self, people_min: int) -> list[Figures]:
+    def _figures(self, crowds: Crowds, kept: Bools, people_min: int) -> list[Figures]:
         """What became of each cell."""
         joined, tally, cell_of = self._joined, self._tally, self._cell_of_row
         decided, rows, names = joined.decided, self._rows, joined.names
@@ -91,7 +91,7 @@ class Division:
         delivered, lost = joined.followed_by("delivered"), joined.is_lost
         visited, (sent, costs) = joined.visited(), joined.paid("sent")
         columns = {
-            "people": self._people().tolist(),
+            "people": crowds.people.tolist(),
             "entries": count(rows),
             "eligible": count(rows[was_eligible[rows]]),
             "suppressed": tally.by(cell_of[stopped], decided.reason[stopped], names),
@@ -105,21 +105,19 @@ class Division:
             "cost": tally.totals_by(cell_of[sent], costs.currency, costs.amount, names),
             "opt_outs": count(joined.opted_out()),
             **self._redeemed(),
-            "lift": self._lifts(people_min),
+            "lift": self._lifts(kept, people_min),
         }
         return [
             Figures(**dict(zip(columns, row, strict=True)))
             for row in zip(*columns.values(), strict=True)
         ]
 
-    def _people(self) -> Longs:
+    def _crowds(self) -> Crowds:
+        """Who is in each cell."""
         joined = self._joined
-        return self._tally.distinct(
-            np.concatenate([self._cell_of_row[self._rows], self._orphan_cells]),
-            np.concatenate(
-                [joined.decided.person[self._rows], joined.happened.person[self._orphans]]
-            ),
-        )
+        cells = np.concatenate([self._cell_of_row[self._rows], self._orphan_cells])
+        who = [joined.decided.person[self._rows], joined.happened.person[self._orphans]]
+        return self._tally.crowds(cells, np.concatenate(who))
 
     def _redemptions(self) -> tuple[Longs, Happened]:
         """Redemptions and their cells, by trigger or, for want of one, by campaign and till."""
@@ -127,12 +125,12 @@ class Division:
         done = Happened.concat([known, self._joined.happened.take(self._orphans)])
         return np.concatenate([self._cell_of_row[rows], self._orphan_cells]), done
 
-    def _payers(self) -> list[Longs]:
-        """How many people have paid in each cell, by currency."""
-        cells, done = self._redemptions()
-        currencies = [one for one in np.unique(done.currency).tolist() if one >= 0]
+    def _payers(self) -> list[Crowds]:
+        """Who has paid in each cell, by currency."""
+        (cells, done), tally = self._redemptions(), self._tally
+        currencies = [one for one in each_once(done.currency).tolist() if one >= 0]
         paid = (np.flatnonzero(done.currency == one) for one in currencies)
-        return [self._tally.distinct(cells[rows], done.person[rows]) for rows in paid]
+        return [tally.crowds(cells[rows], done.person[rows]) for rows in paid]
 
     def _redeemed(self) -> dict[str, list[Any]]:
         """What was redeemed in each cell, and what was paid."""
@@ -143,16 +141,16 @@ class Division:
             "revenue": tally.totals_by(cells, done.currency, done.amount, self._joined.names),
         }
 
-    def _lifts(self, people_min: int) -> list[LiftOut | None]:
+    def _lifts(self, kept: Bools, people_min: int) -> list[LiftOut | None]:
         """The lift of each cell; by variant there is none, as who is held out has none."""
         if self._by == "variant":
             return [None] * len(self._tally)
-        decided = self._joined.decided
+        decided, cells = self._joined.decided, self._tally.cells
         moments = moments_of(self._joined)
         moments = moments[~decided.is_held_globally[moments]]
         asked = question(self._joined, moments, self._cell_of_row[moments], decided.is_held)
-        found = lifts(asked, people_min)
-        return [found.get(cell) for cell in self._tally.cells.tolist()]
+        found = lifts(asked, people_min, self._width, cells[kept])
+        return [found.get(cell) for cell in cells.tolist()]
 
 
 def _by_name(cell: Cell) -> str:

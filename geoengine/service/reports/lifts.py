@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import Any
 
 import numpy as np
 
-from geoengine.core.attribution import arms, pair, sums_after
+from geoengine.core.attribution import arms, each_once, pair, sums_after
 from geoengine.core.columns import Bools, Floats, Longs
 from geoengine.core.lift import Estimate, Lift, compare, mean, share
+from geoengine.service.reports.hiding import Crowds, hidden
 from geoengine.service.wire.reports import ArmOut, LiftOut, Outcome
 
 
@@ -30,8 +32,14 @@ class Question:
     amount: Floats
 
 
-def lifts(asked: Question, people_min: int) -> dict[int, LiftOut]:
-    """The lift of each cell in which anybody was held out."""
+def lifts(
+    asked: Question, people_min: int, width: int = 1, kept: Longs | None = None
+) -> dict[int, LiftOut]:
+    """The lift of each cell in which anybody was held out.
+
+    Cells of one number // ``width`` are parts of one whole, whose lift is told too: so an arm that
+    is too small takes another one with it, as parts do. Cells ``kept`` back are not shown at all.
+    """
     found = arms(asked.cell, asked.person, asked.at_ms, asked.is_held)
     rows = found.moment_ix
     amount = asked.amount if asked.outcome == "revenue" else np.ones(len(asked.done_ms))
@@ -43,23 +51,29 @@ def lifts(asked: Question, people_min: int) -> dict[int, LiftOut]:
         asked.done_ms,
         amount,
     )
-    cells, cell_ix = np.unique(asked.cell[rows], return_inverse=True)
-    both = (~found.is_held, found.is_held)
-    treated, held_out = (
-        _estimates(did[arm], cell_ix[arm], len(cells), asked.outcome) for arm in both
-    )
-    is_told = np.ones(len(cells), bool)
-    if asked.outcome == "revenue":  # what a hundred people paid on average tells what one paid
-        for arm in both:
-            payers = np.bincount(cell_ix[arm][did[arm] > 0], minlength=len(cells))
-            is_told &= (payers == 0) | (payers >= people_min)
+    cells = each_once(asked.cell[rows])
+    cell_ix, person = np.searchsorted(cells, asked.cell[rows]), asked.person[rows]
+    whole, is_kept = cells // width, np.isin(cells, [] if kept is None else kept)
+    sides, is_told = [], ~is_kept
+    for arm in (~found.is_held, found.is_held):
+        few = hidden(Crowds.of(cell_ix[arm], person[arm], len(cells)), people_min, whole, is_kept)
+        sides.append((_estimates(did[arm], cell_ix[arm], len(cells), asked.outcome), few))
+        if asked.outcome == "revenue":  # what a hundred people paid on average tells what one paid
+            paid = arm & (did > 0)
+            payers = Crowds.of(cell_ix[paid], person[paid], len(cells))
+            is_told &= ~hidden(payers, people_min, whole, few)
     return {
-        cell: shown(compare(t, h), asked.outcome, people_min, is_told=told)
-        for cell, t, h, told in zip(
-            cells.tolist(), treated, held_out, is_told.tolist(), strict=True
+        cell: _shown(compare(t, h), asked.outcome, (is_few_t, is_few_h), is_told=told)
+        for cell, t, is_few_t, h, is_few_h, told in zip(
+            cells.tolist(), *_columns(sides), is_told.tolist(), strict=True
         )
         if h.people
     }
+
+
+def _columns(sides: list[tuple[list[Estimate], Bools]]) -> tuple[list[Any], ...]:
+    (treated, few_treated), (held_out, few_held_out) = sides
+    return treated, few_treated.tolist(), held_out, few_held_out.tolist()
 
 
 def _estimates(did: Floats, cell_ix: Longs, cell_count: int, outcome: Outcome) -> list[Estimate]:
@@ -73,32 +87,21 @@ def _estimates(did: Floats, cell_ix: Longs, cell_count: int, outcome: Outcome) -
     return [mean(t, s, n) for t, s, n in zip(totals, squares, people, strict=True)]
 
 
-def shown(lift: Lift, outcome: Outcome, people_min: int, *, is_told: bool = True) -> LiftOut:
+def _shown(lift: Lift, outcome: Outcome, few: tuple[bool, bool], *, is_told: bool) -> LiftOut:
     """The lift as it is told; of an arm of too few people nothing."""
-    treated, held_out = lift.treated, lift.held_out
-    if not is_told:
-        few = (_count(treated, people_min), _count(held_out, people_min))
-        return LiftOut(outcome, "too_few_people", *few)
-    if min(treated.people, held_out.people) < people_min:
-        few = (_arm(treated, people_min), _arm(held_out, people_min))
-        return LiftOut(outcome, "too_few_people", *few)
+    both = zip((lift.treated, lift.held_out), few, strict=True)
+    if not is_told:  # how many people an arm has, and not what they did
+        treated, held_out = (ArmOut(None if is_few else arm.people) for arm, is_few in both)
+        return LiftOut(outcome, "too_few_people", treated, held_out)
+    treated, held_out = (ArmOut(None) if is_few else _arm(arm) for arm, is_few in both)
+    if any(few):
+        return LiftOut(outcome, "too_few_people", treated, held_out)
     return LiftOut(
-        outcome,
-        lift.verdict,
-        _arm(treated, people_min),
-        _arm(held_out, people_min),
-        *(_told(number) for number in lift[2:]),
+        outcome, lift.verdict, treated, held_out, *(_told(number) for number in lift[2:])
     )
 
 
-def _count(arm: Estimate, people_min: int) -> ArmOut:
-    """How many people an arm has, and not what they did."""
-    return ArmOut(arm.people if arm.people >= people_min else None)
-
-
-def _arm(arm: Estimate, people_min: int) -> ArmOut:
-    if arm.people < people_min:
-        return ArmOut(None)
+def _arm(arm: Estimate) -> ArmOut:
     return ArmOut(arm.people, *(_told(number) for number in arm[1:]))
 
 

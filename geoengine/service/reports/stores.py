@@ -79,7 +79,7 @@ def _dwell(visits: Happened) -> Dwell:
 def _days(day: Longs, person: Longs, people_min: int) -> list[DayOut]:
     """Visits by day, the days of few people hidden."""
     tally = Tally(day)
-    is_hidden = hidden(tally.distinct(day, person), people_min).tolist()
+    is_hidden = hidden(tally.crowds(day, person), people_min).tolist()
     return [
         DayOut(day_name(one), None if is_kept else count)
         for one, count, is_kept in zip(
@@ -94,7 +94,7 @@ def _places(steps: Steps, names: list[str], people_min: int) -> list[PlaceOut]:
     if not len(steps.place):
         return []
     tally = Tally(steps.place)
-    is_hidden = hidden(tally.distinct(steps.place, steps.person), people_min).tolist()
+    is_hidden = hidden(tally.crowds(steps.place, steps.person), people_min).tolist()
     lasted_s = tally.total(steps.place, steps.lasted_s)
     visits = tally.distinct(steps.place, steps.visit).tolist()
     average_s = sum(lasted_s) / len(lasted_s) or 1.0
@@ -116,7 +116,7 @@ def _paths(steps: Steps, names: list[str], people_min: int) -> list[PathOut]:
         return []
     way = steps.place * len(names) + steps.after
     tally = Tally(way)
-    is_hidden = hidden(tally.distinct(way, steps.person), people_min).tolist()
+    is_hidden = hidden(tally.crowds(way, steps.person), people_min).tolist()
     found = [
         PathOut(names[one // len(names)], names[one % len(names)], None if is_kept else count)
         for one, count, is_kept in zip(

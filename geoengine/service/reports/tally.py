@@ -8,6 +8,7 @@ import numpy as np
 
 from geoengine.core.attribution import each_once, pair
 from geoengine.core.columns import Floats, Longs
+from geoengine.service.reports.hiding import Crowds
 
 _TABLE_MAX: Final = 4_000_000  # cells' numbers, 32 MB of positions; above, they are searched for
 
@@ -44,6 +45,10 @@ class Tally:
         _pairs, first = np.unique(pair(who, ix), return_index=True)
         found: Longs = np.bincount(ix[first], minlength=len(self)).astype(np.int64)
         return found
+
+    def crowds(self, cells: Longs, who: Longs) -> Crowds:
+        """Who is in each cell."""
+        return Crowds.of(self.ix(cells), who, len(self))
 
     def by(self, cells: Longs, what: Longs, names: list[str]) -> list[dict[str, int]]:
         """How many rows of each cell are of each kind; kinds are positions of names."""

@@ -66,12 +66,19 @@ async def take_away(state: Cards, store_id: str, device_id: str, now_ms: int) ->
     return was_there
 
 
-async def forget_address(state: Cards, store_id: str, address: str, now_ms: int) -> None:
-    """Nobody is reached there any more; a device that has another address by now stays."""
+async def forget_address(
+    state: Cards, store_id: str, address: str, now_ms: int, since_ms: int = 0
+) -> None:
+    """Nobody is reached there any more, ``since_ms`` where that is known. A device that has another
+    address by now stays, and one that was registered again since.
+    """
+
+    def is_dead(device: Device) -> bool:
+        return device.address == address and not 0 < since_ms < device.since_ms
 
     def change(card: Card) -> Card | None:
         devices = devices_on(card)
-        left = {name: one for name, one in devices.items() if one.address != address}
+        left = {name: one for name, one in devices.items() if not is_dead(one)}
         return _listing(card, left) if len(left) < len(devices) else None
 
     await amend_card(state, card_name(store_id), change, now_ms)

@@ -18,6 +18,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from geoengine.core.record import Record
+from geoengine.core.units import SECOND_MS
+from geoengine.service.wallet.names import kept_serial
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, State
 
@@ -46,6 +49,13 @@ class Held(Struct, array_like=True, omit_defaults=True):
     updated_ms: int = 0
     is_void: bool = False
     notified_ms: list[int] = []  # when Google was asked to show a notice, lately
+    google_said_ms: int = (
+        0  # when the latest of Google's words about it that counts would have expired
+    )
+
+    def touched_ms(self, now_ms: int) -> int:
+        """When it is changed now: never twice in a second, which is as fine as HTTP's dates are."""
+        return max(now_ms, (self.updated_ms // SECOND_MS + 1) * SECOND_MS)
 
 
 class Keys:
@@ -116,15 +126,26 @@ async def amend(
 
 
 async def hand_out(state: State, serial: str, person_id: str, now_ms: int) -> Held:
-    """A person's pass, made where there is none yet."""
+    """A person's pass, made where there is none yet, and good again where it had ended."""
 
     def changed(card: Card) -> Card | None:
-        if card.body:
+        before = _unpacked(card.body) if card.body else Held(person_id, updated_ms=now_ms)
+        if card.body and not before.is_void:
             return None
-        body = _pack(Held(person_id, updated_ms=now_ms))
-        return msgspec.structs.replace(card, body=body, owner=person_id)
+        if before.is_void:
+            before = replace(before, is_void=False, updated_ms=before.touched_ms(now_ms))
+        return msgspec.structs.replace(card, body=_pack(before), owner=person_id)
 
     return _unpacked((await amend_card(state, PASSES + serial, changed, now_ms)).body)
+
+
+async def pass_of(state: State, keys: Keys, record: Record, now_ms: int) -> tuple[str, Held]:
+    """The one pass of a person, with its serial number: that in their wallets, else one of their
+    name.
+    """
+    kept = kept_serial(record.addresses.get("wallet", ""))
+    serial = kept or keys.serial(record.person_id)
+    return serial, await hand_out(state, serial, record.person_id, now_ms)
 
 
 # --- phones -------------------------------------------------------------------------------------

@@ -311,6 +311,22 @@ async def test_a_small_arm_is_not_shown():
     assert lift.treated.people == 100
 
 
+async def test_a_small_arm_of_a_part_cannot_be_worked_out_from_the_whole():
+    past = OnPaper()
+    for store, held in (("a", 5), ("b", 30), ("c", 40)):
+        for person in crowd(50, store):
+            past.fire(person, at(0), store=store)
+        for person in crowd(held, f"held-{store}"):
+            past.stop(person, at(0), "holdout", store=store)
+    (campaign,) = (await reported(past, people_min=20, by="store")).campaigns
+    assert campaign.figures is not None and campaign.figures.lift is not None
+    assert campaign.figures.lift.held_out.people == 75
+    told = {
+        cell: one.lift.held_out.people for cell, one in cells(campaign).items() if one and one.lift
+    }
+    assert told == {"a": None, "b": None, "c": 40}
+
+
 async def test_who_did_not_agree_to_be_measured_is_in_no_arm():
     past = OnPaper()
     told_and_held(past, "holdout", came=40, came_anyway=20)

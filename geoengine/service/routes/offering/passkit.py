@@ -27,10 +27,11 @@ from geoengine.service.http.problems import Problem
 from geoengine.service.logs import logger
 from geoengine.service.sending.makers import google_wallet
 from geoengine.service.wallet import holding
+from geoengine.service.wallet.ending import end
 from geoengine.service.wallet.holding import Held, Keys
 from geoengine.service.wallet.leaving import left
 from geoengine.service.wallet.making import SERVICE, press_of
-from geoengine.service.wallet.names import APPLE, GOOGLE, with_wallet
+from geoengine.service.wallet.names import APPLE, GOOGLE, kept_serial, with_wallet
 from geoengine.state import amending
 
 _BASE: Final = SERVICE + "/v1"
@@ -71,8 +72,11 @@ async def post_registration(context: Context, request: web.Request) -> web.Respo
     one = await holding.held(context.state, serial)
     if is_new is None or one is None:
         raise Problem("unauthorized")
-    (owner,) = await context.state.owners([one.person_id])
+    owner, record = await _holder(context, one)
     await amending.amend(context.state, context.book, owner, with_wallet(APPLE, serial), now_ms)
+    kept = kept_serial(record.addresses.get("wallet", ""))
+    if kept not in ("", serial):
+        await end(context, owner, serial, kept, [APPLE])
     return web.Response(status=201 if is_new else 200)
 
 
@@ -137,6 +141,8 @@ async def get_link(context: Context, request: web.Request) -> web.Response:
     spec = context.book.engine.spec.wallet
     if one is None or spec is None:
         raise Problem("not_found", "This link is not ours, or its pass is no more.")
+    owner, record = await _holder(context, one)
+    serial, one = await holding.pass_of(context.state, keys, record, now_ms)
     is_apples = any(word in request.headers.get("User-Agent", "") for word in _APPLES)
     if spec.apple is not None and (is_apples or spec.google is None):
         return await printed(context, keys, serial, one)
@@ -147,7 +153,6 @@ async def get_link(context: Context, request: web.Request) -> web.Response:
     except CredentialError as error:
         _LOG.error("no_passes", why=str(error))
         raise Problem("again", "Passes cannot be made just now.") from None
-    (owner,) = await context.state.owners([one.person_id])
     await amending.amend(context.state, context.book, owner, with_wallet(GOOGLE, serial), now_ms)
     return web.Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
 
@@ -161,13 +166,18 @@ async def printed(context: Context, keys: Keys, serial: str, one: Held) -> web.R
         raise Problem("again", "Passes cannot be made just now.") from None
     if press is None:
         raise Problem("not_found")
-    (owner,) = await context.state.owners([one.person_id])
-    record = (await context.state.load([owner])).get(owner) or Record(owner)
+    _, record = await _holder(context, one)
     body = await asyncio.to_thread(press.print, keys, serial, one, record, context.book)
     stamp = datetime.fromtimestamp(one.updated_ms // SECOND_MS, UTC)
     headers = {"Last-Modified": format_datetime(stamp, usegmt=True), "Cache-Control": "no-store"}
     headers["Content-Disposition"] = 'attachment; filename="pass.pkpass"'
     return web.Response(body=body, headers=headers, content_type=MEDIA_TYPE)
+
+
+async def _holder(context: Context, one: Held) -> tuple[str, Record]:
+    """Whose a pass is by now, and what is remembered of them."""
+    (owner,) = await context.state.owners([one.person_id])
+    return owner, (await context.state.load([owner])).get(owner) or Record(owner)
 
 
 def add_passkit(app: web.Application, context: Context) -> None:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from geoengine.core.ids import digest
 from geoengine.core.record import Fact
+from geoengine.levers.sms import brevo
 from geoengine.levers.sms.twilio import NO_NUMBER, STOPPED
 from geoengine.service.consent.gone import drop_address
 from geoengine.service.context import Context
@@ -40,9 +41,6 @@ class Told(msgspec.Struct, frozen=True):
     reason: str = ""
     stopped: str = ""  # the number, where its owner has said STOP to this sender
     dead: str = ""  # the number, where no SMS will ever reach it
-
-
-_BREVO_STOPPED: Final = ("unsub", "blacklist")  # how its words for it begin
 
 
 class _Brevo(msgspec.Struct):
@@ -77,7 +75,7 @@ def _of_brevo(body: bytes) -> Told:
     except (ValueError, RecursionError):
         raise Problem("malformed", "Not what Brevo posts: expected msg_status.") from None
     status = said.msg_status
-    stopped = said.to if status.casefold().startswith(_BREVO_STOPPED) else ""
+    stopped = said.to if status.casefold().startswith(brevo.STOPPED) else ""
     dead = f"+{said.to.lstrip('+')}" if status == _BREVO_DEAD else ""
     return Told(_BREVO.get(status, ""), f"brevo_{status}", stopped, dead)
 

@@ -15,6 +15,7 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.consent import optout
 from geoengine.core.consent.optout import Meaning
 from geoengine.core.record import Json
+from geoengine.levers.sms import brevo
 from geoengine.service.consent.suppression import stop_of
 from geoengine.service.consent.twilio import TOKEN_VARIABLE, is_signed, params_of
 from geoengine.service.context import Answer, Call, Context
@@ -100,7 +101,7 @@ async def take_brevo(context: Context, request: web.Request) -> Answer:
     except (ValueError, RecursionError):
         raise Problem("malformed", "Not what Brevo posts: expected to and msg_status.") from None
     status = told.msg_status.casefold()
-    if status.startswith(("unsub", "blacklist")):
+    if status.startswith(brevo.STOPPED):
         await _heard(context, told.to, "STOP", "sms")
     elif isinstance(told.reply, str):
         await _heard(context, told.to, told.reply, "sms")

@@ -28,6 +28,7 @@ from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
 from geoengine.service.routes.table import SERVER
+from geoengine.service.wallet.ending import keep_one
 from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
 from geoengine.state import amending
 
@@ -48,6 +49,7 @@ async def put_device(context: Context, call: Call) -> Device:
         if done.counts[amending.NOT_A_DEVICE]:
             what = "POST /v1/people/{id}/identify with a server key makes two people one."
             raise Problem("forbidden", f"{device_id} is a person and no device. {what}")
+        await keep_one(context, body.person_id)
         context.sender.wake()
     (person_id,) = await context.state.owners([device_id])
     if body.push_token is not msgspec.UNSET:
