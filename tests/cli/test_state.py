@@ -251,7 +251,9 @@ async def test_a_copy_interrupted_says_what_to_do(path):
     async with proxying("127.0.0.1", place.port) as proxy:
         url = f"{proxy.url}?prefix={prefix()}"
         has_begun = proxy.drop_request(b"take_in")
-        words = ("-c", "from geoengine.cli import main; main()", "state", "copy")
+        # Whoever runs the tests in the background may have it ignored; at a terminal it is not.
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+        words = ("-c", f"{heard}; from geoengine.cli import main; main()", "state", "copy")
         command = await asyncio.create_subprocess_exec(
             sys.executable, *words, f"local:{path}", url, stderr=subprocess.PIPE
         )
