@@ -33,7 +33,6 @@ SANDBOX: Final = "https://api.sandbox.push.apple.com"
 RENEW_MS: Final = 40 * MINUTE_MS
 RENEW_MIN_MS: Final = 20 * MINUTE_MS
 _BUSY_MS: Final = 60 * SECOND_MS  # left alone so long after a 429 that does not say how long
-COLLAPSE_MAX_BYTES: Final = 64  # of apns-collapse-id
 
 BAD_TOKEN: Final = "BadDeviceToken"  # noqa: S105 - or one of the other environment
 _DEAD: Final = {BAD_TOKEN, "Unregistered", "ExpiredToken"}

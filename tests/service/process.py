@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tests.service.serving import CATALOGUE, KEYS, written
 
@@ -48,6 +49,26 @@ class Process:
         return "".join(self.lines)
 
 
+P = TypeVar("P", bound=Process)
+
+
+@asynccontextmanager
+async def heard(running: P) -> AsyncIterator[P]:
+    """A process that has just been started, once it serves; killed afterwards if it still runs."""
+    reading = asyncio.create_task(running.read())
+    try:
+        async with asyncio.timeout(START_S):
+            await running.listening.wait()
+        assert running.url, f"it did not start: {running.said}"
+        yield running
+    finally:
+        if running.child.returncode is None:
+            running.child.kill()
+        await running.child.wait()
+        async with asyncio.timeout(START_S):
+            await reading  # ends when nobody is left to say anything
+
+
 def command(tmp_path: Path, *more: str) -> list[str]:
     """How it is started, on the state and the catalogue in a directory."""
     return [
@@ -81,15 +102,5 @@ async def process(
     child = await asyncio.create_subprocess_exec(
         *enter, *command(tmp_path, *more), stderr=subprocess.PIPE, env=environment(keys)
     )
-    running = Process(child, "")
-    reading = asyncio.create_task(running.read())
-    try:
-        async with asyncio.timeout(START_S):
-            await running.listening.wait()
-        assert running.url, f"it did not start: {running.said}"
+    async with heard(Process(child, "")) as running:
         yield running
-    finally:
-        if child.returncode is None:
-            child.kill()
-        await child.wait()
-        await reading
