@@ -23,8 +23,9 @@ LOAD ?=
 run: $(VENV)/.installed
 	$(BIN)/geoengine serve --config config
 
+# Three at once on two cores: tests of servers wait about as long as they work.
 test: $(VENV)/.tested
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE:%=--ignore=%)
+	$(BIN)/python -m pytest -n 3 --dist loadfile $(ALONE:%=--ignore=%)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ALONE)
 
 check: $(VENV)/.tested
@@ -101,7 +102,7 @@ $(VENV)/.installed: $(MADE_OF)
 $(VENV)/.tested: $(MADE_OF)
 	rm -f $(COMPILED)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile -e '.[test]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.loaded: $(MADE_OF)

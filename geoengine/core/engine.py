@@ -23,6 +23,7 @@ from geoengine.core.presence import observe_fix
 from geoengine.core.ranging import Sighting, observe_sighting
 from geoengine.core.record import Change, Decision, Event, Fact, Record, Send, Transition
 from geoengine.core.rules import Verdict, judge, too_coarse
+from geoengine.core.telling import staff
 from geoengine.core.telling.events import in_order, transition_events
 from geoengine.core.telling.news import addressed, news
 from geoengine.core.visiting import attendance
@@ -264,6 +265,8 @@ class _Life:
         for transition in transitions:
             for event in orders.approaching(self.record, transition, self.book, fix):
                 self._tell(event)
+                name = self.record.orders[event.data["order_id"]].name
+                self.outcome.sends.append(staff.word(event, name, self.record, transition.now_ms))
 
     def _decide(self, verdict: Verdict) -> None:
         decision, outcome = verdict.decision, self.outcome

@@ -97,6 +97,7 @@ class Order(Packed):
     until_ms: int  # kept for them until then
     told_ms: int = -1  # when the store's staff was told that they are coming; -1 not yet
     group_id: str = ""  # of the visits in which staff was told
+    name: str = ""  # what staff is to call its owner by; "" where nothing was said
 
 
 class HeldCoupon(Packed):
@@ -165,6 +166,25 @@ class Record(Packed):
     coupons: list[HeldCoupon] = field(default_factory=list)
     attended: dict[str, Attended] = field(default_factory=dict)  # by store
     withheld: dict[str, Withheld] = field(default_factory=dict)  # by campaign
+    push_since_ms: dict[str, int] = field(default_factory=dict)  # device -> token told last when
+
+    def set_push(self, device_id: str, platform: str, token: str, now_ms: int) -> None:
+        """Push reaches this device by this token, as it says now."""
+        self.push_tokens[device_id] = [platform, token]
+        self.push_since_ms[device_id] = now_ms
+
+    def take_push(self, other: Record) -> None:
+        """Take over where push reaches another's devices; of one device what was told last."""
+        for device_id, token in other.push_tokens.items():
+            since_ms = other.push_since_ms.get(device_id, 0)
+            if device_id not in self.push_tokens or since_ms > self.push_since_ms.get(device_id, 0):
+                self.push_tokens[device_id] = token
+                self.push_since_ms |= {device_id: since_ms} if since_ms else {}
+
+    def drop_push(self, device_id: str) -> None:
+        """Push does not reach this device any more."""
+        self.push_tokens.pop(device_id, None)
+        self.push_since_ms.pop(device_id, None)
 
     def allows(self, purpose: str) -> bool:
         """Whether consent for the purpose is on record and stands; missing is no."""

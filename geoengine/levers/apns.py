@@ -33,7 +33,6 @@ SANDBOX: Final = "https://api.sandbox.push.apple.com"
 RENEW_MS: Final = 40 * MINUTE_MS
 RENEW_MIN_MS: Final = 20 * MINUTE_MS
 _BUSY_MS: Final = 60 * SECOND_MS  # left alone so long after a 429 that does not say how long
-COLLAPSE_MAX_BYTES: Final = 64  # of apns-collapse-id
 
 BAD_TOKEN: Final = "BadDeviceToken"  # noqa: S105 - or one of the other environment
 _DEAD: Final = {BAD_TOKEN, "Unregistered", "ExpiredToken"}
@@ -167,15 +166,14 @@ def is_token_refused(answer: Answered) -> bool:
 def receipt_of(answer: Answered, now_ms: int) -> Receipt:
     """What Apple's answer makes of a message.
 
-    A token that Apple calls unregistered comes with the time since when, which the detail carries
-    on for whoever knows of a later registration (`since_ms`).
+    A token that Apple calls unregistered comes with the time since when: a registration after that
+    one stands.
     """
     if answer.status == 200:
         return Receipt("delivered")
     said = _said(answer)
     if said.reason in _DEAD or answer.status == 410:
-        since = f" since {said.timestamp}" if said.timestamp else ""
-        return Receipt("gone", "token_dead", detail=f"{said.reason}{since}")
+        return Receipt("gone", "token_dead", detail=said.reason, since_ms=said.timestamp)
     reason = said.reason or f"http_{answer.status}"
     if answer.status == 403:
         return Receipt("retry", "bad_credentials", detail=reason)
@@ -185,16 +183,6 @@ def receipt_of(answer: Answered, now_ms: int) -> Receipt:
             wait_ms = _BUSY_MS
         return Receipt("retry", reason, wait_ms)
     return Receipt("refused", reason)
-
-
-def since_ms(receipt: Receipt) -> int:
-    """Since when a token is dead, as far as Apple said; 0 where it did not.
-
-    >>> since_ms(Receipt("gone", "token_dead", detail="Unregistered since 1454402113000"))
-    1454402113000
-    """
-    since = receipt.detail.rpartition(" since ")[2]
-    return int(since) if since.isascii() and since.isdigit() else 0
 
 
 def _said(answer: Answered) -> _Said:

@@ -46,6 +46,8 @@ class Receipt(Struct, frozen=True):
     parts: int = 0  # how many the provider counts it as: segments of an SMS; 0 where none are told
     cost: float = 0.0  # of all its parts, in units of the currency
     currency: str = ""  # ISO 4217; "" where the cost is not known
+    since_ms: int = 0  # of `gone`: since when, as far as the provider says; 0 where it does not
+    dead: tuple[str, ...] = ()  # of one message's several addresses those that are gone
 
     @property
     def text(self) -> str:

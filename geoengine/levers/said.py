@@ -10,7 +10,7 @@ from msgspec import Struct
 from geoengine.core.record import Send
 from geoengine.core.units import SECOND_MS
 
-_IDS = ("trigger_id", "campaign_id", "store_id", "zone_id", "visit_id")
+_IDS = ("trigger_id", "campaign_id", "store_id", "zone_id", "visit_id", "order_id", "arrival")
 NAME_MAX_BYTES = 64  # of Apple's collapse id, the strictest
 
 

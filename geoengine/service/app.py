@@ -21,6 +21,7 @@ from geoengine.service.routes import ROUTES
 from geoengine.service.routes.arriving.ingest import Doors, settled
 from geoengine.service.routes.arriving.native import add_native, add_osmand, take_heard
 from geoengine.service.routes.arriving.stream import key_of
+from geoengine.service.routes.offering.google_passes import add_google_passes
 from geoengine.service.routes.offering.passkit import add_passkit
 from geoengine.service.routes.outcomes.receipts import add_receipts
 from geoengine.service.routes.persons.optout import add_optout
@@ -46,6 +47,7 @@ def make_app(context: Context) -> web.Application:
         app.router.add_route(route.method, route.path, _http(route, context))
     add_optout(app, context)
     add_passkit(app, context)
+    add_google_passes(app, context)
     add_receipts(app, context)
     add_native(app, context)
     return app

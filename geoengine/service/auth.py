@@ -51,6 +51,8 @@ class Keys:
 
     def __init__(self, keys: Iterable[tuple[str, Caller]]) -> None:
         self._secret = token_bytes(32)
+        keys = list(keys)
+        self.short_count = sum(len(key) < SHORT_KEY for key, _caller in keys)
         self._known = {
             self._digest(key): replace(caller, key_id=key_id_of(key)) for key, caller in keys
         }

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from geoengine.core.book import Book
+from geoengine.core.calendar import duration_ms
 from geoengine.core.errors import StateConflict
 from geoengine.core.ids import digest
 from geoengine.core.judging.standing import basket_url
@@ -33,14 +34,11 @@ from geoengine.core.saying.links import (
     said_in,
     seal,
 )
-from geoengine.core.units import DAY_MS, MINUTE_MS
+from geoengine.core.units import MINUTE_MS
 from geoengine.core.visiting.attendance import PURPOSE
 from geoengine.service.sending.preparing import Prepared
 from geoengine.state.base import Card, State
 
-# How long a click on a link is counted. Reports credit a visit within a week of its message; after
-# a month a link tells more of somebody's habits than of a campaign.
-LINK_LIFE_MS: Final = 30 * DAY_MS
 # What looks at links for others: in the words of their own documents, in lower case. A message in a
 # chat is looked at by its app before anybody taps it.
 PREVIEWS: Final = (
@@ -82,12 +80,8 @@ class Linker:
         """Write the card, once a trigger."""
         if send.kind == "trigger" and self._is_tracked(send.campaign_id):
             body = msgspec.msgpack.encode(_sent(send, record, now_ms))
-            card = Card(
-                card_name(send.trigger_id),
-                body,
-                owner=send.person_id,
-                until_ms=send.created_ms + LINK_LIFE_MS,
-            )
+            until_ms = send.created_ms + duration_ms(self._book_of().engine.spec.retention.links)
+            card = Card(card_name(send.trigger_id), body, owner=send.person_id, until_ms=until_ms)
             with suppress(StateConflict):  # an attempt before this one wrote it
                 await self._state.put_card(card, now_ms)
         return Prepared(send)

@@ -2,7 +2,9 @@
 
 The record says what lies ready for a person, as the rules read it; the card says whose an order is.
 The card is written first and taken away last, so that whoever is cut off in between can do the
-same again. It goes with its person, and by itself when the order is kept no longer.
+same again; and it is looked at once more after the record was written, because another may have
+told of the same order meanwhile. It goes with its person, and by itself when the order is kept no
+longer.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Filed(Struct, array_like=True):
     store_id: str
     ready_ms: int
     until_ms: int
+    name: str = ""  # what staff is to call its owner by
 
 
 def card_name(order_id: str) -> str:
@@ -61,6 +64,8 @@ async def place(context: Context, order: Filed) -> Order:
         await _drop(context, before)
 
     def changed(card: Card) -> Card:
+        nonlocal before
+        before = filed_in(card) if card.body else None
         return msgspec.structs.replace(
             card,
             body=msgspec.msgpack.encode(order),
@@ -69,7 +74,29 @@ async def place(context: Context, order: Filed) -> Order:
         )
 
     await amend_card(context.state, card_name(order.order_id), changed, context.clock())
-    kept = Order(order.store_id, order.ready_ms, order.until_ms)
+    if before is not None and await _owner(context, before) != order.person_id:
+        await _drop(context, before)  # told of since the first look
+    return await _settled(context, order)
+
+
+async def _settled(context: Context, order: Filed) -> Order:
+    """Put an order into its person's record, as the card has it. Of several who tell of it at once
+    the one whose card is the last is right, whosever record is written last.
+    """
+    kept = await _put(context, order)
+    filed_now = await filed(context, order.order_id)
+    if filed_now == order:
+        return kept
+    if filed_now is None or await _owner(context, filed_now) != await _owner(context, order):
+        await _drop(context, order)
+    if filed_now is not None:  # what we dropped before may have been theirs, told again
+        await _settled(context, filed_now)
+    return kept
+
+
+async def _put(context: Context, order: Filed) -> Order:
+    """Put an order into its person's record; what is kept of it there."""
+    kept = Order(order.store_id, order.ready_ms, order.until_ms, name=order.name)
 
     def change(record: Record) -> None:
         nonlocal kept
@@ -79,9 +106,7 @@ async def place(context: Context, order: Filed) -> Order:
                 raise Problem("bad_parameter", f"{ORDERS_MAX} orders of one person at once.")
             record.timed.pop(BASKET, None)  # what was left there has been ordered
         elif known.store_id == order.store_id:
-            kept = Order(
-                order.store_id, order.ready_ms, order.until_ms, known.told_ms, known.group_id
-            )
+            kept.told_ms, kept.group_id = known.told_ms, known.group_id
         record.orders[order.order_id] = kept
 
     await _amend(context, order.person_id, change)

@@ -58,6 +58,7 @@ from geoengine.service.sending.trials import Trials
 from geoengine.service.settings import Settings
 from geoengine.service.siblings import Siblings, berth_of
 from geoengine.service.streaming.hub import Hub
+from geoengine.service.wallet.telling import Wallets
 from geoengine.service.worker import Worker
 from geoengine.state.amending import amend
 from geoengine.state.base import Commit, Settlement, State
@@ -120,6 +121,7 @@ class Service:
                 ("reloader", self.reloader.run()),
                 ("housekeeping", self._keep_house()),
                 ("listening", Listening(self.context).run()),
+                ("wallets", Wallets(self.context).run()),
                 ("coupons", self.context.coupons.run(self.context.worker, self.context.metrics)),
                 *((f"mqtt {one.text}", one.run()) for one in self.subscribers),
             )

@@ -5,6 +5,7 @@ The step never asks for these: they come one by one, from routes, deadlines and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -19,6 +20,7 @@ from geoengine.state.agreeing import until_agreed
 from geoengine.state.base import Change, Commit, State
 
 DEVICE_TOLD: Json = {"because": "device"}
+NOT_A_DEVICE = "not_a_device"  # what was said to be somebody's device is a person
 
 
 @dataclass(slots=True)
@@ -88,12 +90,13 @@ async def grant(
     now_ms: int,
     said_ms: int | None = None,
 ) -> Outcome:
-    """Record a consent, given now unless it is said when. One that the person has taken back since
-    is no news: nothing is changed then, and no event tells of it.
+    """Record a consent, given now unless it is said when. One that the person has taken back since,
+    or that is known, is no news: nothing is changed then, and no event tells of it.
     """
 
     def change(record: Record) -> Amended:
-        if said_ms is not None and people.outdated(record, purpose, said_ms):
+        is_outdated = said_ms is not None and people.outdated(record, purpose, said_ms)
+        if is_outdated or people.is_known(record, purpose, evidence, said_ms):
             return Amended(is_nothing=True)
         return Amended(events=people.grant(record, purpose, evidence, now_ms, said_ms))
 
@@ -159,29 +162,45 @@ async def identify(
     person_id: str,
     now_ms: int,
     told: Json = DEVICE_TOLD,
+    *,
+    may_join: bool = True,
 ) -> Outcome:
-    """Say whose device this is: what was remembered of the device becomes the person's.
+    """Say whose device this is: what was remembered of the device becomes the person's, and a
+    device that changes hands takes its push token along.
 
     A person's name that is somebody else's device stands for its owner. ``told`` is who said so.
+    Who may not join people, as everybody who holds an app, is told of the count ``not_a_device``
+    where the device is one; nothing is changed then.
     """
+    token = Record("")  # taken from the owner before; kept here if this is tried again
 
     async def once() -> Outcome:
         owner, whose = await state.owners([device_id, person_id])
         person = person_id if person_id == device_id else whose
         if owner == person:
             return Outcome()
+        if owner != device_id:
+            await _take_token(state, book, owner, device_id, token, now_ms)
         records = await state.load([device_id, person])
         record = records.get(person) or Record(person)
         nameless = records.get(device_id) if owner == device_id else None
+        if nameless is not None and not may_join and merging.is_somebody(nameless):
+            return Outcome(counts=Counter({NOT_A_DEVICE: 1}))
         aliases = {device_id: person}
         if nameless is not None:
             # What stood for the device stands for its owner: nobody's name leads to another name.
             aliases |= dict.fromkeys(await _names(state, nameless), person)
             # Done half before, if the device is theirs already: see `merging.merge`.
             merging.merge(
-                record, nameless, is_again=device_id in record.devices, now_ms=now_ms, told=told
+                record,
+                nameless,
+                is_again=device_id in record.devices,
+                now_ms=now_ms,
+                told=told,
+                is_vouched=may_join,
             )
         record.devices.setdefault(device_id, -1)
+        record.take_push(token)
         changed = Change(record, next_due_ms(record, book))
         await state.commit(
             Commit(
@@ -195,6 +214,23 @@ async def identify(
         return Outcome(changes=[changed])
 
     return await until_agreed(once)
+
+
+async def _take_token(
+    state: State, book: Book, owner: str, device_id: str, taken: Record, now_ms: int
+) -> None:
+    """Take where push reaches a device out of its owner's record: they reach it no more."""
+
+    def change(record: Record) -> Amended:
+        if device_id not in record.push_tokens:
+            return Amended(is_nothing=True)
+        taken.push_tokens[device_id] = record.push_tokens[device_id]
+        if device_id in record.push_since_ms:
+            taken.push_since_ms[device_id] = record.push_since_ms[device_id]
+        record.drop_push(device_id)
+        return Amended()
+
+    await amend(state, book, owner, change, now_ms)
 
 
 async def decisions(state: State, person_id: str, limit: int) -> list[Decision]:

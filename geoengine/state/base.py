@@ -62,6 +62,8 @@ from geoengine.core.record import Change as Change
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.shapes import CARD_BYTES_MAX as CARD_BYTES_MAX
 from geoengine.state.shapes import CARDS_MAX as CARDS_MAX
+from geoengine.state.shapes import SETTLED_KEPT_MS as SETTLED_KEPT_MS
+from geoengine.state.shapes import Ages as Ages
 from geoengine.state.shapes import Alias as Alias
 from geoengine.state.shapes import Card as Card
 from geoengine.state.shapes import CardPage as CardPage
@@ -173,6 +175,10 @@ class Cards(Protocol):
         """
         ...
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns under this name, by name; what `erase` would take."""
+        ...
+
 
 class Past(Protocol):
     """What was decided and what happened, of everybody."""
@@ -222,10 +228,15 @@ class Archive(Protocol):
         ...
 
     async def trim(
-        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+        self,
+        now_ms: int,
+        decisions_before_ms: int,
+        facts_before_ms: int | None = None,
+        settled_before_ms: int | None = None,
     ) -> int:
         """Drop settled rows, operation ids, decisions and facts older than they are kept (facts as
-        long as decisions, unless told), and cards that have had their day; how many.
+        long as decisions and settled rows for a week, unless told), and cards that have had their
+        day; how many.
         """
         ...
 

@@ -22,6 +22,7 @@ from geoengine.core.record import Decision, Fact, Record
 from geoengine.core.units import MINUTE_MS
 from geoengine.state.base import (
     CARDS_MAX,
+    Ages,
     Card,
     CardPage,
     Commit,
@@ -42,7 +43,7 @@ from geoengine.state.embedded.held.last_fixes import LastFixTable
 from geoengine.state.embedded.held.outbox import Lease, PendingSends
 from geoengine.state.embedded.held.people import People
 from geoengine.state.embedded.moving import Intake, Teller
-from geoengine.state.embedded.shelf.base import Ages, Shelf
+from geoengine.state.embedded.shelf.base import Shelf
 from geoengine.state.embedded.shelf.cards import CardCache, card_of, row_of
 from geoengine.state.embedded.shelf.memory import MemoryShelf
 from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
@@ -264,6 +265,11 @@ class LocalState:
         self._require_usable()
         return await self._asking.cards_from(prefix, start, limit)
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name."""
+        self._require_usable()
+        return await self._asking.cards_of(owner) if owner else []
+
     async def decisions(self, person_id: str, limit: int = 100) -> list[Decision]:
         """The decisions about a person, newest first."""
         self._require_usable()
@@ -317,14 +323,18 @@ class LocalState:
             return self._memory.forget_person(person_id, devices) or rows > 0
 
     async def trim(
-        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+        self,
+        now_ms: int,
+        decisions_before_ms: int,
+        facts_before_ms: int | None = None,
+        settled_before_ms: int | None = None,
     ) -> int:
         """Drop what is older than it is kept; how many."""
         self._require_usable()
         self._commits.ops.trim(now_ms)
         self._outbox.sweep(now_ms)
-        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
-        ages, total = Ages(now_ms, decisions_before_ms, facts_before_ms), 0
+        ages = Ages.of(now_ms, decisions_before_ms, facts_before_ms, settled_before_ms)
+        total = 0
         # In slices, so that commits get their turn in between.
         while dropped := await self._writer.call(self._shelf.trim, ages, _TRIM_ROWS):
             total += dropped

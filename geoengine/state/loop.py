@@ -18,6 +18,7 @@ from geoengine.core.ranging import Sighting, loudness_dbm
 from geoengine.state.agreeing import TRIES, pause
 from geoengine.state.amending import identify, lapse
 from geoengine.state.base import Commit, State
+from geoengine.state.staffing import staffed
 
 OnPart = Callable[[Outcome, Set[int]], None]
 
@@ -32,8 +33,9 @@ async def advance(
     Returns all parts together. Raises `StateUnavailable` when the state cannot commit, and
     `StateConflict` when people go on changing under us; what ``on_part`` heard of has happened.
     """
-    await _identify_all(state, book, batch)
-    told, lost = Outcome(), [""]
+    told, lost = await _identify_all(state, book, batch), [""]
+    if told.counts:
+        on_part(told, _posts_of(batch))
     for tries in range(1, TRIES + 1):
         turn = _Turn(state, book, batch)
         await turn.note_quiet(told, on_part)
@@ -94,6 +96,7 @@ class _Turn:
         seen = self._scan(batch.fixes, known)
         records = await state.load(sorted({*seen.timelines, *busy}))
         outcome = step(batch, seen, self._heard, records, book)
+        outcome.sends = await staffed(state, outcome.sends, book)
         lost: list[str] = []
         try:
             await _commit(state, outcome, batch.now_ms)
@@ -205,10 +208,15 @@ def beacon_name(key: tuple[str, int, int]) -> str:
     return f"{key[0]}:{key[1]}:{key[2]}"
 
 
-async def _identify_all(state: State, book: Book, batch: Batch) -> None:
-    """Bind devices to the people that their fixes name, where that is news."""
+async def _identify_all(state: State, book: Book, batch: Batch) -> Outcome:
+    """Bind devices to the people that their fixes name, where that is news.
+
+    Every copy of an app holds the key that fixes come with, so they join no people: a fix that
+    names a person as its device is that person's, whoever else it names.
+    """
+    told = Outcome()
     if not any(batch.fixes.person_ids):
-        return
+        return told
     named = {
         device_id: person_id
         for device_id, person_id in zip(batch.fixes.device_ids, batch.fixes.person_ids, strict=True)
@@ -217,4 +225,6 @@ async def _identify_all(state: State, book: Book, batch: Batch) -> None:
     owners = await state.owners(list(named))
     for (device_id, person_id), owner in zip(named.items(), owners, strict=True):
         if owner != person_id:
-            await identify(state, book, device_id, person_id, batch.now_ms)
+            done = await identify(state, book, device_id, person_id, batch.now_ms, may_join=False)
+            told.counts.update(done.counts)
+    return told

@@ -14,8 +14,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Sequence, Set
-from importlib import resources
-from typing import Final
 from uuid import uuid4
 
 import numpy as np
@@ -26,6 +24,7 @@ from geoengine.core.errors import ConfigurationError, StateConflict, StateUnavai
 from geoengine.core.record import Decision, Fact, Record
 from geoengine.state.base import (
     CARDS_MAX,
+    Ages,
     Card,
     CardPage,
     Commit,
@@ -40,6 +39,7 @@ from geoengine.state.base import (
 )
 from geoengine.state.shared.cards import SharedCards
 from geoengine.state.shared.forgetting import Forgetting
+from geoengine.state.shared.library import FUNCTIONS, library
 from geoengine.state.shared.line.durability import concerns_of
 from geoengine.state.shared.line.link import Link
 from geoengine.state.shared.moving import Intake, Teller
@@ -54,25 +54,6 @@ from geoengine.state.shared.served.horizon import LOOK_AGAIN_S, Horizon
 from geoengine.state.shared.served.leases import Leases
 from geoengine.state.shared.served.mail import Mail
 from geoengine.state.shared.writing import Writing
-
-_FUNCTIONS: Final = (
-    "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
-    "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
-    "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold", "leave", "members",
-    "find_cards", "put_card", "page_cards", "disown", "end_cards",
-    "tell", "take_in", "wipe",
-)  # fmt: skip
-
-
-def library() -> str:
-    """The server-side functions, as they are loaded."""
-    files = (resources.files("geoengine.state.shared") / "functions").iterdir()
-    parts = sorted((file.name, file.read_text("utf-8")) for file in files if _is_lua(file.name))
-    return "\n".join(text for _, text in parts)
-
-
-def _is_lua(name: str) -> bool:
-    return name.endswith(".lua")
 
 
 class RedisState:
@@ -96,7 +77,7 @@ class RedisState:
         """
         self.process = f"{os.uname().nodename}:{os.getpid()}:{uuid4().hex[:8]}"
         self.concerns: list[str] = []
-        self._link = Link(url, library(), names=_FUNCTIONS)
+        self._link = Link(url, library(), names=FUNCTIONS)
         self._capacity, self._pending_limit = last_fix_capacity, pending_limit
         self._card_limit = card_limit
         self._wanted_count = partition_count or self._link.partitions
@@ -298,6 +279,11 @@ class RedisState:
         self._require_open()
         return await self._cards.page(prefix, start, limit)
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name, from every partition."""
+        self._require_open()
+        return await self._cards.owned(owner) if owner else []
+
     async def facts(self, person_id: str, limit: int = 1_000) -> list[Fact]:
         """What happened to a person, newest first; of one id what was written first."""
         self._require_open()
@@ -344,12 +330,16 @@ class RedisState:
         return await self._forgetting.erase(person_id, devices, now_ms)
 
     async def trim(
-        self, now_ms: int, decisions_before_ms: int, facts_before_ms: int | None = None
+        self,
+        now_ms: int,
+        decisions_before_ms: int,
+        facts_before_ms: int | None = None,
+        settled_before_ms: int | None = None,
     ) -> int:
         """Drop what is older than it is kept, and the erased from the servers' files; how many."""
         self._require_open()
-        facts_before_ms = decisions_before_ms if facts_before_ms is None else facts_before_ms
-        return await self._forgetting.trim(now_ms, decisions_before_ms, facts_before_ms)
+        ages = Ages.of(now_ms, decisions_before_ms, facts_before_ms, settled_before_ms)
+        return await self._forgetting.trim(ages)
 
     async def stats(self) -> Stats:
         """Sizes."""

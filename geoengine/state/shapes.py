@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from geoengine.core.columns import LastFixes, Rests, rows_where
 from geoengine.core.record import Change, Decision, Fact, Record, Send
+from geoengine.core.units import DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,31 @@ class Settlement(Struct, frozen=True):
     reason: str = ""
     due_ms: int = 0
     attempts: int = 0
+
+
+# Longer than the longest retry schedule of a webhook (76 h), or a late retry would fire twice.
+SETTLED_KEPT_MS = 7 * DAY_MS
+
+
+class Ages(NamedTuple):
+    """Up to when what is older is dropped."""
+
+    now_ms: int
+    decisions_before_ms: int
+    facts_before_ms: int
+    settled_before_ms: int
+
+    @classmethod
+    def of(
+        cls, now_ms: int, decisions_ms: int, facts_ms: int | None, settled_ms: int | None
+    ) -> Ages:
+        """Facts go as decisions do and settled messages after a week, unless it is told."""
+        return cls(
+            now_ms,
+            decisions_ms,
+            decisions_ms if facts_ms is None else facts_ms,
+            now_ms - SETTLED_KEPT_MS if settled_ms is None else settled_ms,
+        )
 
 
 CARD_BYTES_MAX = 1 << 20  # of a body: a commit's share of the journal, one server's reply

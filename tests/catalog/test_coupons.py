@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.catalog.test_faults import STORES, faults
-from tests.catalog.writing import reading
+from tests.catalog.writing import STORES, faults, reading
 
 HEAD = STORES + "campaigns:\n"
 

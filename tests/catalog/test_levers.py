@@ -54,6 +54,17 @@ FAULTS = {
         "1:41",
         "sender is 'Maison Rivoli'",
     ),
+    "messages that would be sent twice": (
+        "engine: {retention: {messages: 3d}}",
+        "1:32",
+        "messages 3d forgets too early: expected at least 4d",
+    ),
+    "links kept for no time": ("engine: {retention: {links: 0s}}", "1:29", "expected at least 1m"),
+    "codes that tills may yet tell of": (
+        "engine: {retention: {codes: 6d}}",
+        "1:29",
+        "expected at least 7d",
+    ),
     "a limit that counts nothing": (
         "engine: {sms: {provider: brevo, sender: Rivoli, daily_spend: 5}}",
         "1:62",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import numpy as np
@@ -15,6 +16,7 @@ from shapely.geometry import shape
 from geoengine.catalog import json_schema, load, stores_geojson, zones_geojson
 from geoengine.catalog.geojson import circle_rings
 from geoengine.catalog.reading.document import parse, read_document
+from geoengine.catalog.reading.keys import TOLD
 from geoengine.cli import main
 from tests.catalog.test_compile import DESIGN_EXAMPLE, SQUARE
 from tests.catalog.writing import CAMPAIGN, STORES, reading, write
@@ -79,6 +81,36 @@ def test_the_schema_is_valid_and_knows_imports():
     assert not validator.is_valid({"stores": [{"import": "s.csv", "colums": {}}]})
     assert not validator.is_valid({"stores": [{"id": "a"}]})
     assert not validator.is_valid({"store": []})
+
+
+def _shapes() -> dict[str, Any]:
+    schema = json_schema()
+    found = {"Catalogue": schema, **schema["$defs"]}
+    for kind in ("StoreImport", "ZoneImport"):
+        for key in ("columns", "defaults"):
+            found[f"{kind}.{key}"] = found[kind]["properties"][key]
+    return found
+
+
+def test_an_editor_has_something_to_say_of_every_key():
+    mute = [
+        f"{name}.{key}"
+        for name, shape in _shapes().items()
+        for key, told in shape.get("properties", {}).items()
+        if not told.get("description")
+    ]
+    assert mute == [], "say it in the key's type, or in catalog/reading/keys.py"
+
+
+def test_the_words_for_editors_are_about_keys_there_are():
+    shapes = _shapes()
+    gone = [
+        f"{name}.{key}"
+        for name, keys in TOLD.items()
+        for key in keys
+        if key not in shapes[name]["properties"]
+    ]
+    assert gone == []
 
 
 def test_the_example_of_the_design_satisfies_the_schema():

@@ -33,6 +33,8 @@ def catalogue(*lines: str, engine: str = "") -> str:
         ),
         (catalogue(SOLE, "    track_clicks: true\n"), "13:19", "`engine.public_url`"),
         (catalogue(SOLE, "    call_to_action: pass\n"), "13:21", "needs `engine.wallet`"),
+        (catalogue(SOLE.replace("Bonjour", '" "')), "12:19", "an empty text"),
+        (catalogue(TWO.replace("{fr: B}", '{fr: ""}')), "14:31", "an empty text"),
         (catalogue(SOLE, "    legal_basis: transactional\n"), "13:18", "`about: order_ready`"),
         (
             catalogue(SOLE, READY, "    coupon: {kind: shared, code: A}\n"),
@@ -62,3 +64,18 @@ def test_a_language_that_some_messages_lack_is_told(tmp_path: Path):
     several = TWO.replace("{fr: B}", "{fr: B, en: B}")
     told = [str(one) for one in reading(tmp_path, catalogue(several)).warnings]
     assert any("some messages lack en" in one for one in told), told
+
+
+@pytest.mark.parametrize(
+    ("lines", "where", "what"),
+    [
+        (SOLE + "    title: {de: Titel}\n", "13:12", "title lacks fr: expected each language"),
+        ("    message: {fr: A, klingonisch: B}\n", "12:35", "`klingonisch` is no language"),
+        (SOLE + "    choose: test\n", "13:13", "one message is no test: expected `messages`"),
+    ],
+)
+def test_what_would_be_said_otherwise_than_meant_is_told(
+    tmp_path: Path, lines: str, where: str, what: str
+):
+    told = [str(one) for one in reading(tmp_path, catalogue(lines)).warnings]
+    assert any(what in one and f":{where}:" in one for one in told), told

@@ -56,3 +56,9 @@ def faults(directory: Path, text: str = "", **files: str) -> list[str]:
 def campaign(*lines: str) -> str:
     """Stores and one campaign with these lines more; its first further line is line 13."""
     return STORES + CAMPAIGN + "".join(f"    {line}\n" for line in lines)
+
+
+def store(*lines: str, location: str = "{lat: 48.87, lon: 2.33}") -> str:
+    """A second store with these lines; its id is on line 8, its first further line is 11."""
+    head = f"  - id: opera\n    name: Opéra\n    location: {location}\n"
+    return STORES + head + "".join(f"    {line}\n" for line in lines)

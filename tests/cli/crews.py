@@ -18,7 +18,7 @@ from typing import Any
 import aiohttp
 
 from tests.servers.server import Server, free_port, needed
-from tests.service.process import START_S, Process, environment
+from tests.service.process import START_S, Process, environment, heard
 from tests.service.serving import CATALOGUE, types, until, written
 
 
@@ -119,16 +119,5 @@ async def crew(
             stderr=subprocess.PIPE,
             env=environment((environ or {}) | {"TMPDIR": folder}),
         )
-        running = CrewProcess(child, "")
-        reading = asyncio.create_task(running.read())
-        try:
-            async with asyncio.timeout(START_S):
-                await running.listening.wait()
-            assert running.url, f"it did not start: {running.said}"
+        async with heard(CrewProcess(child, "")) as running:
             yield running
-        finally:
-            if child.returncode is None:
-                child.kill()
-            await child.wait()
-            async with asyncio.timeout(START_S):
-                await reading  # ends when nobody is left to say anything

@@ -55,6 +55,33 @@ def test_what_is_no_code_is_named(state_url: str):
     assert run("--state", state_url, "upload", "summer", "-", given="\n").exit_code == 1
 
 
+def test_a_spreadsheets_heading_and_quotes_are_no_codes(state_url: str):
+    sheet = 'Coupon Code;until\n"SUN-1";x\n"QUO,TED";y\ncode\n'
+    told = run("--state", state_url, "upload", "summer", "-", given=sheet)
+    assert told.output.splitlines() == [
+        "summer: 2 added, 0 known already, 2 left to give",
+        "Error: no codes: 'QUO,TED'; expected 3 to 64 letters, digits and _ * + : $ -",
+    ]
+
+
+def test_a_file_that_is_not_utf_8_is_refused_with_its_line(state_url: str, tmp_path: Path):
+    file = tmp_path / "codes.csv"
+    file.write_bytes("SUN-1\nÉTÉ\n".encode("latin-1"))
+    told = run("--state", state_url, "upload", "summer", str(file))
+    assert told.exit_code == 1 and told.output.startswith("Error: line 2: expected text in UTF-8")
+    assert run("--state", state_url, "pools", "--json").output == ""
+
+
+@pytest.mark.parametrize("option", ["--public-key", "--check-key"])
+@pytest.mark.parametrize("key", ["rubbish!!", "A" * 120, "é", "A" * 27])
+def test_a_key_that_is_none_is_no_verdict_on_the_code(option: str, key: str):
+    told = run("check", "AAAABBBBCCCC", option, key)
+    assert (told.exit_code, told.output) == (
+        1,
+        "Error: the key is not what `coupons key` prints for such codes\n",
+    )
+
+
 def test_a_till_checks_without_asking(state_url: str):
     lines = run("--state", state_url, "key").output.splitlines()
     public, check = (line.rpartition(" ")[2] for line in lines)

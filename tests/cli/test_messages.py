@@ -74,3 +74,17 @@ def test_words_nobody_knows_are_told_with_their_place(tmp_path: Path):
     told = run(tmp_path, catalogue=CATALOGUE.replace("{store}: {code}", "{stor}: {code}"))
     assert told.exit_code == 1
     assert "placeholder {stor} is unknown" in told.output
+
+
+def test_what_a_shops_own_devices_say_of_an_order_is_shown_where_they_can_be_reached(
+    tmp_path: Path,
+):
+    assert "staff" not in run(tmp_path).output
+    pushing = CATALOGUE + "  push: {fcm: {}}\n"
+    told = run(tmp_path, catalogue=pushing).output
+    assert "staff  at rivoli  by push, to its own devices" in told
+    assert "title   Commande A17 Camille  (20 signs)" in told
+    assert "text    Somebody comes for it in about 4 min, at about 12:04." in told
+    assert "staff" not in run(tmp_path, "--lever", "sms", catalogue=pushing).output
+    sole = run(tmp_path, "--lever", "push", "--locale", "en-GB", catalogue=pushing).output
+    assert "[en]" in sole and "Commande" not in sole

@@ -53,6 +53,35 @@ def test_a_withdrawal_said_twice_is_written_once():
     assert record.epoch("sms") == 2
 
 
+def test_a_yes_said_again_renews_it_and_stops_nothing_that_is_on_its_way():
+    record = changed("+sms", "+sms")
+    assert [entry.what for entry in ledger.entries(record.ledger)] == ["granted", "granted"]
+    assert (record.epoch("sms"), record.consents["sms"].at_ms) == (1, NOON_MS + 1_000)
+    ids = {people.grant(record, "sms", TILL, NOON_MS + s)[0].id for s in (2_000, 3_000)}
+    assert len(ids) == 2
+
+
+def test_a_yes_older_than_the_one_that_stands_is_written_down_and_ends_nothing_sooner():
+    record = changed("+sms")
+    people.grant(record, "sms", {"source": "import"}, NOON_MS + 9_000, NOON_MS - 5_000)
+    assert [entry.source for entry in ledger.entries(record.ledger)] == ["till", "import"]
+    assert record.consents["sms"].at_ms == NOON_MS
+    assert record.consents["sms"].evidence["source"] == "till"
+
+
+def test_the_same_yes_told_every_night_is_written_down_once():
+    record = Record("ann")
+    people.grant(record, "sms", TILL | {"by": "server:1"}, NOON_MS, NOON_MS - 5_000)
+    again = {"purpose": "sms", "evidence": TILL | {"by": "server:2"}}
+    assert people.is_known(record, **again, said_ms=NOON_MS - 5_000)
+    assert not people.is_known(record, **again, said_ms=NOON_MS - 4_000)
+    assert not people.is_known(record, **again, said_ms=None)
+    assert not people.is_known(record, "email", TILL, NOON_MS - 5_000)
+    assert not people.is_known(record, "sms", TILL | {"screen": "2"}, NOON_MS - 5_000)
+    people.withdraw(record, "sms", {}, BOOK, NOON_MS)
+    assert not people.is_known(record, **again, said_ms=NOON_MS - 5_000), "it stands no more"
+
+
 def test_when_the_person_said_so_is_kept_beside_when_it_was_written_down():
     record = Record("ann")
     people.grant(record, "email", {"source": "web"}, NOON_MS, NOON_MS - 5_000)

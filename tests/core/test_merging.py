@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from zoneinfo import ZoneInfo
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,3 +91,25 @@ def test_what_somebody_carries_is_still_theirs():
     ours, theirs = Record("ann", beacons=["u:1:1"]), Record("bob", beacons=["u:1:2", "u:1:1"])
     merge(ours, theirs)
     assert ours.beacons == ["u:1:1", "u:1:2"]
+
+
+def test_of_two_tokens_of_a_device_the_one_told_last_is_kept():
+    ann, old = Record("ann"), Record("old")
+    ann.set_push("phone", "ios", "first", 1_000)
+    ann.push_tokens["tablet"] = ["ios", "from before there were times"]
+    old.set_push("phone", "ios", "second", 2_000)
+    old.set_push("watch", "ios", "third", 500)
+    merge(ann, old)
+    assert ann.push_tokens["phone"] == ["ios", "second"]
+    assert ann.push_since_ms == {"phone": 2_000, "watch": 500}
+    merge(ann, Record("older", push_tokens={"phone": ["ios", "zeroth"]}))
+    assert ann.push_tokens["phone"] == ["ios", "second"]
+    ann.drop_push("phone")
+    assert "phone" not in ann.push_since_ms | ann.push_tokens
+
+
+def test_a_record_from_before_tokens_had_times_is_read_as_it_was():
+    packed = msgspec.msgpack.encode(Record("ann", push_tokens={"phone": ["ios", "tok"]}))
+    fields = msgspec.msgpack.decode(packed)[: Record.__struct_fields__.index("push_since_ms")]
+    read = msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=Record)
+    assert (read.push_tokens, read.push_since_ms) == ({"phone": ["ios", "tok"]}, {})

@@ -10,6 +10,7 @@ from geoengine.core.model import EngineSpec, Message
 from geoengine.core.record import Record
 from geoengine.core.saying.actions import call_to_action, url_of
 from geoengine.core.saying.links import TOKEN_BYTES, token
+from geoengine.core.saying.templates import in_language
 from geoengine.core.saying.variants import chosen
 from geoengine.service.links import is_person, opened, platform_of, store_of, target
 from tests.core.world import Walk, World, a_campaign, a_store
@@ -29,7 +30,7 @@ KEY, TRIGGER = b"k" * 32, "85fa302f6724c57123a69acd"
         ("directions", "android", "https://www.google.com/maps/dir/"),
         ("directions", "web", "https://www.google.com/maps/dir/"),
         ("directions", "ios", "https://maps.apple.com/?daddr=48.858300%2C2.347000&dirflg=w"),
-        ("call", "ios", "tel:%2B33%201"),
+        ("call", "ios", "tel:+331"),
         ("web", "android", "https://example.org/"),
         ("app", "ios", "https://example.org/app"),
         ("app", "", "https://example.org/app"),
@@ -60,7 +61,38 @@ def test_the_button_tells_of_all_platforms_where_they_differ():
     action = call_to_action("directions", SHOP, "drive", "ios")
     assert action["url"] == action["urls"]["ios"] != action["urls"]["android"]
     assert action["urls"]["geo"].startswith("geo:48.858300,2.347000?q=")
-    assert call_to_action("call", SHOP, "drive") == {"kind": "call", "url": "tel:%2B33%201"}
+    assert call_to_action("call", SHOP, "drive") == {"kind": "call", "url": "tel:+331"}
+
+
+@pytest.mark.parametrize(
+    ("written", "dialled"),
+    [
+        ("+33 (0)1 99-00.00 01", "tel:+33199000001"),
+        ("01 99 00 00 01", "tel:0199000001"),
+        ("(0)1 99", "tel:0199"),
+        ("*31", "tel:*31"),
+        ("on request", ""),
+    ],
+)
+def test_a_number_is_dialled_whichever_way_it_is_written(written: str, dialled: str):
+    assert url_of("call", a_store(phone=written), None) == dialled
+
+
+@pytest.mark.parametrize(
+    ("locale", "spoken"),
+    [
+        ("FR", "fr"),
+        ("fr_CA", "fr"),
+        ("pt_br", "pt-BR"),
+        ("pt-PT", "pt-BR"),  # of the language, if not of the country
+        ("zh-Hant-TW", "zh-Hant"),
+        ("de", "fr"),  # the first written
+        ("", "fr"),
+    ],
+)
+def test_a_text_is_found_for_a_locale_whichever_way_it_is_written(locale: str, spoken: str):
+    texts = {"fr": "Bonjour", "pt-BR": "Oi", "zh-Hant": "..."}
+    assert in_language(texts, locale) == (spoken, texts[spoken])
 
 
 async def test_directions_are_for_the_phone_that_the_push_token_is_of():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Mapping
@@ -45,7 +44,7 @@ def program() -> str:
 
 
 @dataclass(kw_only=True)
-class Broker:
+class Broker(keeper.Kept):
     """A broker on a port and a directory that stay the same from one start to the next.
 
     With ``users`` nobody else may connect, and they may do what `RULES` say. What is queued
@@ -57,14 +56,6 @@ class Broker:
     certificates: Certificates | None = None  # then it speaks TLS only
     options: Mapping[str, str] = field(default_factory=dict)  # by the names of its own manual
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def __enter__(self) -> Broker:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
     def url(self, user: str = "geoengine", **options: str | int) -> str:
         """How the service is told of it."""
@@ -76,43 +67,21 @@ class Broker:
         return f"{scheme}://{known}127.0.0.1:{self.port}?{query}"
 
     @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
-    def said(self) -> str:
-        """Its log, of all its starts."""
-        return (self.directory / "broker.log").read_text(errors="replace")
+    def log(self) -> Path:
+        return self.directory / "broker.log"
 
     def start(self) -> None:
         """Run it; returns when it takes connections."""
         assert not self.is_running
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [program(), "-c", str(self._configured()), "-v"]
-        self._process = keeper.start(command, self.directory / "broker.log")
+        self._process = keeper.start(command, self.log)
         wait_until(self._answers, "mosquitto did not start")
-
-    def stop(self) -> None:
-        """End it as an operator would."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        self.stop()
-        self.start()
 
     def _answers(self) -> bool:
         assert self.is_running, self.said
         with socket.create_connection(("127.0.0.1", self.port), START_S):
             return True
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is not None:
-            if self._process.poll() is None:
-                self._process.send_signal(how)
-            self._process.wait(START_S)
 
     def _configured(self) -> Path:
         file = self.directory / "broker.conf"

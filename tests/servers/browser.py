@@ -7,11 +7,9 @@ import base64
 import itertools
 import os
 import shutil
-import signal
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +45,25 @@ def program() -> str:
 
 
 @dataclass
-class Browser:
+class Browser(keeper.Kept):
     """A browser with a profile of its own, heard on loopback only."""
 
     directory: Path
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
-    def __enter__(self) -> Browser:
+    def start(self) -> None:
+        """Run it; returns when it can be asked for a page."""
         self.directory.mkdir(parents=True, exist_ok=True)
         sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()  # root cannot have one
         command = [program(), *_FLAGS, *sandbox, f"--user-data-dir={self.directory}", "about:blank"]
-        self._process = keeper.start(command, self.directory / "said.log")
+        self._process = keeper.start(command, self.log)
         wait_until(self._port_file.exists, "chromium did not start", START_S)
-        return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-            self._process.wait(START_S)
+        self.stop()  # killed, it would leave the processes of its pages behind
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "said.log"
 
     @property
     def _port_file(self) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -29,14 +29,14 @@ def certificates(directory: Path) -> Certificates:
     ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name, name = _name("geoengine tests"), _name("localhost")
     addresses = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    ca = _draft(ca_name, ca_name, ca_key).add_extension(x509.BasicConstraints(True, None), True)
+    ca = draft(ca_name, ca_name, ca_key).add_extension(x509.BasicConstraints(True, None), True)
     ca = ca.add_extension(_MAY_SIGN, True)
-    own = _draft(name, ca_name, key).add_extension(x509.SubjectAlternativeName(addresses), False)
+    own = draft(name, ca_name, key).add_extension(x509.SubjectAlternativeName(addresses), False)
     identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
     own = own.add_extension(identifier, False)
     ca = ca.add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), False)
-    for path, draft in ((made.authority, ca), (made.certificate, own)):
-        path.write_bytes(draft.sign(ca_key, hashes.SHA256()).public_bytes(_PEM))
+    for path, one in ((made.authority, ca), (made.certificate, own)):
+        path.write_bytes(one.sign(ca_key, hashes.SHA256()).public_bytes(_PEM))
     made.key.write_bytes(
         key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
@@ -55,9 +55,10 @@ def _name(common: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _draft(
-    name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+def draft(
+    name: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 ) -> x509.CertificateBuilder:
+    """A certificate for a day that nobody has signed yet."""
     now = dt.datetime.now(dt.UTC)
     return (
         x509.CertificateBuilder()

@@ -11,10 +11,14 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, Self
 
+END_S: Final = 60.0  # how long a server may take to write down what it has and end
 _KEEPER = "trap '' HUP INT TERM; read -r _; kill -KILL 0"
 
 
@@ -44,3 +48,56 @@ def start(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
             stderr=subprocess.STDOUT,
             process_group=_group(os.getpid()),
         )
+
+
+class Kept(ABC):
+    """A server that a test starts, ends as it likes, and has gone at the end of its `with`."""
+
+    _process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def start(self) -> None:
+        """Run it; returns when it answers."""
+
+    @property
+    @abstractmethod
+    def log(self) -> Path:
+        """Where it writes what it has to say."""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def said(self) -> str:
+        """Its log, of all its starts."""
+        return self.log.read_text(errors="replace")
+
+    def stop(self) -> None:
+        """End it as an operator would: what it was told is on disk where it has one."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, also where it is paused or gone."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start it again on the same data and port, having stopped it if it still ran."""
+        self.stop()
+        self.start()
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+            if how is not signal.SIGKILL:
+                self._process.send_signal(signal.SIGCONT)  # what is paused hears nothing else
+        self._process.wait(END_S)

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +52,7 @@ class Refused(Exception):
 
 
 @dataclass(kw_only=True)
-class Server:
+class Server(keeper.Kept):
     """A server on a port and a directory that stay the same from one start to the next.
 
     ``appendonly`` says when what was acknowledged is synced; with "no" a restart finds nothing.
@@ -70,14 +69,6 @@ class Server:
     options: Mapping[str, str] = field(default_factory=dict)  # by the names of its own manual
     place: Place = field(default_factory=Loopback)
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def __enter__(self) -> Server:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
     @property
     def url(self) -> str:
@@ -106,18 +97,9 @@ class Server:
         return f"?ssl_ca_certs={self.certificates.authority}" if self.certificates else ""
 
     @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
-
-    @property
-    def said(self) -> str:
-        """Its log, of all its starts."""
-        return self._log.read_text(errors="replace")
 
     def start(self) -> None:
         """Run it; returns when it answers."""
@@ -130,7 +112,7 @@ class Server:
         self.directory.mkdir(parents=True, exist_ok=True)
         file = self.directory / "server.conf"
         file.write_text("".join(f"{line}\n" for line in self._configuration()))
-        self._process = keeper.start([*self.place.enter, self.binary, str(file)], self._log)
+        self._process = keeper.start([*self.place.enter, self.binary, str(file)], self.log)
 
     def wait_until_answering(self) -> None:
         """Until PING is answered, by a replica that has no data yet as well."""
@@ -145,19 +127,6 @@ class Server:
                     tail = "\n".join(self.said.splitlines()[-10:])
                     raise AssertionError(f"{self.binary} did not start: {fault}\n{tail}") from fault
             time.sleep(_AGAIN_S)
-
-    def stop(self) -> None:
-        """End it as an operator would: what it was told is on disk where it has one."""
-        self._end(signal.SIGTERM)
-
-    def kill(self) -> None:
-        """SIGKILL, also where it is paused or gone."""
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Start it again on the same data and port, having stopped it if it still ran."""
-        self.stop()
-        self.start()
 
     def pause(self) -> None:
         """SIGSTOP: it neither answers nor hangs up."""
@@ -190,15 +159,6 @@ class Server:
         """Until this replica has its master's data and follows it."""
         wait_until(lambda: self.info("replication").get("master_link_status") == "up", self.said)
 
-    def _end(self, how: signal.Signals) -> None:
-        if self._process is None:
-            return
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-            if how is not signal.SIGKILL:
-                self._process.send_signal(signal.SIGCONT)  # what is paused hears nothing else
-        self._process.wait(START_S)
-
     def _connect(self, timeout_s: float) -> socket.socket:
         plain = self.place.connect(self.port, timeout_s)
         if self.certificates is None:
@@ -207,7 +167,7 @@ class Server:
         return context.wrap_socket(plain, server_hostname=self.place.host)
 
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
         return self.directory / "server.log"
 
     @property

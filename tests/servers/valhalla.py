@@ -16,7 +16,6 @@ import json
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
@@ -100,21 +99,13 @@ def default_config() -> dict[str, Any]:
 
 
 @dataclass(kw_only=True)
-class Valhalla:
+class Valhalla(keeper.Kept):
     """A server on loopback; it tells of itself only if it is verbose, as most are not."""
 
     directory: Path
     tiles: Path
     is_verbose: bool = False
     port: int = field(default_factory=free_port)
-    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-
-    def __enter__(self) -> Valhalla:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
 
     @property
     def url(self) -> str:
@@ -124,18 +115,15 @@ class Valhalla:
         """Run it; returns when it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
         command = [str(programs() / "valhalla_service"), str(self._configured()), "1"]
-        self._process = keeper.start(command, self.directory / "valhalla.log")
+        self._process = keeper.start(command, self.log)
         wait_until(self._answers, "valhalla_service did not start")
 
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
-            self._process.wait(START_S)
-            self._process = None
+    @property
+    def log(self) -> Path:
+        return self.directory / "valhalla.log"
 
     def _answers(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.directory / "valhalla.log").read_text()
+        assert self.is_running, self.said
         with urlopen(f"{self.url}/status", timeout=START_S) as answer:
             return bool(answer.status == 200)
 

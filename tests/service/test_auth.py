@@ -15,7 +15,12 @@ from geoengine.service.routes.table import Route
 from geoengine.service.settings import Settings, SettingsError, is_loopback
 from tests.service.serving import KEYS, NO_KEYS, UUID, now_s, ping, served, walk_in
 
-PATHS = {"{person_id}": "somebody", "{device_id}": "phone", "{purpose}": "push"}
+PATHS = {
+    "{person_id}": "somebody",
+    "{device_id}": "phone",
+    "{purpose}": "push",
+    "{store_id}": "rivoli",
+}
 # Here a key of the right kind is not enough: an app names a device of that person.
 NOT_BY_KIND = {("/v1/people/{person_id}/coupons", "app")}
 REST = re.compile(r"\{[a-z_]+\}")
@@ -168,3 +173,10 @@ async def test_a_key_is_compared_whatever_its_characters(tmp_path: Path, door: s
             "POST", "/v1/pings", [ping("d", (1, 1))], headers
         )
         assert status == 401
+
+
+def test_keys_that_can_be_guessed_are_counted() -> None:
+    keys = keys_from(
+        {"GEOENGINE_APP_KEYS": "short,0123456789abcdef", "GEOENGINE_GATEWAY_KEYS": "s=k"}
+    )
+    assert keys.short_count == 2

@@ -64,6 +64,13 @@ async def test_who_wrote_it_down_is_for_us_to_say(tmp_path: Path) -> None:
         assert entry["by"].startswith("server:")
 
 
+async def test_a_yes_told_twice_is_answered_alike_and_written_down_once(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        said = GIVEN | {"at": ago(3_600)}
+        assert await client.ok("PUT", SMS, said) == await client.ok("PUT", SMS, said)
+        assert len((await client.ok("GET", PROOF))["entries"]) == 1
+
+
 async def test_an_old_yes_does_not_undo_a_later_no(tmp_path: Path) -> None:
     async with served(tmp_path) as client:
         await client.ok("PUT", SMS, GIVEN)
@@ -180,6 +187,7 @@ async def test_age_pause_and_cadence_are_told_and_shown_and_no_day_of_birth_is_k
         assert (await client.ok("PUT", person, {"paused_until": None}))["paused_until"] is None
         for bad in (
             {"birth_date": "2020-13-01"},
+            {"birth_date": "2999-01-01"},  # not born yet: a slip of who typed it
             {"cadence": {"max": 1, "per": "day"}, "caps": []},
         ):
             assert (await client.call("PUT", person, bad))[0] == 400

@@ -12,8 +12,8 @@ import pytest
 from geoengine.ingest.reports import Decoded, Origin, Sighted
 from geoengine.service.native.credentials import plain
 from geoengine.service.native.entering import enter
+from tests.service.natives import bare_words, basic, counted, sent
 from tests.service.serving import CATALOGUE, KEYS, NO_KEYS, Client, now_s, served
-from tests.service.test_native import bare_words, basic, counted, sent
 
 TAG = "0c1f5c32-6d3a-4a3b-9c43-0d5f7f7f0a01"
 MINEW_SECRET = "the secret of the minew"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from geoengine.core.record import Consent, Record, Send
 from geoengine.core.units import DAY_MS
 from geoengine.levers.base import Receipt
@@ -63,6 +65,40 @@ async def test_with_the_last_push_token_the_consent_ends(tmp_path: Path) -> None
         assert await consents(client) == {"push": False}
         entries = (await client.ok("GET", "/v1/people/ann/consents"))["entries"]
         assert entries[-1]["source"] == "push:token_dead"
+
+
+async def test_a_token_that_was_registered_again_since_it_died_is_kept(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        context, now_ms = client.service.context, client.service.context.clock()
+        body = {"push_token": "tok", "platform": "ios", "person_id": "ann"}
+        await client.ok("PUT", "/v1/devices/phone", body)
+        await client.ok("PUT", "/v1/people/ann/consents/push")
+        since_ms = (await context.state.load(["ann"]))["ann"].push_since_ms["phone"]
+        assert now_ms <= since_ms <= context.clock()
+        earlier = Receipt("gone", "token_dead", since_ms=since_ms - 1)
+        await gone(context, sent("push", "ios:tok"), earlier)
+        assert list((await client.ok("GET", "/v1/people/ann"))["push_tokens"]) == ["phone"]
+        assert await consents(client) == {"push": True}
+        await gone(context, sent("push", "ios:tok"), replace(earlier, since_ms=since_ms))
+        assert (await client.ok("GET", "/v1/people/ann"))["push_tokens"] == {}
+        assert (await client.ok("GET", "/v1/people/ann"))["push_since"] == {}
+        assert await consents(client) == {"push": False}
+
+
+async def test_a_token_said_to_be_dead_at_no_time_is_dropped_whenever_it_was_registered(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        dead = Receipt("gone", "token_dead")  # as FCM says it
+        for token in ("old", "new"):
+            body = {"push_token": token, "platform": "android", "person_id": "ann"}
+            await client.ok("PUT", "/v1/devices/phone", body)
+        await gone(client.service.context, sent("push", "android:old"), dead)
+        assert (await client.ok("GET", "/v1/people/ann"))["push_tokens"] == {
+            "phone": ["android", "new"]
+        }
+        await gone(client.service.context, sent("push", "android:new"), dead)
+        assert (await client.ok("GET", "/v1/people/ann"))["push_tokens"] == {}
 
 
 async def test_of_a_webhooks_endpoint_that_is_gone_nobody_is_told_anything(tmp_path: Path) -> None:

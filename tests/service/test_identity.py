@@ -104,3 +104,40 @@ async def test_of_merged_and_erased_people_no_name_is_left_anywhere(tmp_path: Pa
     raw = on_disk(tmp_path)
     for canary in ("canary", "3360000000", "example.org"):
         assert canary not in raw, canary
+
+
+async def test_an_apps_key_takes_no_person_for_a_device(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        app = client.using("app")
+        await client.ok("PUT", "/v1/people/ann", FAMILY)
+        await client.ok("PUT", "/v1/people/ann/consents/sms", {"source": "till"})
+        status, problem, _ = await app.call("PUT", "/v1/devices/ann", {"person_id": "mallory"})
+        assert (status, problem["type"]) == (403, "urn:geoengine:problem:forbidden")
+        assert "identify" in problem["detail"]
+        await app.ok("POST", "/v1/pings", walk_in("ann", person_id="mallory"))
+        assert (await client.ok("GET", "/v1/people/ann"))["addresses"]["sms"] == FAMILY["phone"]
+        assert (await client.call("GET", "/v1/people/mallory"))[0] == 404
+        assert 'geoengine_fixes_total{outcome="not_a_device"} 1.0' in (
+            (await client.ok("GET", "/metrics")).decode()
+        )
+        told = await client.ok("POST", "/v1/people/ann-marie/identify", {"devices": ["ann"]})
+        assert told["person_id"] == "ann-marie"
+
+
+async def test_a_yes_given_on_a_device_is_none_for_the_number_of_whom_an_app_says_it_is(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        for device_id in ("phone", "tablet"):
+            for lever in ("sms", "email", "push"):
+                await client.ok("PUT", f"/v1/people/{device_id}/consents/{lever}", {})
+        await client.ok("PUT", "/v1/people/ann", FAMILY)
+        await client.using("app").ok("PUT", "/v1/devices/phone", {"person_id": "ann"})
+        person = await client.ok("GET", "/v1/people/ann")
+        assert person["consents"].keys() == {"push"}
+        assert person["merges"][0]["stricter"] == ["consent:email", "consent:sms"]
+        await client.ok("POST", "/v1/people/ann/identify", {"devices": ["tablet"]})
+        person = await client.ok("GET", "/v1/people/ann")
+        assert {name for name, one in person["consents"].items() if one["granted"]} == {
+            "email", "push", "sms",
+        }  # fmt: skip

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.natives import APP, ENVIRON, sent
 from tests.service.serving import CATALOGUE, served
-from tests.service.test_native import APP, ENVIRON, sent
 
 SEED = 20261122
 ROUNDS = 150

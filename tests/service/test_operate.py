@@ -140,6 +140,17 @@ async def test_the_contract_names_every_route_with_its_keys(tmp_path: Path) -> N
             assert done in operation["responses"]
 
 
+def test_every_parameter_of_the_contract_says_what_it_is() -> None:
+    mute = [
+        f"{method} {path}: {parameter['name']}"
+        for path, operations in document(ROUTES)["paths"].items()
+        for method, operation in operations.items()
+        for parameter in operation["parameters"]
+        if not parameter["description"]
+    ]
+    assert mute == [], "say it in the query's type, or in http/openapi.py"
+
+
 def test_every_schema_and_reference_of_the_contract_holds() -> None:
     told = document(ROUTES)
     for schema in told["components"]["schemas"].values():

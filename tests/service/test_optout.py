@@ -267,3 +267,21 @@ async def test_whatever_is_posted_to_the_doors_of_providers_nothing_breaks(tmp_p
                 status, _, _ = await client.call("POST", path, body, shown)
                 assert status in (200, 400, 403), (path, body)
         assert (await client.call("POST", "/in/sms/twilio", b"x" * 70_000, signed))[0] == 413
+
+
+async def test_what_is_no_address_of_the_lever_gets_onto_no_list(tmp_path: Path) -> None:
+    async with served(tmp_path) as client:
+        for lever, address in (
+            ("sms", "06 12 34 56 78"),  # of which country?
+            ("sms", "33612345678"),
+            ("sms", "ann@example.org"),
+            ("email", "+33612345678"),
+            ("email", "ann example.org"),
+        ):
+            body = {"lever": lever, "addresses": ["+33600000001", address][lever == "email" :]}
+            for method in ("POST", "DELETE"):
+                status, problem, _ = await client.call(method, "/v1/suppressions", body)
+                assert status == 400, (lever, address)
+                assert "expected " in problem["detail"]
+                assert f"$.addresses[{len(body['addresses']) - 1}]" in problem["detail"]
+        assert (await client.ok("GET", "/v1/suppressions"))["stops"] == []

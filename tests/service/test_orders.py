@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,26 @@ async def test_an_order_told_twice_is_one_and_keeps_what_the_staff_knows(tmp_pat
         again = await client.ok("POST", "/v1/orders", order(ready_at=first["ready_at"]))
         assert again["told_at"] is not None
         assert len((await client.ok("GET", "/v1/orders"))["orders"]) == 1
+
+
+async def test_of_many_who_tell_of_an_order_at_once_one_is_believed(tmp_path: Path):
+    async with served(tmp_path, ORDERS) as client:
+        people, stores = ("ada", "bob", "eve"), ("rivoli", "bastille")
+        for turn in range(10):
+            told = [
+                order(order_id=f"o{turn}", person_id=p, store_id=s) for p in people for s in stores
+            ]
+            away = client.call("DELETE", f"/v1/orders/o{turn}")
+            await asyncio.gather(*(client.ok("POST", "/v1/orders", each) for each in told), away)
+        filed = {o["order_id"]: o for o in (await client.ok("GET", "/v1/orders"))["orders"]}
+        for person_id in people:
+            theirs = (await client.ok("GET", f"/v1/orders?person_id={person_id}"))["orders"]
+            right = [one for one in filed.values() if one["person_id"] == person_id]
+            assert sorted(o["order_id"] for o in theirs) == sorted(o["order_id"] for o in right)
+            assert all(filed[o["order_id"]]["store_id"] == o["store_id"] for o in theirs)
+            for one in theirs:
+                await client.ok("DELETE", f"/v1/orders/{one['order_id']}")
+            assert (await client.ok("GET", f"/v1/orders?person_id={person_id}"))["orders"] == []
 
 
 async def test_an_order_that_turns_out_to_be_somebody_elses_is_theirs_only(tmp_path: Path):

@@ -147,6 +147,7 @@ def test_everything_that_is_remembered_of_a_person_is_exported() -> None:
         "is_minor": "minor",
         "paused_until_ms": "paused_until",
         "fired": "triggers",
+        "push_since_ms": "push_since",
     }
     # Of the service's own working, and gone in minutes: versions, delays, half-heard beacons.
     own = {"version", "lag_ms", "heard", "groups"}

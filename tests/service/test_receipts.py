@@ -122,6 +122,7 @@ async def test_what_the_network_says_becomes_a_fact_once(tmp_path: Path, provide
         ("twilio", {"MessageStatus": "failed", "ErrorCode": "21610", "To": "+33612345678"}),
         ("brevo", {"msg_status": "unsubscribe", "to": "33612345678"}),
         ("brevo", {"msg_status": "blacklisted", "to": "33612345678"}),
+        ("brevo", {"msg_status": "Blocklisted", "to": "33612345678"}),
     ],
 )
 async def test_a_number_that_said_stop_to_the_sender_is_left_alone_before_we_answer(
@@ -135,6 +136,33 @@ async def test_a_number_that_said_stop_to_the_sender_is_left_alone_before_we_ans
         consents = (await client.ok("GET", "/v1/people/ada"))["consents"]
         assert not consents["sms"]["granted"]
         assert await client.service.context.suppression.is_stopped("sms", number)
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "is_kept"),
+    [
+        ("twilio", {"ErrorCode": "30006", "From": "Rivoli"}, False),
+        ("twilio", {"ErrorCode": "30006", "From": "+15005550006"}, False),
+        ("twilio", {"ErrorCode": "30006", "From": "36180"}, True),
+        ("twilio", {"ErrorCode": "30006"}, True),
+        ("twilio", {"ErrorCode": "21635", "From": "36180"}, False),
+        ("twilio", {"ErrorCode": "30003", "From": "Rivoli"}, True),
+        ("twilio", {"ErrorCode": "30005", "From": "Rivoli"}, True),
+        ("brevo", {"msg_status": "hard_bounce"}, False),
+        ("brevo", {"msg_status": "soft_bounce"}, True),
+    ],
+)
+async def test_a_number_that_takes_no_sms_is_forgotten_and_no_other(
+    tmp_path: Path, provider, body, is_kept
+):
+    async with served(tmp_path) as client:
+        await client.ok("PUT", "/v1/people/ada", {"phone": "+33612345678"})
+        for number, is_hers in (("33698765432", False), ("33612345678", True)):
+            told = {"To": f"+{number}", "MessageStatus": "failed"}
+            told = told if provider == "twilio" else {"to": number}
+            assert await tell(client, body | told, provider) == 200
+            kept = (await client.ok("GET", "/v1/people/ada"))["addresses"]
+            assert ("sms" in kept) is (is_kept or not is_hers)
 
 
 async def test_of_somebody_who_was_erased_nothing_is_written_down_again(tmp_path: Path):

@@ -85,6 +85,17 @@ async def test_fifty_at_once_in_two_processes_spend_no_more_than_the_day_has(sta
     assert sum(one.why_not == "" for one in prepared) == 10
 
 
+async def test_news_of_an_order_goes_out_on_a_spent_day_and_counts(state):
+    spending = purse(state)
+    ready = {"data": {"legal_basis": "transactional", "message": {"body": "Your order is ready"}}}
+    news = [an_sms(send_id=f"n{number}", event=ready) for number in range(4)]
+    assert await stopped(spending, [*messages(8), *news]) == [""] * 12
+    assert await stopped(spending, messages(1, first=8)) == [SPEND_CAP]
+    await stopped(spending, news)
+    [card] = (await state.cards(["spent/sms/2026-11-21"])).values()
+    assert card.body == b"12000"
+
+
 @pytest.mark.parametrize(("daily_spend", "changes"), [(None, {}), (1.0, {"lever": "push"})])
 async def test_without_a_limit_and_by_other_levers_nothing_is_counted(state, daily_spend, changes):
     send = an_sms(**changes)

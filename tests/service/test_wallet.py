@@ -8,6 +8,7 @@ import json
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ async def phone(
 
 def registration(face: dict[str, Any], device: str = PHONE) -> str:
     return f"/devices/{device}/registrations/{PASS_TYPE}/{face['serialNumber']}"
+
+
+def message_day() -> str:
+    """Today, as times begin."""
+    return datetime.now(UTC).strftime("%Y-%m-%d")
 
 
 async def until(is_so: Any) -> None:
@@ -212,6 +218,27 @@ async def test_where_apple_says_that_every_phone_is_gone_so_is_the_consent(
         assert (await client.ok("PUT", "/v1/people/ada/pass"))["phones"] == 0
 
 
+async def test_of_several_phones_the_one_that_is_gone_is_told_no_more(
+    tmp_path: Path, trusted: Authority
+) -> None:
+    async with shop(tmp_path, trusted) as (client, apns, _):
+        face = await handed_out(client)
+        for device, token in ((PHONE, TOKEN), ("c" * 32, "d" * 64)):
+            body = {"pushToken": token}
+            await phone(client, face, "POST", registration(face, device), body)
+        await client.ok("PUT", "/v1/people/ada/consents/wallet")
+        apns.answers[TOKEN] = 410, {"reason": "Unregistered", "timestamp": 1_700_000_000_000}
+        await client.ok("POST", "/v1/pings", walk_in("ada"))
+        async with asyncio.timeout(20):
+            while (await client.ok("PUT", "/v1/people/ada/pass"))["phones"] != 1:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+        assert (await consents(client))["wallet"]
+        (held,) = (await client.ok("GET", "/v1/people/ada"))["cards"]["passes"]
+        assert held["phones"] == {"c" * 32: "d" * 64}
+        (sent,) = (await client.ok("GET", "/v1/outbox"))["sends"]
+        assert sent["status"] == "delivered"
+
+
 async def test_elsewhere_the_link_leads_to_googles_wallet_and_messages_go_there(
     tmp_path: Path, trusted: Authority
 ) -> None:
@@ -232,6 +259,7 @@ async def test_elsewhere_the_link_leads_to_googles_wallet_and_messages_go_there(
         await until(lambda: google.messages)
         (message,) = google.messages[made["id"]].values()
         assert message["body"] == "Five minutes to Maison Rivoli."
+        assert message["displayInterval"]["end"]["date"] > message_day()
         assert len(google.objects[made["id"]]["merchantLocations"]) == 2
         assert google.objects[made["id"]]["barcode"]["type"] == "QR_CODE"
         assert not apns.pushes

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from geoengine.core.units import DAY_MS
 from geoengine.state.embedded.shelf.backlog import Backlog, Entry, Filing, key_of
-from geoengine.state.embedded.shelf.base import Ages, Log, Stretch
+from geoengine.state.embedded.shelf.base import Log, Stretch
 from geoengine.state.embedded.shelf.memory import MemoryShelf
 from geoengine.state.embedded.shelf.schema import ROWS_AT_ONCE
 from geoengine.state.embedded.shelf.sqlite import SqliteShelf, Tuning
@@ -30,6 +30,7 @@ from geoengine.state.embedded.writes import (
     Write,
     pack_send,
 )
+from geoengine.state.shapes import Ages
 from tests.faults.disks import Disk, FailingSync
 from tests.state.samples import send
 
@@ -167,7 +168,7 @@ class ShelfModel(RuleBasedStateMachine):
 
     @rule(horizon_ms=TIMES)
     def trim(self, horizon_ms: int) -> None:
-        ages = Ages(7 * DAY_MS + horizon_ms, horizon_ms, max(horizon_ms - 1, 0))
+        ages = Ages(7 * DAY_MS + horizon_ms, horizon_ms, max(horizon_ms - 1, 0), horizon_ms)
         assert self.shelf.trim(ages, 1_000) >= 0
         self.plain.trim(ages, 1_000)
         self.ops = []
@@ -323,7 +324,7 @@ def test_a_state_that_has_failed_writes_nothing_more(tmp_path: Path) -> None:
         lambda: shelf.write([Write(people=[PersonRow("bob", 1, None, 0, b"x")])]),
         lambda: shelf.leave_note("zones", b"x"),
         lambda: shelf.erase("ann"),
-        lambda: shelf.trim(Ages(0, 0, 0), 10),
+        lambda: shelf.trim(Ages(0, 0, 0, 0), 10),
         lambda: shelf.leave_last_fixes([b"x"]),
     ):
         with pytest.raises(Broken):

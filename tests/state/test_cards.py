@@ -207,6 +207,24 @@ async def test_cards_go_with_their_owner_and_nobody_elses(world: World) -> None:
     assert [one.name for one in await all_cards(state, "", 10)] == ["code/4"]
 
 
+async def test_the_cards_of_an_owner_are_told_by_name_and_nobody_elses(world: World) -> None:
+    state = world.state
+    await put(state, "order/1", owner="ann")
+    mine = await put(state, "code/1", b"mine", owner="ann", until_ms=9)
+    passed_on = await put(state, "code/2", owner="ann")
+    for name, owner in (("code/3", "annie"), ("code/4", "an"), ("code/5", "")):
+        await put(state, name, owner=owner)
+    assert [card.name for card in await state.cards_of("ann")] == ["code/1", "code/2", "order/1"]
+    assert (await state.cards_of("ann"))[0] == mine
+    await state.put_card(replace(passed_on, owner="bob"), now_ms=0)
+    await state.put_card(replace(mine, body=b""), now_ms=0)
+    assert [card.name for card in await state.cards_of("ann")] == ["order/1"]
+    assert [card.name for card in await state.cards_of("bob")] == ["code/2"]
+    assert await state.cards_of("nobody") == await state.cards_of("") == []
+    await state.erase("ann", 1)
+    assert await state.cards_of("ann") == []
+
+
 async def test_a_card_put_amid_an_erasure_of_its_owner_is_kept_whole_or_gone_whole(
     busy_world: World,
 ) -> None:

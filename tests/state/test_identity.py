@@ -54,3 +54,42 @@ async def test_what_a_device_left_while_it_was_nobodys_is_told_and_erased_with_i
     assert await state.decisions("phone") == [] == await state.sends()
     assert len(await amending.decisions(state, "bob", 10)) == 1
     assert not await amending.erase(state, "ann", 5)
+
+
+async def test_a_device_that_changes_hands_takes_its_push_token_along(busy_world: World) -> None:
+    state = busy_world.state
+    await amending.identify(state, BOOK, "phone", "ann", 0)
+    ann = (await state.load(["ann"]))["ann"]
+    ann.set_push("phone", "ios", "tok", 5)
+    ann.set_push("tablet", "ios", "other", 6)
+    await write(state, ann)
+    await amending.identify(state, BOOK, "phone", "bob", 1)
+    records = await state.load(["ann", "bob"])
+    assert records["ann"].push_tokens == {"tablet": ["ios", "other"]}
+    assert records["bob"].push_tokens == {"phone": ["ios", "tok"]}
+    assert (records["ann"].push_since_ms, records["bob"].push_since_ms) == (
+        {"tablet": 6},
+        {"phone": 5},
+    )
+
+
+async def test_who_may_not_join_people_joins_devices_to_them_only(busy_world: World) -> None:
+    state = busy_world.state
+    people = {
+        "with a device": Record("", devices={"phone": 1}),
+        "with a token": Record("", push_tokens={"phone": ["ios", "tok"]}),
+        "with a number": Record("", addresses={"sms": "+33612345678"}),
+        "with a card": Record("", identifiers={"loyalty": "L-1"}),
+        "with a tag": Record("", beacons=["uuid:1:1"]),
+    }
+    for name, record in people.items():
+        record.person_id = name
+        await write(state, record)
+        told = await amending.identify(state, BOOK, name, "mallory", 1, may_join=False)
+        assert told.counts["not_a_device"] == 1, name
+    assert await state.owners([*people]) == [*people]
+    assert set(await state.load([*people, "mallory"])) == people.keys()
+    nobodys = Record("phone", devices={"phone": 1}, push_tokens={"phone": ["ios", "tok"]})
+    await write(state, nobodys)
+    assert not (await amending.identify(state, BOOK, "phone", "ann", 1, may_join=False)).counts
+    assert await state.owners(["phone"]) == ["ann"]

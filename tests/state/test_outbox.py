@@ -185,6 +185,19 @@ async def test_settled_rows_are_kept_a_week_and_pending_ones_until_they_end(worl
     assert [row.send.send_id for row in await world.state.sends()] == ["s2"]
 
 
+async def test_settled_rows_are_kept_as_long_as_is_told(world: World) -> None:
+    sends = tuple(send(f"s{n}", due_ms=0) for n in range(3))
+    await world.state.commit(commit_of(sends=sends))
+    await lease(world, 0)
+    for number, at_ms in enumerate((500, 600)):
+        await world.state.settle([Settlement(f"s{number}", "delivered")], "w1", at_ms)
+    assert await world.state.trim(DAY_MS, 0, settled_before_ms=500) == 0
+    assert await world.state.trim(DAY_MS, 0, settled_before_ms=600) == 1
+    assert [row.send.send_id for row in await world.state.sends()] == ["s2", "s1"]
+    assert await world.state.trim(9 * DAY_MS, 0, settled_before_ms=601) == 1
+    assert [row.send.send_id for row in await world.state.sends()] == ["s2"]
+
+
 async def test_sizes_are_told(world: World) -> None:
     commit = commit_of(
         change(Record("ann")),

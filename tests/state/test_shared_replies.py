@@ -325,6 +325,24 @@ async def test_a_slot_that_moves_under_commits_loses_nothing_and_says_nothing_tw
             assert await counts_of(two[1], name) == (20, 20, 20, b"20")
 
 
+async def test_functions_flushed_without_a_pause_come_with_the_call() -> None:
+    single = server("valkey")
+    async with processes(a_state_of(single.url), 1) as [state]:
+        work = asyncio.create_task(add_ten(state, "ann"))
+
+        def flush() -> int:
+            count = 0
+            while not work.done():
+                single.calls(*[("FUNCTION", "FLUSH")] * 50)
+                count += 50
+            return count
+
+        flushed_count = await asyncio.to_thread(flush)
+        await work
+        assert flushed_count > 100
+        assert await counts_of(state, "ann") == (10, 10, 10, b"10")
+
+
 async def test_functions_flushed_under_commits_are_given_back(own_cluster: Cluster) -> None:
     async with processes(a_state_of(own_cluster.url)) as two:
         people = [f"p{number}" for number in range(12)]

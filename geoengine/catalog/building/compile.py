@@ -24,12 +24,14 @@ from geoengine.catalog.building import (
 from geoengine.catalog.building.campaigns import plans
 from geoengine.catalog.building.levers import check_levers
 from geoengine.catalog.building.reaches import take_roads
+from geoengine.catalog.building.staff import check_staff
 from geoengine.catalog.building.stores import Shops, complete
 from geoengine.catalog.building.webhooks import check_webhooks
 from geoengine.catalog.reading.gather import Gathered, gather
 from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book, CampaignPlan, EnginePlan
 from geoengine.core.calendar import duration_ms
+from geoengine.core.consent.retention import too_short
 from geoengine.core.errors import ConfigurationError, Fault
 from geoengine.core.places.zones import Zones
 
@@ -86,6 +88,7 @@ def _compile(found: Gathered, by_roads: bool) -> tuple[Book, dict[str, int]]:
     policies.check_presence(found.stores, found.engine.presence)
     policies.check_presence(found.zones, found.engine.presence)
     _check_engine(found, {store.country or "" for store in shops.stores})
+    check_staff(found, shops.stores)
     rows, in_use = zone_rows.Rows(), policies.Policies(found.engine.presence)
     zones.add_reaches(rows, shops, in_use)
     zones.add_drawn(rows, found.zones, areas, shops, in_use)
@@ -121,6 +124,8 @@ def _check_engine(found: Gathered, countries: Set[str]) -> None:
         found.engine_fault(why, "presence")
     if engine.quiet_hours is not None and (problem := hours.problem(engine.quiet_hours)):
         found.engine_fault(f"quiet_hours {problem}", "quiet_hours")
+    for key, what in too_short(engine):
+        found.engine_fault(f"retention: {what}", "retention", key)
     check_levers(found, countries)
     check_webhooks(found)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from geoengine.catalog.reading.report import Items
@@ -9,6 +10,7 @@ from geoengine.core.model import Campaign, EngineSpec, Message
 from geoengine.core.saying.variants import messages_of
 
 Path = tuple[str | int, ...]
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{2,8})*")  # BCP 47, as people's locales
 
 
 def placed_messages(spec: Campaign) -> list[tuple[Path, Message]]:
@@ -32,6 +34,10 @@ def check_saying(items: Items[Campaign], ix: int, spec: Campaign, engine: Engine
         _check_several(items, ix, spec)
     elif not spec.message:
         items.wrong(ix, "nothing to say: expected `message` by language, or `messages`")
+    elif spec.choose == "test":
+        items.doubtful(ix, "one message is no test: expected `messages`", "choose")
+    for path, message in placed_messages(spec):
+        _check_languages(items, ix, path, message)
     if spec.track_clicks and engine.public_url is None:
         what = "track_clicks needs `engine.public_url`: links lead over this service"
         items.wrong(ix, what, "track_clicks")
@@ -58,6 +64,19 @@ def _check_several(items: Items[Campaign], ix: int, spec: Campaign) -> None:
         items.wrong(ix, "all weights are 0: expected one above it", "messages")
     if missing := _missing(spec):
         items.doubtful(ix, f"some messages lack {', '.join(missing)}", "messages")
+
+
+def _check_languages(items: Items[Campaign], ix: int, path: Path, message: Message) -> None:
+    """Report texts that nobody would hear, or would hear in two languages."""
+    for language, text in message.message.items():
+        if not text.strip():
+            items.wrong(ix, "an empty text: expected what is said", *path, "message", language)
+        if not _LANGUAGE.fullmatch(language):
+            what = f"`{language}` is no language, so nobody's: expected one as fr or pt-BR"
+            items.doubtful(ix, what, *path, "message", language)
+    if lacking := sorted(message.message.keys() - message.title.keys()) if message.title else []:
+        what = f"title lacks {', '.join(lacking)}: expected each language of the message"
+        items.doubtful(ix, what, *path, "title")
 
 
 def _missing(spec: Campaign) -> list[str]:

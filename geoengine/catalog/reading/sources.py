@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable
 from hashlib import blake2b, file_digest
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any, BinaryIO
 
 Progress = Callable[[str, int, int], None]  # file, bytes read, bytes in all
@@ -28,6 +29,7 @@ class Sources:
     def __init__(self) -> None:
         self.digests: dict[str, str] = {}
         self._unsteady: set[str] = set()  # read as one thing, then as another
+        self._marks: dict[str, tuple[int, ...]] = {}  # of added files, from before they were read
 
     def read_bytes(self, path: Path) -> bytes:
         """The bytes of a file."""
@@ -41,9 +43,16 @@ class Sources:
         return io.BufferedReader(_Tapped(path, self._learn), _CHUNK_BYTES)
 
     def read_folders(self, data: Path) -> None:
-        """Everything that was added to a data folder for catalogues, and that nothing more was."""
+        """Everything that was added to a data folder for catalogues, and that nothing more was.
+
+        Asked again, only what has been touched since is read once more: a country's buildings are
+        hundreds of megabytes.
+        """
         for path in added_to(data):
-            self._learn(path, digest_of(path))
+            name, mark = str(path), _mark(path)
+            if not mark or mark != self._marks.get(name):
+                self._marks[name] = mark
+                self._learn(path, digest_of(path))
 
     def lack(self, path: Path) -> None:
         """A file that could not be used, and without which the catalogue was made."""
@@ -67,6 +76,16 @@ def digest_of(path: Path) -> str:
             return file_digest(file, _new_digest).hexdigest()
     except OSError:
         return UNREAD
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """What changes whenever a file does; nothing of a folder, whose names are asked each time."""
+    try:
+        told = path.stat()
+    except OSError:
+        return ()
+    is_file = S_ISREG(told.st_mode)
+    return (told.st_ino, told.st_size, told.st_mtime_ns, told.st_ctime_ns) if is_file else ()
 
 
 def added_to(data: Path) -> list[Path]:

@@ -5,9 +5,10 @@ Like the outbox: the state where nobody holds it, else the service that does.
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
-from typing import Final, TextIO
+from typing import BinaryIO, Final
 
 import click
 import msgspec
@@ -22,6 +23,13 @@ from geoengine.service.wire.coupons import PoolOut, PoolsOut, TillKeyOut, Upload
 
 UPLOAD_CODES: Final = 10_000  # at once: a body of some 200 kB
 REFUSED_SHOWN: Final = 5
+# What spreadsheets write above a column of codes; uploaded, somebody would be given it for a code.
+HEADINGS: Final = frozenset(
+    {"code", "codes", "coupon", "coupon_code", "coupons", "promo_code", "voucher", "voucher_code"}
+)
+_CELL: Final = re.compile(r'\s*(?:"([^"]*)"|([^,;]*))')  # the first of a line of CSV
+CHECK_KEY_BYTES: Final = 16
+PUBLIC_KEY_BYTES: Final = 32
 
 
 @click.group()
@@ -37,15 +45,15 @@ def command(context: click.Context, place: Place) -> None:
 
 @command.command()
 @click.argument("pool")
-@click.argument("file", type=click.File("r", encoding="utf-8-sig"))
+@click.argument("file", type=click.File("rb"))
 @click.pass_obj
-def upload(place: Place, pool: str, file: TextIO) -> None:
+def upload(place: Place, pool: str, file: BinaryIO) -> None:
     """Add the codes of FILE (- for standard input) to POOL, one a line.
 
-    Of a CSV file the first column counts. Codes that the pool has already are left out, so that a
-    file can be uploaded again.
+    Of a CSV file the first column counts, below its heading (code, coupon, voucher ...). Codes that
+    the pool has already are left out, so that a file can be uploaded again.
     """
-    codes = list(_codes(file))
+    codes = list(_codes(_text_of(file)))
     if not codes:
         raise click.ClickException("no codes: expected one a line")
     lots = [codes[ix : ix + UPLOAD_CODES] for ix in range(0, len(codes), UPLOAD_CODES)]
@@ -64,10 +72,23 @@ def upload(place: Place, pool: str, file: TextIO) -> None:
         raise click.ClickException(f"no codes: {shown}{more}; {expected}")
 
 
-def _codes(file: TextIO) -> Iterator[str]:
-    for line in file:
-        code = line.replace(";", ",").partition(",")[0].strip().strip('"')
-        if code:
+def _text_of(file: BinaryIO) -> str:
+    raw = file.read()
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise click.ClickException(
+            f"line {line}: expected text in UTF-8, one code a line; save the file as UTF-8"
+        ) from None
+
+
+def _codes(text: str) -> Iterator[str]:
+    for number, line in enumerate(text.splitlines()):
+        cell = _CELL.match(line)
+        code = "" if cell is None else (cell[1] or cell[2] or "").strip()
+        is_heading = number == 0 and code.lower().replace(" ", "_") in HEADINGS
+        if code and not is_heading:
             yield code
 
 
@@ -147,11 +168,13 @@ def check(code: str, public_key: str | None, check_key: str | None, store: str) 
     Whether it has been redeemed elsewhere only the service knows.
     """
     if public_key:
+        _bytes(public_key, PUBLIC_KEY_BYTES)
         voucher = opened(code, public_key)
         why = "not genuine" if voucher is None else voucher.why_not(store, now_ms())
         shown = "" if voucher is None else f"{voucher.code} of {voucher.campaign_id}"
     elif check_key:
-        why = "" if coupons.is_sound(code, _bytes(check_key)) else "misread or made up"
+        is_sound = coupons.is_sound(code, _bytes(check_key, CHECK_KEY_BYTES))
+        why = "" if is_sound else "misread or made up"
         shown = coupons.normalised(code)
     else:
         raise click.UsageError("say --public-key for a voucher or --check-key for a typed code")
@@ -164,8 +187,11 @@ def _text(raw: bytes) -> str:
     return urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _bytes(text: str) -> bytes:
+def _bytes(text: str, length: int) -> bytes:
     try:
-        return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        raw = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except ValueError:
-        raise click.ClickException("the key is not what `coupons key` prints") from None
+        raw = b""
+    if len(raw) != length or _text(raw) != text:
+        raise click.ClickException("the key is not what `coupons key` prints for such codes")
+    return raw

@@ -182,7 +182,13 @@ def placed(function: Callable[..., None]) -> Callable[..., None]:
 @click.group(invoke_without_command=True)
 @placed
 @click.option("--status", type=click.Choice(STATUSES), help="Only these.")
-@click.option("--limit", type=click.IntRange(1, LIMIT_MAX), default=100, show_default=True)
+@click.option(
+    "--limit",
+    type=click.IntRange(1, LIMIT_MAX),
+    default=100,
+    show_default=True,
+    help="How many, at the most.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.pass_context
 def command(

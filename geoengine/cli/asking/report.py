@@ -150,7 +150,8 @@ def command() -> None:
 
 @command.command()
 @_asked_where
-@click.option("--by", type=click.Choice(["store", "hour", "weekday", "variant"]), default=None)
+@click.option("--by", type=click.Choice(["store", "hour", "weekday", "variant"]), default=None,
+              help="Split the figures by this.")  # fmt: skip
 @click.option("--credit", type=click.Choice(["last", "first", "even"]), default="last",
               show_default=True, help="Which message a visit is credited to.")  # fmt: skip
 @click.option("--window", help="How long after a message.  [default: engine.measure.window]")

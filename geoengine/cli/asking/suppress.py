@@ -14,7 +14,7 @@ import msgspec
 from geoengine.catalog import read
 from geoengine.cli.asking.outbox import OpenState, Place, Rows, Service, placed
 from geoengine.core.calendar import rfc3339
-from geoengine.core.consent.optout import normalised
+from geoengine.core.consent.optout import lever_of
 from geoengine.service.clock import now_ms
 from geoengine.service.consent.suppression import Suppression
 from geoengine.service.wire.consents import StopOut, StopsOut, SuppressedOut
@@ -123,9 +123,9 @@ def import_command(place: Place, file: Any, lever: str | None, source: str) -> N
     """
     found = [line.split(",")[0].split(";")[0].strip().strip('"') for line in file]
     rows = [(number, text) for number, text in enumerate(found, 1) if text]
-    if rows and not _lever_of(rows[0][1]):
+    if rows and not lever_of(rows[0][1]):
         rows = rows[1:]
-    if bad := [number for number, text in rows if not _lever_of(text)]:
+    if bad := [number for number, text in rows if not lever_of(text)]:
         raise click.ClickException(f"line {bad[0]}: expected a phone number or an e-mail address")
     _put(place, [text for _, text in rows], lever, source)
 
@@ -168,21 +168,13 @@ def _put(place: Place, addresses: list[str], lever: str | None, source: str) -> 
 def _by_lever(addresses: list[str], lever: str | None) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for address in addresses:
-        own = _lever_of(address)
+        own = lever_of(address)
         if not own or (lever and lever != own):
             expected = {"sms": "a phone number, +33612345678", "email": "an e-mail address"}
             text = expected.get(lever or "", "a phone number or an e-mail address")
             raise click.ClickException(f"{address}: expected {text}")
         found.setdefault(own, []).append(address)
     return found
-
-
-def _lever_of(address: str) -> str:
-    """What an address looks like; "" for neither."""
-    if "@" in address.strip("@ "):
-        return "email"
-    is_number = address.strip().startswith(("+", "00"))
-    return "sms" if is_number and len(normalised("sms", address)) >= 8 else ""
 
 
 def _ask(place: Place, question: Callable[[List], Coroutine[Any, Any, Any]]) -> Any:

@@ -67,7 +67,14 @@ def _passphrase(_: click.Context, __: click.Parameter, variable: str | None) -> 
 @click.option("--gateway", metavar="ID", help="The gateway that the credential would stand for.")
 @click.option("--topic", default="", help="The MQTT topic that it came by.")
 @click.option("--query", default="", help="The query of the URL that it was sent to.")
-@click.option("--header", "headers", multiple=True, callback=_headers, metavar='"Name: value"')
+@click.option(
+    "--header",
+    "headers",
+    multiple=True,
+    callback=_headers,
+    metavar='"Name: value"',
+    help="A header that it was sent with; as often as there were.",
+)
 @click.option(
     "--passphrase-env",
     "passphrase",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,10 +19,14 @@ from geoengine.core.saying.message import spoken
 from geoengine.core.saying.segments import segments_sent, with_stop
 from geoengine.core.saying.templates import NO_LINKS, Scene
 from geoengine.core.saying.variants import messages_of
+from geoengine.core.telling import staff
+from geoengine.core.units import MINUTE_MS
 
 # Stands in for what only a person has. Nobody's: RFC 2606 keeps example.com for examples.
 PERSON = {"name": "Camille", "city": "Lyon"}
 ORDER, BASKET = "A17", "https://shop.example.com/basket/1"
+ARRIVAL_LEFT_MS = 4 * MINUTE_MS
+ARRIVAL_MS = 1_798_110_000_000 + ARRIVAL_LEFT_MS  # 2026-12-24T11:00:00Z: any day would do
 KEY = b"preview"  # of codes and links that look like real ones and are worth nothing
 
 
@@ -70,6 +74,21 @@ def preview(book: Book, choice: Choice) -> Iterator[str]:
         zone_ix = _zone_ix(plan, book, choice.store)
         if zone_ix is not None:
             yield from _campaign(plan, zone_ix, book, choice)
+    if not choice.campaign and choice.lever in ("", "push") and book.engine.spec.push is not None:
+        yield from _staff(book, choice)
+
+
+def _staff(book: Book, choice: Choice) -> Iterator[str]:
+    """What a store's own devices say of somebody who comes for an order."""
+    if not book.stores:
+        return
+    store = book.stores[book.store_ix_of[choice.store] if choice.store else 0]
+    spec = book.engine.spec.orders.staff
+    words = staff.words_of(store, ORDER, PERSON["name"], ARRIVAL_MS, ARRIVAL_LEFT_MS)
+    yield f"staff  at {store.id}  by push, to its own devices"
+    for locale in [choice.locale] if choice.locale else list(spec.message):
+        yield from _texts(staff.spoken(spec, words, locale), "")
+    yield ""
 
 
 def _zone_ix(plan: CampaignPlan, book: Book, store_id: str) -> int | None:
@@ -113,15 +132,20 @@ def _said(
     levers: Sequence[str],
 ) -> Iterator[str]:
     said = spoken(plan, message, scene, locale)["message"]
+    yield from _texts(said, name)
+    if "sms" in levers:
+        sms = book.engine.spec.sms
+        stop = sms.stop if sms is not None and not plan.is_transactional else None
+        size = segments_sent(with_stop(said["body"], stop))
+        because = f", because of {size.foreign[:10]}" if size.foreign else ""
+        yield f"    sms     {size.segment_count} of up to {size.one_holds} signs{because}"
+
+
+def _texts(said: Mapping[str, str], name: str) -> Iterator[str]:
     yield f"  [{said['locale']}]{name}"
     if said["title"]:
         yield f"    title   {said['title']}  ({len(said['title'])} signs)"
     yield f"    text    {said['body']}  ({len(said['body'])} signs)"
-    if "sms" in levers:
-        sms = book.engine.spec.sms
-        size = segments_sent(with_stop(said["body"], sms.stop if sms else None))
-        because = f", because of {size.foreign[:10]}" if size.foreign else ""
-        yield f"    sms     {size.segment_count} of up to {size.one_holds} signs{because}"
 
 
 def languages(plan: CampaignPlan) -> list[str]:

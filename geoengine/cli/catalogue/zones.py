@@ -33,7 +33,7 @@ class Views(click.Group):
         """The command in its file."""
         if name not in VIEWS:
             return super().get_command(ctx, name)
-        found: click.Command = import_module(f"geoengine.cli.zones_{name}").command
+        found: click.Command = import_module(f"geoengine.cli.catalogue.zones_{name}").command
         return found
 
 

@@ -22,7 +22,7 @@ from geoengine.cli.running.crew import CONFIGURATION_EXIT, Crew
 from geoengine.cli.running.greeting import greeting
 from geoengine.core.errors import ConfigurationError, GeoengineError
 from geoengine.core.quiet import IS_COMPILED
-from geoengine.service.auth import Keys, keys_from
+from geoengine.service.auth import SHORT_KEY, Keys, keys_from
 from geoengine.service.brokers.making import wanted
 from geoengine.service.logs import configure, logger
 from geoengine.service.reload import build
@@ -58,7 +58,11 @@ from geoengine.state.collector import rare_collection
     multiple=True,
     help="Take messages from this broker too, mqtt://USER:PASSWORD@HOST; may be given again.",
 )
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What is worth a line.  [default: info]",
+)
 def command(**flags: Any) -> None:
     """Serve a catalogue over HTTP until told to stop.
 
@@ -200,6 +204,7 @@ def _facts(settings: Settings, reading: Reading, keys: Keys) -> dict[str, Any]:
         "stores": len(book.stores),
         "campaigns": len(book.campaigns),
         "has_keys": not keys.is_empty,
+        "short_keys": keys.short_count,
         "is_compiled": IS_COMPILED,
     }
 
@@ -209,4 +214,6 @@ def _announce(facts: Mapping[str, Any], text: str) -> None:
     logger("serve").info("serving", **facts)
     if not facts["has_keys"]:
         logger("serve").warning("no_keys", why="anybody on this machine may do everything")
+    if facts["short_keys"]:
+        logger("serve").warning("short_keys", why=f"{SHORT_KEY} characters cannot be guessed")
     click.echo(text, err=True)

@@ -57,12 +57,28 @@ def append(
 ) -> None:
     """Add an entry; what is ``told`` of where it comes from has fields, the rest is evidence."""
     before = sha256(ledger[-1]).digest() if ledger else b""
-    fields = {name: str(told[name]) for name in LIFTED if told.get(name) is not None}
-    evidence = {name: value for name, value in told.items() if name not in LIFTED}
+    fields, evidence = _lifted(told)
     said_ms = at_ms if said_ms is None else said_ms
     entry = Entry(purpose, what, at_ms, said_ms, before, evidence=evidence, **fields)
     ledger.append(_ENCODER.encode(entry))
     del ledger[:-ENTRIES_MAX]
+
+
+def _lifted(told: dict[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+    """What is told, as an entry has it: what has a field of its own, and the evidence."""
+    fields = {name: str(told[name]) for name in LIFTED if told.get(name) is not None}
+    return fields, {name: value for name, value in told.items() if name not in LIFTED}
+
+
+def holds(
+    ledger: list[bytes], purpose: str, what: What, told: dict[str, Any], said_ms: int
+) -> bool:
+    """Whether there is an entry that tells just this, whoever wrote it down and when."""
+    fields, evidence = _lifted(told)
+    fields.pop("by", None)
+    same = Entry(purpose, what, 0, said_ms, b"", evidence=evidence, **fields)
+    blank = {"at_ms": 0, "before": b"", "by": ""}
+    return any(msgspec.structs.replace(one, **blank) == same for one in entries(ledger))
 
 
 def carry(ledger: list[bytes], other: list[bytes], at_ms: int) -> None:

@@ -20,6 +20,7 @@ from geoengine.core.visiting import attendance
 
 MERGES_MAX = 64  # merges that are told of; a device a week for a year is somebody's mistake
 FORMER = "former "  # begins the names of identifiers that gave way in a merge
+_OF_AN_ADDRESS = ("sms", "email")  # purposes that mean one number or address, and no device
 _Value = TypeVar("_Value")
 
 
@@ -30,13 +31,17 @@ def merge(
     is_again: bool = False,
     now_ms: int = 0,
     told: Json | None = None,
+    is_vouched: bool = True,
 ) -> None:
     """Take another record over into its owner's; where the two differ, the stricter holds.
 
     ``is_again`` when an earlier try was cut short and the owner may have all of it but what came
-    since: nothing is counted twice. ``told`` says who found out, and by what.
+    since: nothing is counted twice. ``told`` says who found out, and by what. Where only an app
+    says so (not ``is_vouched``), a yes that was given without a number or an address is none for
+    those of the person: whoever holds the app could give it in anybody's name.
     """
-    stricter = _consents(into, other, is_again=is_again, now_ms=now_ms)
+    unmeant = () if is_vouched else _OF_AN_ADDRESS
+    stricter = _consents(into, other, unmeant, is_again=is_again, now_ms=now_ms)
     stricter += _restraint(into, other)
     _whereabouts(into, other)
     _facts(into, other, is_again=is_again)
@@ -46,7 +51,17 @@ def merge(
         into.merges = [*into.merges, *other.merges, note][-MERGES_MAX:]
 
 
-def _consents(into: Record, other: Record, *, is_again: bool, now_ms: int) -> list[str]:
+def is_somebody(record: Record) -> bool:
+    """Whether a record is a person's and no nameless device's: it has a device beside itself, or
+    what only a server's key tells. Of a person who has neither there is nothing to tell it by.
+    """
+    others = (record.devices.keys() | record.push_tokens.keys()) - {record.person_id}
+    return bool(others or record.addresses or record.identifiers or record.beacons)
+
+
+def _consents(
+    into: Record, other: Record, unmeant: tuple[str, ...], *, is_again: bool, now_ms: int
+) -> list[str]:
     """Consents and their ledgers; which were made stricter."""
     if (other.consents or other.ledger) and not is_again:
         begin_ledger(into)
@@ -55,7 +70,9 @@ def _consents(into: Record, other: Record, *, is_again: bool, now_ms: int) -> li
     stricter = []
     for purpose, theirs in sorted(other.consents.items()):
         ours = into.consents.get(purpose)
-        if ours is None:
+        if ours is None and theirs.is_granted and purpose in unmeant:
+            stricter.append(f"consent:{purpose}")
+        elif ours is None:
             into.consents[purpose] = theirs
         elif ours.is_granted and not theirs.is_granted:
             epoch = max(ours.epoch, theirs.epoch) + 1
@@ -113,7 +130,7 @@ def _facts(into: Record, other: Record, *, is_again: bool) -> None:
     """What is known of them: what the person's own record says stands before the other's."""
     _keep_former(into, other)
     into.addresses = other.addresses | into.addresses
-    into.push_tokens = other.push_tokens | into.push_tokens
+    into.take_push(other)
     into.attributes = other.attributes | into.attributes
     theirs = {name: one for name, one in other.identifiers.items() if not name.startswith(FORMER)}
     into.identifiers = theirs | into.identifiers

@@ -22,6 +22,7 @@ STOP: Final = frozenset(
     | {"ARRET", "ARRETE", "ARRETER", "ARRETT", "ARRETEZ", "DESABONNER", "DESINSCRIRE"}
 )
 START: Final = frozenset({"START", "UNSTOP"})
+NUMBER_CHARS: Final = 8  # with the plus; the shortest numbers of E.164 in use
 _TEXT_MAX: Final = 1_600  # characters; ten SMS in one, more is none
 _NO_LETTERS: Final = re.compile(r"[^A-Z0-9]+")
 _FRENCH_STOP: Final = re.compile(r"^STOP[0-9]{4,6}$")  # STOP36180: the short code written along
@@ -47,6 +48,20 @@ def _words(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", text[:_TEXT_MAX]).upper()
     letters = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return [word for word in _NO_LETTERS.split(letters) if word]
+
+
+def lever_of(address: str) -> str:
+    """The lever of an address, by what it looks like; "" for what is none.
+
+    A number needs its country: without, it would be taken for one of another country.
+
+    >>> lever_of("+33 6 12 34 56 78"), lever_of("ann@example.org"), lever_of("06 12 34 56 78")
+    ('sms', 'email', '')
+    """
+    if "@" in address.strip("@ "):
+        return "email"
+    is_number = address.strip().startswith(("+", "00"))
+    return "sms" if is_number and len(normalised("sms", address)) >= NUMBER_CHARS else ""
 
 
 def normalised(lever: str, address: str) -> str:

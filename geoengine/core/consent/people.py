@@ -33,6 +33,15 @@ def outdated(record: Record, purpose: str, said_ms: int) -> bool:
     return consent is not None and not consent.is_granted and consent.at_ms > said_ms
 
 
+def is_known(record: Record, purpose: str, evidence: Json, said_ms: int | None) -> bool:
+    """Whether this very yes is written down already and stands: a connector that tells everything
+    every night would otherwise push the first entries out of the ledger.
+    """
+    if said_ms is None or not record.allows(purpose):
+        return False
+    return ledger.holds(record.ledger, purpose, "granted", evidence, said_ms)
+
+
 def withdraw(
     record: Record,
     purpose: str,
@@ -96,17 +105,22 @@ def change_consent(
     now_ms: int,
     said_ms: int | None = None,
 ) -> list[Event]:
-    """Another epoch of a consent, and its entry in the ledger."""
+    """Another epoch of a consent, and its entry in the ledger. A yes to what stands already renews
+    it, in the same epoch: what is on its way was agreed to all the time.
+    """
     assert purpose in PURPOSES, purpose
     begin_ledger(record)
-    epoch, is_granted = record.epoch(purpose) + 1, what == "granted"
-    at_ms = now_ms if said_ms is None else said_ms
+    is_granted, at_ms = what == "granted", now_ms if said_ms is None else said_ms
+    is_again = is_granted and record.allows(purpose)
+    epoch = record.epoch(purpose) + (not is_again)
     proof = {name: value for name, value in evidence.items() if name != "by"}  # for the ledger
-    record.consents[purpose] = Consent(is_granted, epoch, at_ms, proof)
+    if not is_again or at_ms >= record.consents[purpose].at_ms:
+        record.consents[purpose] = Consent(is_granted, epoch, at_ms, proof)
     ledger.append(record.ledger, purpose, what, evidence, now_ms, said_ms)
+    which = (epoch, len(record.ledger), now_ms) if is_again else (epoch,)
     return [
         Event(
-            id=digest("consent", record.person_id, purpose, epoch),
+            id=digest("consent", record.person_id, purpose, *which),
             type="consent.changed",
             at_ms=now_ms,
             person_id=record.person_id,

@@ -7,6 +7,9 @@ as long as a season's results are looked at.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 from msgspec import Struct
 
 from geoengine.core.calendar import duration_ms
@@ -20,22 +23,42 @@ class Ages(Struct, frozen=True):
 
     decisions_ms: int
     facts_ms: int
+    messages_ms: int
+    links_ms: int
+    codes_ms: int
     people_ms: int
     proofs_ms: int
     suppressions_ms: int
 
 
+_KEYS = Ages.__struct_fields__[1:]
+# What must be remembered for so long: the longest retry schedule of a webhook takes 76 hours, and a
+# message forgotten before would be sent twice; a till that was offline for a week tells only then
+# what it redeemed; a card without any time would stay for ever.
+SHORTEST: Final = {"messages": "4d", "links": "1m", "codes": "7d"}
+
+
+def too_short(spec: EngineSpec) -> Iterator[tuple[str, str]]:
+    """The keys of `engine.retention` that would forget too early, and what was expected."""
+    for key, least in SHORTEST.items():
+        told = getattr(spec.retention, key)
+        if duration_ms(told) < duration_ms(least):
+            yield key, f"{key} {told} forgets too early: expected at least {least}"
+
+
 def ages_of(spec: EngineSpec) -> Ages:
     """What is configured."""
     kept = spec.retention
-    texts = (spec.decisions_kept, kept.facts, kept.people, kept.proofs, kept.suppressions)
-    return Ages(*map(duration_ms, texts))
+    return Ages(
+        duration_ms(spec.decisions_kept),
+        *(duration_ms(getattr(kept, name.removesuffix("_ms"))) for name in _KEYS),
+    )
 
 
 def told_ages(ages: Ages) -> dict[str, str]:
     """The ages to read, in days.
 
-    >>> told_ages(Ages(90 * DAY_MS, 90 * DAY_MS, 0, 1_827 * DAY_MS, 0))["people"]
+    >>> told_ages(ages_of(EngineSpec()))["suppressions"]
     'for ever'
     """
     return {

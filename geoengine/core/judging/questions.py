@@ -14,7 +14,7 @@ from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.consent.people import is_minor
 from geoengine.core.ids import share_of
 from geoengine.core.judging import caps
-from geoengine.core.judging.lawful import lawful_hours
+from geoengine.core.judging.lawful import hours_that_bind
 from geoengine.core.judging.standing import standing
 from geoengine.core.judging.withheld import with_withheld
 from geoengine.core.model import PERSON_LEVERS, Store
@@ -283,20 +283,21 @@ def unlawful(lever: str, record: Record, book: Book, spot: Spot, now_ms: int) ->
     """Why this lever must not speak to the person at this hour; "" when it may.
 
     Lawful and quiet hours run in the person's time, and are about messages that reach a person,
-    not about systems.
+    not about systems. The person's number is the one on record: a message to another is refused.
     """
-    lawful = lawful_hours(book.engine.spec, lever, spot.country)
-    if lawful and not _has(lawful, spot, now_ms):
-        return f"lawful_hours:{lever}"
+    address = record.addresses.get(lever, "")
+    for hours, country in hours_that_bind(book.engine.spec, lever, spot.country, address):
+        if not _has(hours, spot, country, now_ms):
+            return f"lawful_hours:{lever}"
     if lever not in PERSON_LEVERS:
         return ""
     is_quiet = any(
-        quiet and _has(quiet, spot, now_ms)
+        quiet and _has(quiet, spot, spot.country, now_ms)
         for quiet in (record.quiet_hours, book.engine.spec.quiet_hours)
     )
     return "quiet_hours" if is_quiet else ""
 
 
-def _has(expression: str, spot: Spot, now_ms: int) -> bool:
-    """Whether now lies in an OSM expression in the person's time."""
-    return calendar.hours(expression, spot.person_zone, spot.country).is_open(now_ms)
+def _has(expression: str, spot: Spot, country: str, now_ms: int) -> bool:
+    """Whether now lies in an OSM expression in the person's time, with a country's holidays."""
+    return calendar.hours(expression, spot.person_zone, country).is_open(now_ms)

@@ -33,6 +33,7 @@ from geoengine.core.model.levers import (
     WebhookSpec,
 )
 from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.model.orders import OrdersSpec, StaffSpec
 from geoengine.core.model.places import (
     TOUCH_KINDS,
     WHOLE_STORE,
@@ -102,6 +103,7 @@ __all__ = [
     "Message",
     "Metres",
     "Mode",
+    "OrdersSpec",
     "PERSON_LEVERS",
     "PURPOSES",
     "PercentText",
@@ -119,6 +121,7 @@ __all__ = [
     "Share",
     "SmsSpec",
     "Spec",
+    "StaffSpec",
     "Store",
     "TOUCH_KINDS",
     "Target",

@@ -12,6 +12,7 @@ from geoengine.core.model.campaigns import (
 )
 from geoengine.core.model.levers import EmailSpec, PushSpec, SmsSpec, WebhookSpec
 from geoengine.core.model.measure import MeasureSpec
+from geoengine.core.model.orders import OrdersSpec
 from geoengine.core.model.places import (
     Gateway,
     PresenceSpec,
@@ -67,6 +68,16 @@ class RetentionSpec(Spec, frozen=True, kw_only=True):
     facts: Annotated[
         DurationText, Meta(description="Visits, sends, redemptions: what reports count.")
     ] = "90d"
+    messages: Annotated[
+        DurationText,
+        Meta(description="Those that have ended, with address and text; at least 4d."),
+    ] = "7d"
+    links: Annotated[
+        DurationText, Meta(description="Whose a short link is: so long are clicks counted.")
+    ] = "30d"  # later a link tells more of somebody's habits than of a campaign
+    codes: Annotated[
+        DurationText, Meta(description="Coupons that have ended, and their redemptions; from 7d.")
+    ] = "90d"  # tills say why not, goods come back: the month of most shops, a quarter's books
     people: Annotated[
         DurationText,
         Meta(description="Who has not been heard of for so long is erased; 0s never."),
@@ -113,9 +124,9 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     lawful_hours: Annotated[
         dict[LeverName, str | dict[CountryText, str]],
         Meta(
-            description="OSM hours, person's time, by lever: for every country, or by country. Of "
-            "SMS where it is not said: FR Mo-Sa 08:00-20:00; PH off, US Mo-Su 08:00-20:00, others "
-            "as FR."
+            description="OSM hours, person's time, by lever: for every country, or by country. An "
+            "SMS keeps to those of the store's and of the number's. Where it is not said: FR Mo-Sa "
+            "08:00-20:00; PH off, US Mo-Su 08:00-20:00, others as FR."
         ),
     ] = {}
     max_age: DurationText = "5m"
@@ -139,6 +150,7 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     webhook: WebhookSpec | None = None
     webhooks: list[WebhookSpec] = []  # further endpoints, each with an id of its own
     measure: MeasureSpec = MeasureSpec()
+    orders: OrdersSpec = OrdersSpec()
 
 
 class Catalogue(Spec, frozen=True, kw_only=True):

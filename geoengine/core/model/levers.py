@@ -106,7 +106,13 @@ class SmsSpec(Spec, frozen=True, kw_only=True):
     segment_cost: Annotated[float, Meta(ge=0, le=10, description="Of one segment.")] = 0.0
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$", description="ISO 4217.")] = "EUR"
     daily_spend: (
-        Annotated[float, Meta(gt=0, description="What a day (UTC) may cost; beyond, none is sent.")]
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                description="What a day (UTC) may cost; beyond it only news of orders is sent.",
+            ),
+        ]
         | None
     ) = None
     per_s: PerSecond | None = None

@@ -28,11 +28,10 @@ Scope = Literal["store", "campaign", "anywhere"]
 Taken = Literal["", "mistake", "refund"]
 Kind = Literal["unique", "pool", "shared"]
 
-# A code's card outlives the code: tills say why not, goods come back. Three months cover the
-# thirty days most shops take goods back, and a quarter's books.
-CARD_KEPT_MS: Final = 90 * DAY_MS
 OFFLINE_MS: Final = 7 * DAY_MS  # how late a till may tell of what it did while it was offline
-AHEAD_MS: Final = 5 * MINUTE_MS  # clocks of tills run ahead; more than this is a mistake
+# How far a till's clock may be off, either way; more is a mistake. Less refuses codes that were
+# given a minute ago.
+AHEAD_MS: Final = 5 * MINUTE_MS
 
 
 class Redemption(Packed):
@@ -68,6 +67,11 @@ class Issued(Packed):
     def is_used(self) -> bool:
         """Whether it was redeemed, and not by mistake."""
         return self.redemption is not None
+
+    @property
+    def last(self) -> Redemption | None:
+        """The redemption that counts, else the last that was taken back as a mistake."""
+        return self.redemption or (self.before[-1] if self.before else None)
 
 
 def unpacked(body: bytes) -> Issued:
@@ -113,8 +117,8 @@ def redeem(issued: Issued, asked: Redemption, fits: Fits) -> str:
 
 
 def take_back(issued: Issued, why: Taken, now_ms: int) -> str:
-    """Take its redemption back; why that cannot be, or ""."""
-    redemption = issued.redemption
+    """Take its redemption back; why that cannot be, or "". What is taken back already stays so."""
+    redemption = issued.last
     if redemption is None:
         return "redemption_unknown"
     if not redemption.taken_back:

@@ -34,6 +34,7 @@ _APPLE_MODES: Final[dict[Mode | None, str]] = {
     "bike": "",
     "transit": "&dirflg=r",
 }
+_DIALLED: Final = "+*0123456789"
 _WEB_SCHEMES: Final = ("https://", "http://")
 
 
@@ -71,9 +72,21 @@ def app_url(store: Store, platform: str = "") -> str:
     return link
 
 
+def call_url(phone: str) -> str:
+    """What dials a number as people write it (RFC 3966: digits, with a plus before the country).
+
+    >>> call_url("+33 (0)1 99 00 00 01"), call_url("on request")
+    ('tel:+33199000001', '')
+    """
+    # The zero in brackets is dialled within the country only.
+    text = phone.replace("(0)", "") if phone.lstrip().startswith("+") else phone
+    number = "".join(sign for sign in text if sign in _DIALLED)
+    return f"tel:{number}" if number.strip("+*") else ""
+
+
 _LINKS: Final[dict[str, Callable[[Store, Mode | None, str], str]]] = {
     "directions": directions_url,
-    "call": lambda store, _mode, _platform: f"tel:{quote(store.phone)}" if store.phone else "",
+    "call": lambda store, _mode, _platform: call_url(store.phone or ""),
     "web": lambda store, _mode, _platform: store.url or "",
     "app": lambda store, _mode, platform: app_url(store, platform),
 }

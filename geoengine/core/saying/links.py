@@ -44,6 +44,15 @@ def token(key: bytes, kind: str, mode: Mode | None, trigger_id: str, store_id: s
     return urlsafe_b64encode(said + seal(key, said)).decode()
 
 
+def length_of(public_url: str) -> int:
+    """How many signs a short link takes.
+
+    >>> length_of("https://geo.example/")
+    58
+    """
+    return len(public_url.rstrip("/")) + len(PATH) + TOKEN_BYTES * 4 // 3
+
+
 def seal(key: bytes, said: bytes) -> bytes:
     """What only the holder of the key can put under it."""
     return blake2b(said, key=key[:64], person=b"link", digest_size=SEAL_BYTES).digest()

@@ -99,14 +99,24 @@ def _compiled(template: str) -> tuple[tuple[str, Word | None], ...]:
 
 
 def in_language(texts: Mapping[str, str], locale: str) -> tuple[str, str]:
-    """The text for a locale and its language: exact, then by language, then the first written.
+    """The text for a locale and its language: exact, then less and less of it (RFC 4647, lookup),
+    then another country's of that language, then the first written.
 
-    >>> in_language({"fr": "Bonjour", "en": "Hello"}, "en-GB")
+    >>> in_language({"fr": "Bonjour", "en": "Hello"}, "en_GB")
     ('en', 'Hello')
     """
     if locale in texts:
         return locale, texts[locale]
-    language = locale.replace("_", "-").partition("-")[0]
-    if language in texts:
-        return language, texts[language]
-    return next(iter(texts.items()), ("", ""))
+    known = {_tag(name): name for name in texts}
+    asked = _tag(locale)
+    language = asked.partition("-")[0]
+    while asked and asked not in known:
+        asked = asked.rpartition("-")[0]
+    of_language = (name for tag, name in known.items() if tag.partition("-")[0] == language)
+    name = known.get(asked) or next(of_language, None) or next(iter(texts), "")
+    return name, texts.get(name, "")
+
+
+def _tag(locale: str) -> str:
+    """A locale as all spellings of it are compared: capitals and ``_`` tell nothing apart."""
+    return locale.replace("_", "-").lower()

@@ -27,7 +27,6 @@ _ENHANCED = re.compile(r"^\s*([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
 # RFC 3463: bad mailbox, bad syntax; RFC 7505: the domain takes no mail.
 _NO_MAILBOX: Final = {"5.1.1", "5.1.3", "5.1.10"}
 _LOGIN: Final = {530, 534, 535, 538}  # RFC 4954
-_SERVICE_GONE = 421  # the connection is closed with it
 
 
 def receipt_of(code: int, text: str) -> Receipt:

@@ -145,17 +145,16 @@ def message(send: Send, token: str, now_ms: int, channel: str | None = None) -> 
     ttl_s = min(left_s, TTL_MAX_S)
     shown = {"title": what.title, "body": what.body}
     android: dict[str, Any] = {"tag": name} | ({"channelId": channel} if channel else {})
+    # For a device that is off, Google keeps messages of four such names and forgets the others:
+    # what is of no campaign has each its own, and goes without.
+    collapsing = {"collapseKey": name} if send.campaign_id else {}
     return {
         "message": {
             "token": token,
             "notification": {key: text for key, text in shown.items() if text},
             "data": app_data(what),
-            "android": {
-                "priority": "HIGH",
-                "ttl": f"{ttl_s}s",
-                "collapseKey": name,
-                "notification": android,
-            },
+            "android": {"priority": "HIGH", "ttl": f"{ttl_s}s", "notification": android}
+            | collapsing,
             "apns": {
                 "headers": {
                     "apns-priority": "10",

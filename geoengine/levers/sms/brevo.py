@@ -29,12 +29,15 @@ from geoengine.core.model import SmsSpec
 from geoengine.core.units import SECOND_MS
 from geoengine.levers.answers import retry_after_ms
 from geoengine.levers.base import Receipt
+from geoengine.levers.sms.account import Account, Request, usual
 from geoengine.levers.sms.lever import TIMEOUT_S, Sms
-from geoengine.levers.web import Answered, Lost, Web
+from geoengine.levers.web import Answered
 
 URL: Final = "https://api.brevo.com"
 PATH: Final = "/v3/transactionalSMS/send"
 NO_CREDIT_WAIT_MS: Final = 60 * SECOND_MS  # credit is bought by people: no use to ask sooner
+# How its words for somebody who said STOP begin, wherever it tells of them.
+STOPPED: Final = ("unsub", "blacklist", "blocklist")
 _CODE = re.compile(r"^[a-z_]{1,40}$")
 
 
@@ -42,7 +45,7 @@ class _Refusal(Struct):
     code: str = ""
 
 
-class Brevo:
+class Brevo(Account):
     """One account."""
 
     def __init__(
@@ -54,13 +57,13 @@ class Brevo:
         tls: ssl.SSLContext | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
+        super().__init__(tls, timeout_s)
         self._url = url.rstrip("/") + PATH
         self._sender = (spec.sender or "").removeprefix("+")
         self._headers = {"api-key": key, "content-type": "application/json"}
-        self._web = Web(timeout_s, tls=tls)
 
-    async def submit(self, sms: Sms, now_ms: int) -> Receipt:
-        """Hand one message over."""
+    def request_of(self, sms: Sms) -> Request:
+        """The JSON that Brevo takes."""
         body: dict[str, object] = {
             "sender": self._sender,
             "recipient": sms.number.removeprefix("+"),
@@ -70,31 +73,17 @@ class Brevo:
         }
         if sms.status_url:
             body["webUrl"] = sms.status_url
-        try:
-            answer = await self._web.post(self._url, msgspec.json.encode(body), self._headers)
-        except Lost as lost:
-            return lost.receipt(is_repeatable=False)
-        return receipt_of(answer, now_ms)
+        return Request(self._url, msgspec.json.encode(body), self._headers)
 
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._web.close()
-
-
-def receipt_of(answer: Answered, now_ms: int) -> Receipt:
-    """What Brevo's answer makes of a message; of its texts nothing is kept, they repeat numbers."""
-    if 200 <= answer.status < 300:
-        return Receipt("delivered")
-    code = _code(answer)
-    if answer.status in (401, 403):
-        return Receipt("retry", "bad_credentials", detail=code)
-    if answer.status == 402:
-        return Receipt("retry", "no_credit", NO_CREDIT_WAIT_MS, code)
-    if answer.status in (429, 503):
-        return Receipt("retry", f"http_{answer.status}", _wait_ms(answer, now_ms), code)
-    if answer.status >= 500:
-        return Receipt("ambiguous", f"http_{answer.status}", detail=code)
-    return Receipt("refused", f"brevo_{code or answer.status}")
+    def receipt_of(self, answer: Answered, now_ms: int) -> Receipt:
+        """What Brevo's answer makes of a message; of its texts nothing is kept, they repeat
+        numbers.
+        """
+        code = _code(answer)
+        if answer.status == 402:
+            return Receipt("retry", "no_credit", NO_CREDIT_WAIT_MS, code)
+        known = usual(answer, _wait_ms(answer, now_ms), code)
+        return known or Receipt("refused", f"brevo_{code or answer.status}")
 
 
 def _wait_ms(answer: Answered, now_ms: int) -> int:

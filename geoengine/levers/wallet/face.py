@@ -46,6 +46,7 @@ class Said(Struct, frozen=True):
     body: str = ""
     code: str = ""
     until_ms: int = 0  # of the code; 0 for none
+    from_ms: int = 0  # when it was said
 
 
 class Issue(Struct, frozen=True):
@@ -83,6 +84,9 @@ def pass_json(
         return face | {"voided": True}
     if said.code:
         face["barcodes"] = [_barcode(said.code)]
+        if said.from_ms < said.until_ms:  # while the code counts the pass is worth showing
+            dates = {"startDate": rfc3339(said.from_ms), "endDate": rfc3339(said.until_ms)}
+            face["relevantDates"] = [dates]
     if places:
         face["locations"] = [_location(place) for place in places[:PLACES_MAX]]
         reach_m = max(place.reach_m for place in places[:PLACES_MAX])

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from geoengine.core.record import Send
 from geoengine.levers.base import Receipt
@@ -68,15 +69,37 @@ class WalletLever:
         except msgspec.DecodeError:
             return Receipt("refused", "no_pass", has_left=False)
         receipts = []
-        if told.phones and self._apple is not None:
+        if self._apple is not None:
             receipts += [
                 await self._push(self._apple, token, send, now_ms) for token in told.phones
             ]
+        dead = dead_of(told, receipts)
         if told.is_google and self._google is not None:
             receipts.append(
                 await self._google.tell(told.serial, send.send_id, told.said, told.places, now_ms)
             )
-        return best(receipts) if receipts else Receipt("refused", "no_pass", has_left=False)
+        if not receipts:
+            return Receipt("refused", "no_pass", has_left=False)
+        return replace(best(receipts), dead=dead)
+
+    async def renew(self, told: Told, *, is_void: bool, now_ms: int) -> Receipt:
+        """Have the wallets look at a pass anew, or end it; delivered once all of them know."""
+        receipts = []
+        if self._apple is not None:
+            headers = {"apns-topic": self._pass_type}
+            receipts += [
+                await self._poke(self._apple, token, headers, now_ms) for token in told.phones
+            ]
+        dead = dead_of(told, receipts)
+        if told.is_google and self._google is not None:
+            if is_void:
+                receipts.append(await self._google.expire(told.serial, told.said, now_ms))
+            else:
+                receipts.append(
+                    await self._google.renew(told.serial, told.said, told.places, now_ms)
+                )
+        worst = next((one for one in receipts if one.status == "retry"), Receipt("delivered"))
+        return replace(worst, dead=dead)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -87,13 +110,26 @@ class WalletLever:
 
     async def _push(self, apple: Pushing, token: str, send: Send, now_ms: int) -> Receipt:
         """Tell one phone that its pass has changed, which Apple wants said by saying nothing."""
-        from geoengine.levers.apns import apns_id, receipt_of  # with the connection it is there
+        from geoengine.levers.apns import apns_id  # with the connection it is there
 
         headers = {"apns-topic": self._pass_type, "apns-id": apns_id(f"{send.send_id} {token}")}
+        return await self._poke(apple, token, headers, now_ms)
+
+    async def _poke(
+        self, apple: Pushing, token: str, headers: Mapping[str, str], now_ms: int
+    ) -> Receipt:
+        from geoengine.levers.apns import receipt_of
+
         try:
             return receipt_of(await apple.post(token, headers, b"{}"), now_ms)
         except Lost as lost:
             return lost.receipt(is_repeatable=True)
+
+
+def dead_of(told: Told, receipts: list[Receipt]) -> tuple[str, ...]:
+    """The phones of which Apple says that they have the pass no more."""
+    pairs = zip(told.phones, receipts, strict=False)
+    return tuple(token for token, receipt in pairs if receipt.status == "gone")
 
 
 _RANKS: Final = ("delivered", "retry", "ambiguous", "refused", "gone")

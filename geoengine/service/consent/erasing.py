@@ -21,6 +21,7 @@ from geoengine.core.record import Json, Record
 from geoengine.service.consent.cards import body_of, rewrite
 from geoengine.service.consent.marks import marks_of
 from geoengine.service.consent.suppression import ADDRESSED, Suppression
+from geoengine.service.wallet.holding import forget_passes
 from geoengine.state import amending
 from geoengine.state.base import State
 
@@ -48,6 +49,8 @@ async def erase(
         receipt = await _keep_proof(state, book, record, told, now_ms)
         for kind, value in known_by(record):
             await suppression.forget(person_id, kind, value)
+    for name in await amending.names(state, person_id):
+        await forget_passes(state, name, now_ms)
     was_there = await amending.erase(state, person_id, now_ms)
     return receipt._replace(was_there=was_there)
 

@@ -13,6 +13,7 @@ from typing import Final
 from geoengine.core.consent.merging import keep_former
 from geoengine.core.record import Record
 from geoengine.service.context import Context
+from geoengine.service.wallet.ending import keep_one
 from geoengine.state import amending
 
 KIND_OF: Final = {"phone": "sms"}  # as the catalogue says it -> as addresses are kept
@@ -44,6 +45,7 @@ async def identify(
     for device_id in devices:
         told = {"because": "device", "by": by}
         await amending.identify(state, book, device_id, person_id, now_ms, told)
+    await keep_one(context, person_id)
     return merged, shared
 
 

@@ -17,6 +17,7 @@ from geoengine.core.record import Record
 from geoengine.service.consent.erasing import erase, known_by
 from geoengine.service.context import Context
 from geoengine.service.logs import logger
+from geoengine.service.wallet.ending import keep_one, others_of
 from geoengine.state import amending
 
 KNOWN_NOTE: Final = "addresses_known"
@@ -29,7 +30,10 @@ async def trim(context: Context) -> int:
     """Drop what is older than it is kept; how many rows."""
     now_ms, ages = context.clock(), ages_of(context.book.engine.spec)
     facts_before_ms = now_ms - ages.facts_ms if ages.facts_ms else 0
-    return await context.state.trim(now_ms, now_ms - ages.decisions_ms, facts_before_ms)
+    settled_before_ms = now_ms - ages.messages_ms
+    return await context.state.trim(
+        now_ms, now_ms - ages.decisions_ms, facts_before_ms, settled_before_ms
+    )
 
 
 async def look_through(context: Context) -> int:
@@ -64,6 +68,8 @@ async def _look_at(context: Context, record: Record, *, is_first: bool) -> bool:
     if lapsed(record, book.consent_terms, now_ms):
         done = await amending.lapse(context.state, book, person_id, now_ms)
         context.hub.publish(done.events)
+    if others_of(record):  # what made two people one was cut short, or was long ago
+        await keep_one(context, person_id)
     if is_first:
         for kind, value in known_by(record):
             await context.suppression.learn(person_id, kind, value)

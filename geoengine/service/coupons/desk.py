@@ -11,8 +11,9 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from geoengine.core.book import Book, CampaignPlan
+from geoengine.core.calendar import duration_ms
 from geoengine.core.offers import coupons, redeeming
-from geoengine.core.offers.redeeming import CARD_KEPT_MS, Issued
+from geoengine.core.offers.redeeming import Issued
 from geoengine.core.record import Event, HeldCoupon, Record, Send
 from geoengine.service.coupons.pools import Pools
 from geoengine.service.coupons.shared import is_used_up
@@ -56,7 +57,7 @@ class Desk:
                 plan.spec.coupon.pool or "",
                 send.trigger_id,
                 send.person_id,
-                issued.until_ms + CARD_KEPT_MS,
+                self._kept_until_ms(issued),
             )
             if not issued.code:
                 return Prepared(send, EMPTY)
@@ -65,7 +66,7 @@ class Desk:
 
     async def _put(self, issued: Issued, person_id: str) -> None:
         """Write the code's card, unless it is there already."""
-        until_ms = issued.until_ms + CARD_KEPT_MS
+        until_ms = self._kept_until_ms(issued)
 
         def change(card: Card) -> Card | None:
             if card.body:
@@ -125,6 +126,10 @@ class Desk:
 
         if code:
             await amend_card(self._state, coupons.card_name(code), change, self._clock())
+
+    def _kept_until_ms(self, issued: Issued) -> int:
+        """Until when a code is remembered after its end."""
+        return issued.until_ms + duration_ms(self._book_of().engine.spec.retention.codes)
 
     def _plan(self, campaign_id: str) -> CampaignPlan | None:
         return next((plan for plan in self._book_of().campaigns if plan.id == campaign_id), None)

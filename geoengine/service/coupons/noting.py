@@ -122,7 +122,9 @@ def _fact(issued: Issued, redemption: Redemption, kind: str) -> Fact:
     data: Json = {"coupon": issued.kind}
     if redemption.amount:
         data |= {"amount": float(Decimal(redemption.amount)), "currency": redemption.currency}
-    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption))
+    # A receipt may bring the code again after a mistake: that is news of its own.
+    again = (len(issued.before),) if issued.before else ()
+    name = digest("redeemed", coupons.card_name(issued.code), *_name(redemption), *again)
     if kind == "taken_back":
         after_s = (redemption.taken_back_ms - redemption.at_ms) / SECOND_MS
         data |= {"why": redemption.taken_back, "redeemed": name, "after_s": after_s}

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from geoengine.core.ids import digest
 from geoengine.core.model import Coupon
 from geoengine.core.offers.coupons import normalised
-from geoengine.core.offers.redeeming import CARD_KEPT_MS, Redemption
+from geoengine.core.offers.redeeming import Redemption
 from geoengine.core.record import Packed
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, State
@@ -74,8 +74,12 @@ async def is_used_up(state: State, coupon: Coupon) -> bool:
     return coupon.limit is not None and (await used_count(state, coupon.code or "") >= coupon.limit)
 
 
-async def use(state: State, coupon: Coupon, asked: Use, owner: str, now_ms: int) -> Card | None:
-    """Redeem a shared code; its card, asked's or the first's. None where its limit is reached."""
+async def use(
+    state: State, coupon: Coupon, asked: Use, owner: str, now_ms: int, kept_ms: int
+) -> Card | None:
+    """Redeem a shared code; its card, asked's or the first's, which is kept for so long. None where
+    its limit is reached.
+    """
     code, name = coupon.code or "", use_name(coupon.code or "", asked.redemption.redemption_id)
     there = (await state.cards([name])).get(name)
     if there is not None:
@@ -91,7 +95,7 @@ async def use(state: State, coupon: Coupon, asked: Use, owner: str, now_ms: int)
         is_first[0] = not card.body
         if card.body:
             return None
-        return replace(card, body=body, owner=owner, until_ms=now_ms + CARD_KEPT_MS)
+        return replace(card, body=body, owner=owner, until_ms=now_ms + kept_ms)
 
     card = await amend_card(state, name, first, now_ms)
     if coupon.limit is not None and (is_first[0] or is_mine):

@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from geoengine.core.book import Book, CampaignPlan
-from geoengine.core.calendar import rfc3339
+from geoengine.core.calendar import duration_ms, rfc3339
 from geoengine.core.engine import Outcome
 from geoengine.core.ids import digest
 from geoengine.core.offers import coupons, redeeming
@@ -118,7 +118,8 @@ class Till:
             why := redeeming.why_not(issued, asked.at_ms, self._fits(asked.store_id))
         ):
             raise Refusal(why)
-        card = known or await shared.use(self._state, coupon, use, person_id, now_ms)
+        kept_ms = duration_ms(self._book_of().engine.spec.retention.codes)
+        card = known or await shared.use(self._state, coupon, use, person_id, now_ms, kept_ms)
         if card is None:
             raise Refusal("coupon_used_up", f"It counts {coupon.limit} times.")
         use = shared.use_of(card)
@@ -182,7 +183,7 @@ class Till:
             if not card.body:
                 return None
             issued = self._on_card(card, plan)
-            redemption = issued.redemption
+            redemption = issued.last
             if redemption is None or redemption_id not in ("", redemption.redemption_id):
                 return None
             if store_id is not None and redemption.store_id != store_id:
@@ -196,7 +197,7 @@ class Till:
         if reason[0]:
             raise Refusal(reason[0])
         issued = self._on_card(card, plan)
-        redemption = issued.redemption
+        redemption = issued.last
         assert redemption is not None
         if not redemption.is_back_noted:
             await self._notes.taken_back(issued, redemption, card, plan)

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from msgspec import Struct
 
-from geoengine.core.offers.redeeming import Issued, Scope
+from geoengine.core.offers.redeeming import AHEAD_MS, Issued, Scope
 from geoengine.core.units import SECOND_MS
 
 PREFIX: Final = "GE1"
@@ -46,7 +46,7 @@ class Voucher(Struct, rename={"code": "c", "campaign_id": "m", "store_id": "s", 
             return "coupon_wrong_store"
         if at_ms >= self.until_s * SECOND_MS:
             return "coupon_expired"
-        return "coupon_not_yet" if at_ms < self.from_s * SECOND_MS else ""
+        return "coupon_not_yet" if at_ms < self.from_s * SECOND_MS - AHEAD_MS else ""
 
 
 @lru_cache(maxsize=4)

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from geoengine.catalog.reading.keys import said
 from geoengine.service.context import JSON
 from geoengine.service.http import wire
 from geoengine.service.http.ndjson import CONTENT_TYPE as NDJSON
@@ -19,6 +20,25 @@ Document = dict[str, Any]
 
 REF = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"\{(\w+)\}")
+# What a parameter is, where its type says nothing of it.
+_MEANT = {
+    "by": "What the figures are split by.",
+    "code": "A code as typed, or all a QR code says.",
+    "credit": "Which of several messages a visit is credited to.",
+    "device_id": "The app's own name for a device.",
+    "limit": "How many, at the most.",
+    "order_id": "The shop's own name for an order.",
+    "person_id": "A customer id, or the device where nobody is known.",
+    "pool_id": "The name under which codes were uploaded.",
+    "purpose": "What is consented to.",
+    "redemption_id": "The till's own name for a redemption.",
+    "start": "Where the page before left off: its `next`.",
+    "status": "Only rows that stand so.",
+    "store_id": "A store of the catalogue.",
+    "suffix": "svg or png.",
+    "token": "What stands in the link that was sent.",
+    "trigger_id": "As the event `geoengine.trigger.fired` says it.",
+}
 _NAME_SCHEMA = {"type": "string", "minLength": 1, "maxLength": 128}
 
 
@@ -84,6 +104,7 @@ def _path_parameters(route: Route, schema_of: dict[str, Document]) -> list[Docum
             "name": name,
             "in": "path",
             "required": True,
+            "description": _MEANT.get(name, ""),
             "schema": schema_of[str(wire.Purpose)] if name == "purpose" else _NAME_SCHEMA,
         }
         for name in _PARAMETER.findall(route.path)
@@ -97,7 +118,13 @@ def _query_parameters(route: Route) -> list[Document]:
     shape = components[route.query.__name__]
     needed = shape.get("required", ())
     return [
-        {"name": name, "in": "query", "required": name in needed, "schema": schema}
+        {
+            "name": name,
+            "in": "query",
+            "required": name in needed,
+            "description": said(schema, components) or _MEANT.get(name, ""),
+            "schema": schema,
+        }
         for name, schema in shape["properties"].items()
     ]
 

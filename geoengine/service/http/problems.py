@@ -28,6 +28,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "coupon_released": (409, "This code was taken back before anybody saw it"),
     "coupon_wrong_store": (409, "This code is not good at this store"),
     "coupon_used_up": (409, "This code was redeemed as often as it may be"),
+    "too_many_devices": (409, "This store has as many devices as it may have"),
     "body_too_slow": (408, "The body did not arrive in time"),
     "body_too_large": (413, "The body is too large"),
     "encoding_not_supported": (415, "Only identity encoding is taken"),

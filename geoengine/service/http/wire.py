@@ -247,6 +247,8 @@ class PersonOut(Struct):
     withheld: dict[str, dict[str, Any]] = {}  # what hold-outs kept from them, by campaign
     fired_total: dict[str, int] = {}
     facts: list[dict[str, Any]] = []
+    push_since: dict[str, str] = {}  # when each device's token was told last
+    cards: dict[str, list[dict[str, Any]]] = {}  # passes, codes, orders, links and so on, by kind
 
 
 class SendOut(Struct):

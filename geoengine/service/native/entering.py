@@ -277,10 +277,12 @@ async def _register(context: Context, token: PushToken) -> None:
     if not is_name(device_id) or not 0 < len(text) <= TOKEN_MAX:
         return
 
+    now_ms = context.clock()
+
     def change(record: Record) -> None:
         platform = record.push_tokens.get(device_id, [""])[0]
-        record.push_tokens[device_id] = [platform, text]
+        record.set_push(device_id, platform, text, now_ms)
 
     (person_id,) = await context.state.owners([device_id])
-    await amending.amend(context.state, context.book, person_id, change, context.clock())
+    await amending.amend(context.state, context.book, person_id, change, now_ms)
     context.sender.wake()

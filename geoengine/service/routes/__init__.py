@@ -11,6 +11,7 @@ from geoengine.service.routes.arriving import ingest, regions, stream
 from geoengine.service.routes.catalogue import GEOJSON
 from geoengine.service.routes.offering.coupons import ROUTES_COUPONS
 from geoengine.service.routes.offering.orders import ROUTES_ORDERS
+from geoengine.service.routes.offering.staff import ROUTES_STAFF
 from geoengine.service.routes.offering.wallet import ROUTES_WALLET
 from geoengine.service.routes.outcomes.links import ROUTES_LINKS
 from geoengine.service.routes.outcomes.reports import ROUTES_REPORTS
@@ -121,5 +122,6 @@ ROUTES: tuple[Route, ...] = (
     *ROUTES_REPORTS,
     *ROUTES_COUPONS,
     *ROUTES_SENDING,
+    *ROUTES_STAFF,
     *ROUTES_WALLET,
 )  # fmt: skip

@@ -136,7 +136,7 @@ def email_lever(spec: EmailSpec, environ: Environ) -> Lever:
         return EmailLever(spec, None, cannot=_told(error, "email"))
 
 
-def wallet_lever(spec: WalletSpec, book: Book, environ: Environ) -> Lever:
+def wallet_lever(spec: WalletSpec, book: Book, environ: Environ) -> WalletLever:
     """Passes in those of the two wallets that can be used."""
     apple = google = None
     missing = []

@@ -11,6 +11,7 @@ from geoengine.service.links import Linker
 from geoengine.service.sending.ending.statuses import StatusUrls
 from geoengine.service.sending.pacing.spending import Spending
 from geoengine.service.sending.preparing import Preparer
+from geoengine.service.sending.rosters import Roster
 from geoengine.service.wallet.linking import PassLinker
 from geoengine.service.wallet.preparing import PassWriter
 from geoengine.state.base import State
@@ -25,6 +26,7 @@ def preparers(
     """
     return (
         Stopper(state, book_of),
+        Roster(state),
         desk,
         Linker(state, book_of),
         PassLinker(state, book_of),

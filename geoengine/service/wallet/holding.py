@@ -18,6 +18,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from geoengine.core.record import Record
+from geoengine.core.units import SECOND_MS
+from geoengine.service.wallet.names import kept_serial
 from geoengine.state.agreeing import amend_card
 from geoengine.state.base import Card, State
 
@@ -46,6 +49,13 @@ class Held(Struct, array_like=True, omit_defaults=True):
     updated_ms: int = 0
     is_void: bool = False
     notified_ms: list[int] = []  # when Google was asked to show a notice, lately
+    google_said_ms: int = (
+        0  # when the latest of Google's words about it that counts would have expired
+    )
+
+    def touched_ms(self, now_ms: int) -> int:
+        """When it is changed now: never twice in a second, which is as fine as HTTP's dates are."""
+        return max(now_ms, (self.updated_ms // SECOND_MS + 1) * SECOND_MS)
 
 
 class Keys:
@@ -116,15 +126,26 @@ async def amend(
 
 
 async def hand_out(state: State, serial: str, person_id: str, now_ms: int) -> Held:
-    """A person's pass, made where there is none yet."""
+    """A person's pass, made where there is none yet, and good again where it had ended."""
 
     def changed(card: Card) -> Card | None:
-        if card.body:
+        before = _unpacked(card.body) if card.body else Held(person_id, updated_ms=now_ms)
+        if card.body and not before.is_void:
             return None
-        body = _pack(Held(person_id, updated_ms=now_ms))
-        return msgspec.structs.replace(card, body=body, owner=person_id)
+        if before.is_void:
+            before = replace(before, is_void=False, updated_ms=before.touched_ms(now_ms))
+        return msgspec.structs.replace(card, body=_pack(before), owner=person_id)
 
     return _unpacked((await amend_card(state, PASSES + serial, changed, now_ms)).body)
+
+
+async def pass_of(state: State, keys: Keys, record: Record, now_ms: int) -> tuple[str, Held]:
+    """The one pass of a person, with its serial number: that in their wallets, else one of their
+    name.
+    """
+    kept = kept_serial(record.addresses.get("wallet", ""))
+    serial = kept or keys.serial(record.person_id)
+    return serial, await hand_out(state, serial, record.person_id, now_ms)
 
 
 # --- phones -------------------------------------------------------------------------------------
@@ -134,19 +155,22 @@ async def register(
     state: State, keys: Keys, serial: str, phone: str, push_token: str, now_ms: int
 ) -> bool | None:
     """A phone has the pass; whether it is new to us, None where there is no such pass."""
-    is_new = False
+    is_new, dropped = False, list[str]()
 
     def change(one: Held) -> Held | None:
-        nonlocal is_new
-        is_new = phone not in one.phones
+        nonlocal is_new, dropped
+        is_new, dropped = phone not in one.phones, []
         if one.phones.get(phone) == push_token:
             return None
-        kept = dict(list(one.phones.items())[-(PHONES_MAX - 1) :]) | {phone: push_token}
-        return replace(one, phones=kept)
+        others = [(name, token) for name, token in one.phones.items() if name != phone]
+        dropped = [name for name, _ in others[: -(PHONES_MAX - 1)]]
+        return replace(one, phones=dict(others[-(PHONES_MAX - 1) :]) | {phone: push_token})
 
     if await amend(state, serial, change, now_ms) is None:
         return None
     await _list(state, keys, phone, lambda names: [*names, serial], now_ms)
+    for name in dropped:
+        await _unlist(state, keys, serial, name, now_ms)
     return is_new
 
 
@@ -158,13 +182,24 @@ async def unregister(state: State, keys: Keys, serial: str, phone: str, now_ms: 
         return None if len(left) == len(one.phones) else replace(one, phones=left)
 
     left = await amend(state, serial, change, now_ms)
-    await _list(state, keys, phone, lambda names: [n for n in names if n != serial], now_ms)
+    await _unlist(state, keys, serial, phone, now_ms)
     return left
 
 
 async def forget_phones(state: State, serial: str, now_ms: int) -> None:
-    """No phone has the pass any more."""
-    await amend(state, serial, lambda one: replace(one, phones={}) if one.phones else None, now_ms)
+    """No phone has the pass any more; and none is known by it."""
+    one = await held(state, serial)
+    if one is not None and one.phones:
+        keys = await keys_of(state)
+        for phone in one.phones:
+            await unregister(state, keys, serial, phone, now_ms)
+
+
+async def forget_passes(state: State, owner: str, now_ms: int) -> None:
+    """What phones' cards say of somebody's passes goes with them: a phone is nobody's."""
+    for card in await state.cards_of(owner):
+        if card.name.startswith(PASSES):
+            await forget_phones(state, card.name.removeprefix(PASSES), now_ms)
 
 
 async def passes_of(state: State, keys: Keys, phone: str) -> list[str]:
@@ -172,6 +207,10 @@ async def passes_of(state: State, keys: Keys, phone: str) -> list[str]:
     name = PHONES + keys.phone(phone)
     card = (await state.cards([name])).get(name)
     return [] if card is None else _names(card.body)
+
+
+async def _unlist(state: State, keys: Keys, serial: str, phone: str, now_ms: int) -> None:
+    await _list(state, keys, phone, lambda names: [n for n in names if n != serial], now_ms)
 
 
 async def _list(

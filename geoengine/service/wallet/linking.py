@@ -31,8 +31,7 @@ class PassLinker:
         if not is_ours or engine.wallet is None or engine.public_url is None:
             return Prepared(send)
         keys = await holding.keys_of(self._state)
-        serial = keys.serial(send.person_id)
-        await holding.hand_out(self._state, serial, send.person_id, now_ms)
+        serial, _ = await holding.pass_of(self._state, keys, record, now_ms)
         url = engine.public_url.rstrip("/") + LINK + keys.link(serial)
         said = {**data, "call_to_action": {"kind": KIND, "url": url}}
         return Prepared(replace(send, event={**send.event, "data": said}))

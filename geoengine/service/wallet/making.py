@@ -16,6 +16,10 @@ from geoengine.levers.wallet.images import ImageError, images_in
 from geoengine.service.wallet.holding import Held, Keys
 
 SERVICE: Final = "/in/wallet"  # below engine.public_url; phones add /v1/…
+ENDED: Final = {
+    "en": face.Said("No longer valid", "This pass has ended. Your other pass goes on."),
+    "fr": face.Said("Plus valable", "Cette carte a pris fin. Votre autre carte continue."),
+}
 _LOOKED_AT: Final = 60  # zones nearest to where somebody shops, several of which may be one store's
 
 
@@ -51,7 +55,7 @@ class Press:
             holder=str(record.attributes.get("name", "")),
             is_void=one.is_void,
         )
-        said = face.Said(one.title, one.body, one.code, one.until_ms)
+        said = said_on(one, record)
         store_ids = stores_near(one, record, book)
         places, signals = places_of(store_ids, one, book), signals_of(store_ids, book)
         return bundle(
@@ -73,6 +77,13 @@ def press_of(book: Book, environ: Mapping[str, str]) -> Press | None:
         return Press(spec, public_url, environ)
     except ImageError as error:
         raise CredentialError(f"engine.wallet.apple.images: {error}") from None
+
+
+def said_on(one: Held, record: Record) -> face.Said:
+    """What a pass says: its message, or that it has ended."""
+    if one.is_void:
+        return ENDED["fr" if record.locale.lower().startswith("fr") else "en"]
+    return face.Said(one.title, one.body, one.code, one.until_ms, one.updated_ms)
 
 
 def stores_near(one: Held, record: Record, book: Book) -> list[str]:

@@ -13,13 +13,12 @@ from geoengine.core.book import Book
 from geoengine.core.record import Record, Send
 from geoengine.core.units import SECOND_MS
 from geoengine.levers import said as saying
-from geoengine.levers.wallet.face import Said
 from geoengine.levers.wallet.lever import Told
 from geoengine.service.sending.preparing import Prepared
 from geoengine.service.wallet import holding
 from geoengine.service.wallet.holding import NOTIFY_MAX, NOTIFY_MS, Held
-from geoengine.service.wallet.making import places_of, stores_near
-from geoengine.service.wallet.names import GOOGLE, wallets_of
+from geoengine.service.wallet.making import places_of, said_on, stores_near
+from geoengine.service.wallet.names import GOOGLE, kept_serial, wallets_of
 from geoengine.state.base import State
 
 QUOTA: Final = "notify_quota"
@@ -38,10 +37,10 @@ class PassWriter:
         if send.lever != "wallet" or send.kind != "trigger":
             return Prepared(send)
         wallets = wallets_of(record.addresses.get("wallet", ""))
-        serials = list(dict.fromkeys(serial for _, serial in wallets))
-        if not serials:
+        serial = kept_serial(record.addresses.get("wallet", ""))
+        if not serial:
             return Prepared(send, NO_PASS)
-        serial, is_google = serials[-1], (GOOGLE, serials[-1]) in wallets
+        is_google = (GOOGLE, serial) in wallets
         one = await self._write(send, serial, is_google, now_ms)
         if one is None:
             return Prepared(send, NO_PASS)
@@ -49,7 +48,7 @@ class PassWriter:
             return Prepared(send, QUOTA)
         book = self._book_of()
         places = places_of(stores_near(one, record, book), one, book)
-        words = Said(one.title, one.body, one.code, one.until_ms)
+        words = said_on(one, record)
         told = Told(serial, list(one.phones.values()), is_google, words, places)
         return Prepared(replace(send, address=msgspec.json.encode(told).decode()))
 
@@ -72,7 +71,7 @@ class PassWriter:
                 until_ms=until_ms,
                 store_id=send.store_id,
                 trigger_id=send.trigger_id,
-                updated_ms=max(now_ms, one.updated_ms + 1),
+                updated_ms=one.touched_ms(now_ms),
                 notified_ms=[*lately, now_ms] if is_google else lately,
             )
 

@@ -66,8 +66,8 @@ class CouponOut(Struct):
     campaign_id: str
     store_id: str | None  # where the message was about
     redeem_at: str
-    valid_from: str
-    valid_until: str
+    valid_from: str | None  # null of a shared code whose campaign has no beginning ...
+    valid_until: str | None  # ... or no end
     redemption: RedemptionOut | None
 
 

@@ -22,6 +22,10 @@ class OrderBody(Struct, forbid_unknown_fields=True):
     store_id: Name
     ready_at: Time | UnsetType = UNSET  # now, where it is not told
     until: Annotated[Time, Meta(description="Kept until then; for a week.")] | UnsetType = UNSET
+    name: (
+        Annotated[str, Meta(max_length=64, description="What staff is to call its owner by.")]
+        | UnsetType
+    ) = UNSET
 
 
 class OrderOut(Struct):
@@ -32,6 +36,7 @@ class OrderOut(Struct):
     store_id: str
     ready_at: str
     until: str
+    name: str = ""
     told_at: str | None = None
 
 

@@ -48,6 +48,10 @@ class Asking:
         rows, last = await self._writer.call(self._shelf.cards.page, prefix, start, limit)
         return CardPage([card_of(row) for row in rows], last)
 
+    async def cards_of(self, owner: str) -> list[Card]:
+        """All that somebody owns, by name."""
+        return [card_of(row) for row in await self._writer.call(self._shelf.cards.owned, owner)]
+
     async def decisions(self, person_id: str, limit: int) -> list[Decision]:
         """The decisions about a person, newest first."""
         packed = await self._writer.call(self._shelf.decisions.of_person, person_id, limit)

@@ -10,8 +10,6 @@ from geoengine.core.errors import StateUnavailable
 from geoengine.core.record import Send
 from geoengine.core.units import DAY_MS
 
-# Longer than the longest retry schedule of a webhook (76 h), or a late retry would fire twice.
-SETTLED_KEPT_MS = 7 * DAY_MS
 # Operation ids answer the repeated request of a caller who lost the answer: hours, not weeks. The
 # count bounds memory at about 36 MB whatever the rate.
 OPS_KEPT_MS = DAY_MS

@@ -64,6 +64,14 @@ class SharedCards:
         pairs = zip(told[::2], told[1::2], strict=True)
         return CardPage([card_of(name.decode(), row) for name, row in pairs], after)
 
+    async def owned(self, owner: str) -> list[Card]:
+        """All of one owner, wherever they are, by name."""
+        replies = await self._partitions.of_all("owned_cards", (owner,))
+        pairs = [
+            pair for told in replies.values() for pair in zip(told[::2], told[1::2], strict=True)
+        ]
+        return [card_of(name.decode(), row) for name, row in sorted(pairs)]
+
     async def erase(self, person_id: str) -> int:
         """Drop a person's, wherever they are; how many."""
         replies = await self._partitions.of_all("disown", (person_id,), is_write=True)

@@ -8,14 +8,13 @@ from typing import Final
 from uuid import uuid4
 
 from geoengine.core.errors import StateUnavailable
-from geoengine.core.units import DAY_MS
+from geoengine.state.shapes import Ages
 from geoengine.state.shared.cards import SharedCards
 from geoengine.state.shared.line.link import LibraryFault, Link
 from geoengine.state.shared.names import Names
 from geoengine.state.shared.partitions import Partitions
 from geoengine.state.shared.served.leases import Leases
 
-SETTLED_KEPT_MS: Final = 7 * DAY_MS
 _ASK_AGAIN_S: Final = 0.02  # while another process sends to somebody to be erased
 _ERASE_WITHIN_S: Final = 30.0  # any message under way has ended by then
 _TRIM_ROWS: Final = 1_000
@@ -85,15 +84,15 @@ class Forgetting:
         for name in names:
             self._names.learn(name, name)
 
-    async def trim(self, now_ms: int, decisions_before_ms: int, facts_before_ms: int) -> int:
+    async def trim(self, ages: Ages) -> int:
         """Drop settled rows, decisions and facts older than they are kept, and cards that have had
         their day; how many. Operation ids and last fixes bound themselves. What was erased since
         goes from the servers' files too.
         """
-        total, numbers = await self._cards.trim(now_ms), list(range(self._partitions.count))
-        horizon_ms = now_ms - SETTLED_KEPT_MS
+        total, numbers = await self._cards.trim(ages.now_ms), list(range(self._partitions.count))
+        before_ms = (ages.settled_before_ms, ages.decisions_before_ms, ages.facts_before_ms)
         while numbers:
-            request = (horizon_ms, decisions_before_ms, facts_before_ms, _TRIM_ROWS)
+            request = (*before_ms, _TRIM_ROWS)
             replies = await self._partitions.call("trim", dict.fromkeys(numbers, request))
             total += sum(count for count, _ in replies.values())
             numbers = [number for number, (_, has_more) in replies.items() if has_more]

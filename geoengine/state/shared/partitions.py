@@ -56,6 +56,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "find_cards": ("cards",),
     "put_card": (*_CARDS, *_OPS),
     "page_cards": _CARDS,
+    "owned_cards": _CARDS,
     "disown": _CARDS,
     "end_cards": _CARDS,
     "tell": ("people", "due", "names", *_LAST, "sends", "said", "facts", "cards"),

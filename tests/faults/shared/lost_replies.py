@@ -16,7 +16,7 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from geoengine.state.redis import library
+from geoengine.state.shared.library import library
 from tests.faults.shared.campaign import Trial, binary, main, trial
 from tests.faults.shared.crowd import Crowd
 from tests.servers.proxy import Proxy, proxying

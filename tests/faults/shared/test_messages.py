@@ -9,7 +9,8 @@ import pytest
 
 from geoengine.core.errors import StateUnavailable
 from geoengine.service.sending.ending.settling import is_unsent
-from geoengine.state.redis import RedisState, library
+from geoengine.state.redis import RedisState
+from geoengine.state.shared.library import library
 from tests.servers import shared
 from tests.servers.proxy import proxying
 from tests.servers.server import Server, needed

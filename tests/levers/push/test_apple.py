@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from geoengine.core.model import ApnsSpec
-from geoengine.levers.apns import Connection, TeamTokens, since_ms
+from geoengine.levers.apns import Connection, TeamTokens
 from geoengine.levers.push.apple import Apple
 from geoengine.levers.secrets import CredentialError
 from tests.levers.push.apple_double import KEY_ID, TEAM, TOPIC, AppleDouble, p8
@@ -136,7 +136,7 @@ async def test_since_when_a_token_is_dead_is_told_on(apns_server):
     apns_server.answers[DEVICE] = 410, {"reason": "Unregistered", "timestamp": 1_454_402_113_000}
     async with Opened(apns_server) as app:
         receipt = await app.push(a_push(), DEVICE, NOW_MS)
-    assert since_ms(receipt) == 1_454_402_113_000
+    assert receipt.since_ms == 1_454_402_113_000
 
 
 async def test_a_quota_without_a_time_is_left_alone_for_a_minute(apns_server):

@@ -13,6 +13,7 @@ ERRORS: dict[str, tuple[str, int, Any, tuple[str, str]]] = {
     "STOP": ("twilio", 400, {"code": 21610, "message": "unsubscribed"}, ("gone", "opted_out")),
     "no number": ("twilio", 400, {"code": 21211, "message": ADA}, ("gone", "address_dead")),
     "a landline": ("twilio", 400, {"code": 21614, "message": ADA}, ("gone", "address_dead")),
+    "a landline in France": ("twilio", 400, {"code": 21635}, ("gone", "address_dead")),
     "our sender": ("twilio", 400, {"code": 21606, "message": ADA}, ("refused", "twilio_21606")),
     "no such account": ("twilio", 404, {"code": 20404}, ("refused", "twilio_20404")),
     "a page": ("twilio", 400, "<html>", ("refused", "twilio_400")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +9,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+
+from tests.servers.certificates import draft
 
 PASS_TYPE = "pass.com.example.club"
 _PEM = serialization.Encoding.PEM
@@ -47,8 +48,9 @@ def authority(directory: Path) -> Authority:
     for nth, (path, name, key, (issuer, by)) in enumerate(
         zip(files, subjects, keys, issuers, strict=True)
     ):
-        draft = _draft(name, issuer, key, is_authority=nth < 2)
-        path.write_bytes(draft.sign(by, hashes.SHA256()).public_bytes(_PEM))
+        is_authority = x509.BasicConstraints(nth < 2, None)
+        one = draft(name, issuer, key).add_extension(is_authority, True)
+        path.write_bytes(one.sign(by, hashes.SHA256()).public_bytes(_PEM))
     made.key.write_bytes(
         keys[2].private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
@@ -58,19 +60,3 @@ def authority(directory: Path) -> Authority:
 def _name(common: str, user_id: str = "") -> x509.Name:
     parts = [x509.NameAttribute(NameOID.COMMON_NAME, common)]
     return x509.Name(parts + ([x509.NameAttribute(NameOID.USER_ID, user_id)] if user_id else []))
-
-
-def _draft(
-    name: x509.Name, issuer: x509.Name, key: rsa.RSAPrivateKey, *, is_authority: bool
-) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(is_authority, None), True)
-    )

@@ -24,6 +24,7 @@ class WalletDouble:
     messages: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     token_count: int = 0
     fault: int = 0  # a status to answer with
+    classes: dict[str, dict[str, Any]] = field(default_factory=dict)  # made in the console
 
     @property
     def file(self) -> str:
@@ -39,6 +40,7 @@ async def google_wallet() -> AsyncIterator[WalletDouble]:
     app = web.Application()
     app.router.add_post("/token", partial(_token, double))
     app.router.add_patch("/walletobjects/v1/loyaltyObject/{id}", partial(_patch, double))
+    app.router.add_patch("/walletobjects/v1/loyaltyClass/{id}", partial(_patch_class, double))
     app.router.add_post("/walletobjects/v1/loyaltyObject/{id}/addMessage", partial(_add, double))
     runner = web.AppRunner(app)
     await runner.setup()
@@ -69,8 +71,22 @@ async def _patch(double: WalletDouble, request: web.Request) -> web.Response:
         return refusal
     told = await request.json()
     assert len(told["merchantLocations"]) <= 10
+    assert told["state"] in ("ACTIVE", "EXPIRED", "INACTIVE", "COMPLETED")
     double.objects[request.match_info["id"]] |= told
     return web.json_response({})
+
+
+async def _patch_class(double: WalletDouble, request: web.Request) -> web.Response:
+    known = double.classes.get(request.match_info["id"])
+    if request.headers.get("Authorization") != f"Bearer t{double.token_count}":
+        return web.Response(status=401)
+    if known is None:
+        return web.Response(status=404)
+    told = await request.json()
+    if told.get("reviewStatus") not in ("UNDER_REVIEW", "DRAFT"):
+        return web.Response(status=400, text="Invalid review status")
+    known |= told
+    return web.json_response(known)
 
 
 async def _add(double: WalletDouble, request: web.Request) -> web.Response:

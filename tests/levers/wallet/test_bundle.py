@@ -104,6 +104,15 @@ def test_what_is_said_is_shown_when_it_changes_and_its_code_can_be_scanned() -> 
     assert len(told["authenticationToken"]) >= 16
 
 
+def test_a_pass_is_worth_showing_while_its_code_counts() -> None:
+    said = Said("Hello", "", "K7QW", 1_795_000_000_000, 1_794_990_000_000)
+    assert pass_json(SPEC, ISSUE, said, [], [])["relevantDates"] == [
+        {"startDate": "2026-11-18T08:20:00.000Z", "endDate": "2026-11-18T11:06:40.000Z"}
+    ]
+    for other in (Said("Hello"), Said("Hello", "", "K7QW", 1_000, 2_000)):
+        assert "relevantDates" not in pass_json(SPEC, ISSUE, other, [], [])
+
+
 def test_a_void_pass_says_so_and_nothing_else() -> None:
     void = Issue("1", "a" * 16, "https://x.example", is_void=True)
     told = pass_json(SPEC, void, Said("Hello", "", "K7QW"), SHOPS, [])

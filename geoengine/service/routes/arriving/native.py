@@ -9,7 +9,6 @@ contracts are others'.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -18,11 +17,12 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 import msgspec
-from aiohttp import StreamReader, web
+from aiohttp import web
 from msgspec import Struct
 
 from geoengine.ingest.reports import Origin, Position
 from geoengine.service.context import Answer, Context
+from geoengine.service.http.bodies import body_of
 from geoengine.service.http.problems import Problem
 from geoengine.service.native.answering import DONE, GATEWAY_DONE, GREETING, TEXT, answer_to
 from geoengine.service.native.credentials import Principal, presented
@@ -195,28 +195,16 @@ def _origin(context: Context, request: web.Request) -> Origin:
 
 
 async def _body(context: Context, request: web.BaseRequest) -> bytes:
-    """The body; nothing of one beyond the limit, which is read to its end and dropped: told that it
-    is too large, its sender would send it again.
+    """The body; nothing of one beyond the limit: told that it is too large, its sender would send
+    it again.
     """
-    limit = context.settings.max_body_bytes
+    settings = context.settings
     context.intake.admit(request.content_length or 0)
     try:
-        if request.content.is_eof():  # all of it is here: nothing to wait for
-            body = await request.content.read()
-            return body if len(body) <= limit else b""
-        async with asyncio.timeout(context.settings.body_timeout_s):
-            return await _read(request.content, limit)
-    except TimeoutError:
-        raise Problem("again", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
-
-
-async def _read(content: StreamReader, limit: int) -> bytes:
-    """The body to its end; nothing of one beyond the limit."""
-    parts, size = [], 0
-    async for part in content.iter_any():
-        size += len(part)
-        if size <= limit:
-            parts.append(part)
-    return b"".join(parts) if size <= limit else b""
+        return await body_of(
+            request, settings.body_timeout_s, settings.max_body_bytes, reads_out=True
+        )
+    except Problem as problem:
+        if problem.kind == "body_too_slow":
+            raise Problem("again", headers={"Connection": "close"}) from None
+        raise

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from geoengine.core.calendar import rfc3339
+from geoengine.core.calendar import FOREVER_MS, rfc3339
 from geoengine.core.offers import coupons, redeeming
 from geoengine.core.offers.redeeming import AHEAD_MS, OFFLINE_MS, Issued, Redemption
 from geoengine.core.record import HeldCoupon
@@ -74,8 +74,8 @@ async def get_coupon(context: Context, call: Call) -> wire.CouponOut:
         campaign_id=issued.campaign_id,
         store_id=issued.store_id or None,
         redeem_at=issued.scope,
-        valid_from=rfc3339(issued.from_ms),
-        valid_until=rfc3339(issued.until_ms),
+        valid_from=rfc3339(issued.from_ms) if issued.from_ms else None,
+        valid_until=rfc3339(issued.until_ms) if issued.until_ms < FOREVER_MS else None,
         redemption=_redemption_out(found) if isinstance(found, Told) else None,
     )
 

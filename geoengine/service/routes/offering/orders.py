@@ -48,7 +48,10 @@ async def post_order(context: Context, call: Call) -> OrderOut:
     if not max(ready_ms, now_ms - CLOCK_AHEAD_MS) < until_ms <= now_ms + KEPT_MAX_MS:
         what = "until: expected a time after ready_at, to come, within 90 days - at `$.until`"
         raise Problem("malformed", what)
-    filed = Filed(body.order_id, person_id, body.store_id, ready_ms, until_ms)
+    name = "" if body.name is UNSET else body.name.strip()
+    if not name.isprintable():
+        raise Problem("malformed", "name holds control characters - at `$.name`")
+    filed = Filed(body.order_id, person_id, body.store_id, ready_ms, until_ms, name)
     return _told(body.order_id, person_id, await place(context, filed))
 
 
@@ -108,7 +111,7 @@ async def delete_basket(context: Context, call: Call) -> Closed:
 async def _looked_up(context: Context, filed: Filed) -> OrderOut:
     (person_id,) = await context.state.owners([filed.person_id])
     known = (await record_of(context, person_id)).orders.get(filed.order_id)
-    order = known or Order(filed.store_id, filed.ready_ms, filed.until_ms)
+    order = known or Order(filed.store_id, filed.ready_ms, filed.until_ms, name=filed.name)
     return _told(filed.order_id, person_id, order)
 
 
@@ -135,6 +138,7 @@ def _told(order_id: str, person_id: str, order: Order) -> OrderOut:
         store_id=order.store_id,
         ready_at=rfc3339(order.ready_ms),
         until=rfc3339(order.until_ms),
+        name=order.name,
         told_at=rfc3339(order.told_ms) if order.told_ms > 0 else None,
     )
 

@@ -22,20 +22,21 @@ from geoengine.ingest.names import is_name
 from geoengine.levers.secrets import CredentialError
 from geoengine.levers.wallet.bundle import MEDIA_TYPE
 from geoengine.service.context import JSON, Context
+from geoengine.service.http.bodies import body_of
 from geoengine.service.http.problems import Problem
 from geoengine.service.logs import logger
 from geoengine.service.sending.makers import google_wallet
 from geoengine.service.wallet import holding
+from geoengine.service.wallet.ending import end
 from geoengine.service.wallet.holding import Held, Keys
 from geoengine.service.wallet.leaving import left
 from geoengine.service.wallet.making import SERVICE, press_of
-from geoengine.service.wallet.names import APPLE, GOOGLE, with_wallet
+from geoengine.service.wallet.names import APPLE, GOOGLE, kept_serial, with_wallet
 from geoengine.state import amending
 
 _BASE: Final = SERVICE + "/v1"
 _PHONE: Final = _BASE + "/devices/{phone}/registrations/{type}"
 _SCHEME: Final = "ApplePass "
-_BODY_BYTES: Final = 64 << 10  # a log of a phone's complaints; a registration has a hundred
 _TOKEN_CHARS: Final = 200  # of a push token; Apple's have 64
 LINK: Final = "/p/"
 _APPLES: Final = ("iPhone", "iPad", "iPod", "Macintosh", "Watch")  # in a browser's User-Agent
@@ -59,7 +60,9 @@ async def post_registration(context: Context, request: web.Request) -> web.Respo
     """A phone has taken a pass: 201, or 200 where we knew."""
     keys, serial = await _shown(context, request)
     try:
-        token = msgspec.json.decode(await _body(context, request), type=_Registration).pushToken
+        token = msgspec.json.decode(
+            await body_of(request, context.settings.body_timeout_s), type=_Registration
+        ).pushToken
     except (ValueError, RecursionError):
         raise Problem("malformed", "Expected pushToken.") from None
     if not token.isalnum() or len(token) > _TOKEN_CHARS:
@@ -69,8 +72,11 @@ async def post_registration(context: Context, request: web.Request) -> web.Respo
     one = await holding.held(context.state, serial)
     if is_new is None or one is None:
         raise Problem("unauthorized")
-    (owner,) = await context.state.owners([one.person_id])
+    owner, record = await _holder(context, one)
     await amending.amend(context.state, context.book, owner, with_wallet(APPLE, serial), now_ms)
+    kept = kept_serial(record.addresses.get("wallet", ""))
+    if kept not in ("", serial):
+        await end(context, owner, serial, kept, [APPLE])
     return web.Response(status=201 if is_new else 200)
 
 
@@ -116,7 +122,9 @@ async def get_pass(context: Context, request: web.Request) -> web.Response:
 async def post_log(context: Context, request: web.Request) -> web.Response:
     """What phones complain of: a few lines for the operator."""
     try:
-        complaints = msgspec.json.decode(await _body(context, request), type=_Complaints)
+        complaints = msgspec.json.decode(
+            await body_of(request, context.settings.body_timeout_s), type=_Complaints
+        )
     except (ValueError, RecursionError):
         raise Problem("malformed", "Expected logs.") from None
     for line in complaints.logs[:_LOGGED_MAX]:
@@ -133,6 +141,8 @@ async def get_link(context: Context, request: web.Request) -> web.Response:
     spec = context.book.engine.spec.wallet
     if one is None or spec is None:
         raise Problem("not_found", "This link is not ours, or its pass is no more.")
+    owner, record = await _holder(context, one)
+    serial, one = await holding.pass_of(context.state, keys, record, now_ms)
     is_apples = any(word in request.headers.get("User-Agent", "") for word in _APPLES)
     if spec.apple is not None and (is_apples or spec.google is None):
         return await printed(context, keys, serial, one)
@@ -143,7 +153,6 @@ async def get_link(context: Context, request: web.Request) -> web.Response:
     except CredentialError as error:
         _LOG.error("no_passes", why=str(error))
         raise Problem("again", "Passes cannot be made just now.") from None
-    (owner,) = await context.state.owners([one.person_id])
     await amending.amend(context.state, context.book, owner, with_wallet(GOOGLE, serial), now_ms)
     return web.Response(status=302, headers={"Location": url, "Cache-Control": "no-store"})
 
@@ -157,13 +166,18 @@ async def printed(context: Context, keys: Keys, serial: str, one: Held) -> web.R
         raise Problem("again", "Passes cannot be made just now.") from None
     if press is None:
         raise Problem("not_found")
-    (owner,) = await context.state.owners([one.person_id])
-    record = (await context.state.load([owner])).get(owner) or Record(owner)
+    _, record = await _holder(context, one)
     body = await asyncio.to_thread(press.print, keys, serial, one, record, context.book)
     stamp = datetime.fromtimestamp(one.updated_ms // SECOND_MS, UTC)
     headers = {"Last-Modified": format_datetime(stamp, usegmt=True), "Cache-Control": "no-store"}
     headers["Content-Disposition"] = 'attachment; filename="pass.pkpass"'
     return web.Response(body=body, headers=headers, content_type=MEDIA_TYPE)
+
+
+async def _holder(context: Context, one: Held) -> tuple[str, Record]:
+    """Whose a pass is by now, and what is remembered of them."""
+    (owner,) = await context.state.owners([one.person_id])
+    return owner, (await context.state.load([owner])).get(owner) or Record(owner)
 
 
 def add_passkit(app: web.Application, context: Context) -> None:
@@ -217,18 +231,3 @@ def _since_s(request: web.Request) -> float:
         return parsedate_to_datetime(request.headers.get("If-Modified-Since", "")).timestamp()
     except (ValueError, OverflowError):
         return -1.0
-
-
-async def _body(context: Context, request: web.Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(context.settings.body_timeout_s):
-            while len(body) <= _BODY_BYTES and (part := await request.content.readany()):
-                body += part
-    except TimeoutError:
-        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
-    if len(body) > _BODY_BYTES:
-        raise Problem("body_too_large", headers={"Connection": "close"})
-    return bytes(body)

@@ -23,9 +23,8 @@ async def put_pass(context: Context, call: Call) -> PassOut:
     if engine.wallet is None or engine.public_url is None:
         raise Problem("not_found", "The catalogue has no engine.wallet, or no engine.public_url.")
     keys = await holding.keys_of(context.state)
-    serial = keys.serial(person_id)
-    one = await holding.hand_out(context.state, serial, person_id, context.clock())
     record = await record_of(context, person_id)
+    serial, one = await holding.pass_of(context.state, keys, record, context.clock())
     link = engine.public_url.rstrip("/") + LINK + keys.link(serial)
     wallets = [wallet for wallet, _ in wallets_of(record.addresses.get("wallet", ""))]
     return PassOut(person_id, link, wallets, len(one.phones), rfc3339(one.updated_ms))

@@ -40,10 +40,11 @@ async def put_consent(context: Context, call: Call) -> ConsentOut:
     granted = await amending.grant(
         context.state, context.book, person_id, purpose, evidence, now_ms, said_ms
     )
-    if not granted.events:
+    record = await record_of(context, person_id)
+    if not granted.events and not record.allows(purpose):
         raise Problem("outdated", f"{purpose} was withdrawn after {rfc3339(said_ms or now_ms)}.")
     context.hub.publish(granted.events)
-    return consent_out(await record_of(context, person_id), purpose)
+    return consent_out(record, purpose)
 
 
 async def delete_consent(context: Context, call: Call) -> ConsentOut:

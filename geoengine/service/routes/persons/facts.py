@@ -28,7 +28,7 @@ FORGOTTEN: Final = {"attributes": dict, "caps": list, "locale": str, "quiet_hour
 def told(body: PersonBody, book: Book, now_ms: int) -> Change:
     """The change that a CRM's words make; raises a 400 `Problem` where they make no sense."""
     _check(body)
-    paused_ms, of_age_ms = _pause_ms(body, now_ms), _of_age_ms(body, book)
+    paused_ms, of_age_ms = _pause_ms(body, now_ms), _of_age_ms(body, book, now_ms)
 
     def change(record: Record) -> Amended | None:
         for name, empty in (*FORGOTTEN.items(), ("time_zone", str)):
@@ -64,14 +64,14 @@ def holds_back(body: PersonBody) -> bool:
     return bool(body.paused_until or body.minor or body.birth_date)
 
 
-def registered(device_id: str, body: DeviceBody) -> Change:
+def registered(device_id: str, body: DeviceBody, now_ms: int) -> Change:
     """The change that an app's registration makes: where push reaches this device."""
 
     def change(record: Record) -> None:
         if body.push_token:
-            record.push_tokens[device_id] = [body.platform or "", body.push_token]
+            record.set_push(device_id, body.platform or "", body.push_token, now_ms)
         else:
-            record.push_tokens.pop(device_id, None)
+            record.drop_push(device_id)
 
     return change
 
@@ -111,7 +111,7 @@ def _pause_ms(body: PersonBody, now_ms: int) -> int | None:
     return until_ms if until_ms > now_ms else 0
 
 
-def _of_age_ms(body: PersonBody, book: Book) -> int:
+def _of_age_ms(body: PersonBody, book: Book, now_ms: int) -> int:
     """When they are old enough to be advertised to; 0 where nothing is said of it.
 
     Who is born on a 29th of February is so on the 1st of March, and midnight is that of Samoa: in
@@ -123,6 +123,8 @@ def _of_age_ms(body: PersonBody, book: Book) -> int:
         born = date.fromisoformat(body.birth_date)
     except ValueError:
         raise Problem("malformed", "birth_date is no day - at `$.birth_date`") from None
+    if time_ms(f"{born}T00:00:00+14:00") > now_ms:  # where days begin first
+        raise Problem("malformed", "birth_date: expected a day gone by - at `$.birth_date`")
     year = born.year + book.engine.spec.consent.minor_under
     is_leap_day = (born.month, born.day) == (2, 29)
     month, day = (3, 1) if is_leap_day else (born.month, born.day)

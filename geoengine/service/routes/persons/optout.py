@@ -5,7 +5,6 @@ Each is effective before it is answered.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -16,9 +15,11 @@ from geoengine.core.calendar import rfc3339
 from geoengine.core.consent import optout
 from geoengine.core.consent.optout import Meaning
 from geoengine.core.record import Json
+from geoengine.levers.sms import brevo
 from geoengine.service.consent.suppression import stop_of
 from geoengine.service.consent.twilio import TOKEN_VARIABLE, is_signed, params_of
 from geoengine.service.context import Answer, Call, Context
+from geoengine.service.http.bodies import body_of
 from geoengine.service.http.problems import Problem
 from geoengine.service.wire.consents import (
     OptedOut,
@@ -37,9 +38,6 @@ XML: Final = "text/xml; charset=utf-8"
 # An empty answer: Twilio confirms a STOP by itself, and a second message would cost one.
 _TWIML: Final = Answer(b'<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type=XML)
 _TAKEN: Final = Answer(b"{}")
-_FORM_BYTES: Final = 64 << 10  # an SMS with everything that is told of it takes a few thousand
-
-_NUMBER_CHARS: Final = 8  # with the plus; the shortest numbers of E.164 in use
 
 _PAGE: Final = """<!doctype html><html lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
@@ -77,7 +75,7 @@ async def take_twilio(context: Context, request: web.Request) -> Answer:
     token, public_url = context.environ.get(variable, "").strip(), spec.public_url
     if not token or public_url is None:
         raise Problem("not_found", f"{variable} and engine.public_url are needed.")
-    body = await _body(context, request)
+    body = await body_of(request, context.settings.body_timeout_s)
     shown = request.headers.get("X-Twilio-Signature", "")
     url = public_url.rstrip("/") + request.raw_path
     if not is_signed(token, url, body, shown):
@@ -97,11 +95,13 @@ async def take_brevo(context: Context, request: web.Request) -> Answer:
     if caller.kind != "server":
         raise Problem("forbidden", "This takes a key of kind server.")
     try:
-        told = msgspec.json.decode(await _body(context, request), type=_Brevo)
+        told = msgspec.json.decode(
+            await body_of(request, context.settings.body_timeout_s), type=_Brevo
+        )
     except (ValueError, RecursionError):
         raise Problem("malformed", "Not what Brevo posts: expected to and msg_status.") from None
     status = told.msg_status.casefold()
-    if status.startswith(("unsub", "blacklist")):
+    if status.startswith(brevo.STOPPED):
         await _heard(context, told.to, "STOP", "sms")
     elif isinstance(told.reply, str):
         await _heard(context, told.to, told.reply, "sms")
@@ -118,7 +118,7 @@ class _Brevo(msgspec.Struct):
 
 async def _heard(context: Context, sender: str, text: str, source: str) -> tuple[Meaning, int]:
     """Act upon an answer; what it means, and how many consents ended with it."""
-    if len(optout.normalised("sms", sender)) < _NUMBER_CHARS:
+    if len(optout.normalised("sms", sender)) < optout.NUMBER_CHARS:
         return "", 0  # a name, or a short code: nobody whom we write to
     meaning = optout.meaning(text, context.book.engine.spec.consent.stop_words)
     withdrawn: list[str] = []
@@ -128,21 +128,6 @@ async def _heard(context: Context, sender: str, text: str, source: str) -> tuple
     elif meaning == "start":
         await context.suppression.start("sms", sender)
     return meaning, len(withdrawn)
-
-
-async def _body(context: Context, request: web.Request) -> bytes:
-    try:
-        async with asyncio.timeout(context.settings.body_timeout_s):
-            body = await request.content.read(_FORM_BYTES + 1)
-            while len(body) <= _FORM_BYTES and not request.content.at_eof():
-                body += await request.content.read(_FORM_BYTES + 1 - len(body))
-    except TimeoutError:
-        raise Problem("body_too_slow", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise Problem("bad_request", str(error), {"Connection": "close"}) from None
-    if len(body) > _FORM_BYTES:
-        raise Problem("body_too_large", headers={"Connection": "close"})
-    return body
 
 
 # --- the link in an e-mail ----------------------------------------------------------------------
@@ -183,7 +168,7 @@ async def get_suppressions(context: Context, call: Call) -> StopsOut:
 
 async def post_suppressions(context: Context, call: Call) -> SuppressedOut:
     """Addresses to which nothing more is sent, from now on."""
-    body = call.read(SuppressBody)
+    body = _addressed(call)
     told = {"source": f"suppressed:{body.source}", "by": call.caller.name}
     withdrawn = [await context.suppression.stop(body.lever, a, told) for a in body.addresses]
     return SuppressedOut(len(body.addresses), sum(map(len, withdrawn)))
@@ -191,9 +176,19 @@ async def post_suppressions(context: Context, call: Call) -> SuppressedOut:
 
 async def delete_suppressions(context: Context, call: Call) -> SuppressedOut:
     """Take addresses off the list; no consent comes back with it."""
-    body = call.read(SuppressBody)
+    body = _addressed(call)
     freed = [await context.suppression.start(body.lever, a) for a in body.addresses]
     return SuppressedOut(sum(freed), 0)
+
+
+def _addressed(call: Call) -> SuppressBody:
+    """The addresses told, if all are: what is none would be on the list and stop nothing."""
+    body = call.read(SuppressBody)
+    for number, address in enumerate(body.addresses):
+        if optout.lever_of(address) != body.lever:
+            expected = {"sms": "a number as +33612345678", "email": "an e-mail address"}[body.lever]
+            raise Problem("malformed", f"expected {expected} - at `$.addresses[{number}]`")
+    return body
 
 
 # --- paths of others' contracts -----------------------------------------------------------------

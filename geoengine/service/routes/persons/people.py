@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
 
 from geoengine.core.calendar import rfc3339
 from geoengine.core.consent import proof
 from geoengine.core.consent.people import is_minor
 from geoengine.core.record import Decision, Fact, Json, Record
 from geoengine.ingest.names import is_name
+from geoengine.service.consent.belongings import belongings, named
 from geoengine.service.consent.erasing import erase
 from geoengine.service.consent.identity import identify
 from geoengine.service.context import Call, Context
@@ -27,6 +27,8 @@ from geoengine.service.http.wire import (
 from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
+from geoengine.service.routes.table import SERVER
+from geoengine.service.wallet.ending import keep_one
 from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
 from geoengine.state import amending
 
@@ -40,14 +42,18 @@ async def put_device(context: Context, call: Call) -> Device:
         if not is_name(body.person_id):
             raise Problem("malformed", "person_id holds control characters.")
         told = {"because": "device", "by": call.caller.name}
-        now_ms = context.clock()
-        await amending.identify(
-            context.state, context.book, device_id, body.person_id, now_ms, told
+        now_ms, may_join = context.clock(), call.caller.kind == SERVER
+        done = await amending.identify(
+            context.state, context.book, device_id, body.person_id, now_ms, told, may_join=may_join
         )
+        if done.counts[amending.NOT_A_DEVICE]:
+            what = "POST /v1/people/{id}/identify with a server key makes two people one."
+            raise Problem("forbidden", f"{device_id} is a person and no device. {what}")
+        await keep_one(context, body.person_id)
         context.sender.wake()
     (person_id,) = await context.state.owners([device_id])
     if body.push_token is not msgspec.UNSET:
-        await _amend(context, person_id, registered(device_id, body))
+        await _amend(context, person_id, registered(device_id, body, context.clock()))
     return Device(device_id, person_id)
 
 
@@ -123,10 +129,13 @@ async def _amend(context: Context, person_id: str, change: Change) -> None:
 async def _export(context: Context, person_id: str) -> PersonOut:
     record = (await context.state.load([person_id])).get(person_id)
     decisions = await amending.decisions(context.state, person_id, EXPORTED_DECISIONS)
-    if record is None and not decisions:
+    cards = await belongings(context.state, person_id)
+    if record is None and not decisions and not cards:
         raise Problem("not_found", "Nothing is known of this person.")
     facts = await amending.facts(context.state, person_id, EXPORTED_DECISIONS)
-    return exported(record or Record(person_id), decisions, facts, context.clock())
+    told = exported(record or Record(person_id), decisions, facts, context.clock())
+    told.cards = cards
+    return told
 
 
 def exported(
@@ -164,33 +173,16 @@ def exported(
         paused_until=rfc3339(record.paused_until_ms) if record.paused_until_ms else None,
         ledger=[proof.told(packed) for packed in record.ledger],
         merges=record.merges,
-        visited={store: _named(one) for store, one in record.visited.items()},
-        timed={name: _named(one) for name, one in record.timed.items()},
-        orders={name: _named(one) for name, one in record.orders.items()},
-        coupons=[_named(one) for one in record.coupons],
-        attended={store: _named(one) for store, one in record.attended.items()},
-        withheld={campaign: _named(one) for campaign, one in record.withheld.items()},
+        visited={store: named(one) for store, one in record.visited.items()},
+        timed={name: named(one) for name, one in record.timed.items()},
+        orders={name: named(one) for name, one in record.orders.items()},
+        coupons=[named(one) for one in record.coupons],
+        attended={store: named(one) for store, one in record.attended.items()},
+        withheld={campaign: named(one) for campaign, one in record.withheld.items()},
         fired_total=record.fired_total,
-        facts=[_named(fact) for fact in facts],
+        push_since={device: rfc3339(at_ms) for device, at_ms in record.push_since_ms.items()},
+        facts=[named(fact) for fact in facts],
     )
-
-
-def _named(what: Struct) -> Json:
-    """A struct by the names of its fields; milliseconds as times."""
-    told: Json = {}
-    for name in what.__struct_fields__:
-        value = getattr(what, name)
-        if name.endswith("_ms"):
-            told[name.removesuffix("_ms")] = _time(value)
-        else:
-            told[name.removeprefix("is_")] = value
-    return told
-
-
-def _time(at_ms: int | list[int]) -> str | list[str] | None:
-    if isinstance(at_ms, list):
-        return [rfc3339(each) for each in at_ms]
-    return rfc3339(at_ms) if at_ms > 0 else None
 
 
 def _presence_out(zone_id: str, record: Record) -> Json:

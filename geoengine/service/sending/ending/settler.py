@@ -112,7 +112,7 @@ class Settler:
         telling = [self._tell(one) for one in news if one.row.send.kind == "trigger"]
         if telling:
             await asyncio.gather(*telling)
-        return [one for one in news if one.receipt is not None and one.receipt.status == "gone"]
+        return [one for one in news if one.receipt is not None and _tells_of_gone(one.receipt)]
 
     async def act(self, gone: list[Ended]) -> None:
         """Have done what follows from somebody being gone: it may wait for their other sends."""
@@ -171,3 +171,7 @@ class Settler:
             and not ended.has_left
             and is_unsent(ended.row, self._lease_ms, self._started_ms)
         )
+
+
+def _tells_of_gone(receipt: Receipt) -> bool:
+    return receipt.status == "gone" or bool(receipt.dead)

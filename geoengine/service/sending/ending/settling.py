@@ -4,7 +4,7 @@ Every row ends in exactly one of four ways.
 
 =========  =======================================================================================
 delivered  the provider has it
-expired    a trigger whose moment passed, tried or not
+expired    a trigger, or word to staff, whose moment passed, tried or not
 refused    it must not go, or its provider will never take it: the reason says which
 dead       it should have gone and could not: attempts used up, an event that ran out of time, or
            an attempt whose fate is unknown and that may not be repeated
@@ -21,6 +21,7 @@ import msgspec
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
 from geoengine.core.record import Event, Record, Send
+from geoengine.core.telling import staff
 from geoengine.core.units import MINUTE_MS, SECOND_MS
 from geoengine.levers.backoff import next_attempt_ms, schedule_ms
 from geoengine.levers.base import Receipt
@@ -37,8 +38,10 @@ PROBE_MIN_MS = MINUTE_MS
 
 
 def ran_out(send: Send, reason: str = EXPIRED) -> Settlement:
-    """A row whose time is over: a trigger expires; an event should have arrived, and is dead."""
-    status = "expired" if send.kind == "trigger" else "dead"
+    """A row whose time is over: a trigger expires, and word to staff with the arrival; an event
+    should have arrived, and is dead.
+    """
+    status = "expired" if send.kind == "trigger" or send.lever == staff.LEVER else "dead"
     return Settlement(send.send_id, status, reason, attempts=send.attempts)
 
 

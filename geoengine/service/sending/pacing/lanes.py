@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from geoengine.core.record import Send
+from geoengine.core.telling import staff
 from geoengine.levers.base import Lever, lanes_of
 from geoengine.service.sending.pacing.gate import Gate
+
+# What a shop's devices are told goes by the services of push, through the same gates.
+_ROADS: Final = {staff.LEVER: "push"}
 
 
 class Lanes:
@@ -23,12 +28,13 @@ class Lanes:
 
     def gate_of(self, send: Send) -> Gate | None:
         """The gate that a message has to pass; None where nothing here pulls its lever."""
-        lane_of = self._lanes_of.get(send.lever)
+        road = _ROADS.get(send.lever, send.lever)
+        lane_of = self._lanes_of.get(road)
         if lane_of is None:
             return None
         lane = lane_of(send)
-        gate = self._gates.get((send.lever, lane.name))
+        gate = self._gates.get((road, lane.name))
         if gate is None:
-            gate = Gate(self._levers[send.lever], lane, self._width_max)
-            self._gates[send.lever, lane.name] = gate
+            gate = Gate(self._levers[road], lane, self._width_max)
+            self._gates[road, lane.name] = gate
         return gate

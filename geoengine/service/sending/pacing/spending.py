@@ -1,9 +1,10 @@
 """What a day's SMS may cost (`engine.sms.daily_spend`), taken before each message leaves.
 
-Money once taken for a message is not given back, also where its provider refuses it: the day ends
-early rather than late. A message counts once, however often it is tried and by whichever process:
-that it is paid for stands on a card of its own. Whoever falls over between taking the money and
-writing that card takes it twice.
+News of somebody's own order goes out all the same, and counts: what it costs is then missing for
+advertisements. Money once taken for a message is not given back, also where its provider refuses
+it: the day ends early rather than late. A message counts once, however often it is tried and by
+whichever process: that it is paid for stands on a card of its own. Whoever falls over between
+taking the money and writing that card takes it twice.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from geoengine.core.model import SmsSpec
 from geoengine.core.record import Record, Send
 from geoengine.core.saying.segments import segments_sent
 from geoengine.core.units import DAY_MS
+from geoengine.levers.said import said
 from geoengine.levers.sms.lever import cost_of, text_of
 from geoengine.service.sending.preparing import Prepared
 from geoengine.state.agreeing import amend_card
@@ -47,9 +49,7 @@ class Spending:
         if await self._state.cards([receipt]):
             return Prepared(send)
         try:
-            if not await self._is_paid(
-                _units(send, spec), round(spec.daily_spend * _UNITS), now_ms
-            ):
+            if not await self._is_paid(send, spec, spec.daily_spend, now_ms):
                 return Prepared(send, SPEND_CAP)
             until_ms = send.expires_ms + _KEPT_MS
             await self._state.put_card(Card(receipt, b"1", until_ms=until_ms), now_ms)
@@ -57,13 +57,14 @@ class Spending:
             raise StateUnavailable("the day's purse is in too many hands") from conflict
         return Prepared(send)
 
-    async def _is_paid(self, units: int, cap_units: int, now_ms: int) -> bool:
-        is_paid = False
+    async def _is_paid(self, send: Send, spec: SmsSpec, daily_spend: float, now_ms: int) -> bool:
+        units, cap_units = _units(send, spec), round(daily_spend * _UNITS)
+        is_bound, is_paid = not said(send).is_transactional, False
 
         def change(card: Card) -> Card | None:
             nonlocal is_paid
             spent = int(card.body or b"0") + units
-            is_paid = spent <= cap_units
+            is_paid = spent <= cap_units or not is_bound
             if not is_paid:
                 return None
             until_ms = now_ms + DAY_MS + _KEPT_MS

@@ -137,11 +137,6 @@ class People:
         """The shelf could not take these."""
         self._dirty.update(dict.fromkeys(person_ids))
 
-    @property
-    def dirty_count(self) -> int:
-        """How many records the shelf has older."""
-        return len(self._dirty)
-
     def page(self, after: str, limit: int) -> list[str]:
         """Ids in order, from the one after ``after``."""
         if self._ordered is None or len(self._joined) > 1_000 + len(self._ordered) // 10:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple, Protocol
 
 from geoengine.state.embedded.writes import CardRow, News, PersonRow, SendRow, Write
+from geoengine.state.shapes import Ages
 
 
 class Mark(NamedTuple):
@@ -45,14 +46,6 @@ class Counts(NamedTuple):
 
     dead: int
     disk_bytes: int
-
-
-class Ages(NamedTuple):
-    """Up to when what is older is dropped."""
-
-    now_ms: int
-    decisions_before_ms: int
-    facts_before_ms: int
 
 
 class Log(Protocol):
@@ -96,6 +89,10 @@ class Box(Protocol):
 
     def page(self, prefix: str, after: str, limit: int) -> tuple[list[CardRow], str]:
         """Cards in the order of their names, from behind one; and the last name, "" at the end."""
+        ...
+
+    def owned(self, owner: str) -> list[CardRow]:
+        """Those of one owner, by name."""
         ...
 
 

@@ -110,6 +110,14 @@ class TableBox(_Box):
                     found[name] = row
         return [found[name] for name in sorted(found) if found[name].body], end
 
+    def owned(self, owner: str) -> list[CardRow]:
+        """Those of one owner, by name."""
+        rows = self._db.rows(CardRow, schema.CARDS_OF, (owner,))
+        found = {row.name: row for row in rows}
+        for cards in self._waiting():
+            found.update({n: row for n, row in cards.items() if n in found or row.owner == owner})
+        return [found[n] for n in sorted(found) if found[n].body and found[n].owner == owner]
+
     def erase(self, person_id: str) -> int:
         """Drop a person's, in a transaction of the caller's, who counts them off; how many."""
         return self._drop(schema.DROP_OWNED, (person_id,))
@@ -149,6 +157,11 @@ class MemoryBox(_Box):
         """Cards in the order of their names, from behind one; and the last name, "" at the end."""
         names = sorted(n for n in self._cards if n.startswith(prefix) and n > after)[:limit]
         return [self._cards[name] for name in names], names[-1] if len(names) == limit else ""
+
+    def owned(self, owner: str) -> list[CardRow]:
+        """Those of one owner, by name."""
+        names = sorted(name for name, row in self._cards.items() if row.owner == owner)
+        return [self._cards[name] for name in names]
 
     def erase(self, person_id: str) -> int:
         """Drop a person's; how many."""

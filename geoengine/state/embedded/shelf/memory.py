@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from geoengine.state.embedded.shelf.base import Ages, Counts
+from geoengine.state.embedded.shelf.base import Counts
 from geoengine.state.embedded.shelf.cards import MemoryBox
 from geoengine.state.embedded.shelf.log import MemoryLog
-from geoengine.state.embedded.writes import SETTLED_KEPT_MS, News, PersonRow, SendRow, Write
+from geoengine.state.embedded.writes import News, PersonRow, SendRow, Write
+from geoengine.state.shapes import Ages
 
 
 class MemoryShelf:
@@ -103,11 +104,10 @@ class MemoryShelf:
     def trim(self, ages: Ages, limit: int) -> int:
         """Drop what is older than it is kept; how many."""
         before = len(self._sends)
-        horizon_ms = ages.now_ms - SETTLED_KEPT_MS
         self._sends = {
             send_id: row
             for send_id, row in self._sends.items()
-            if row.settled_ms is None or row.settled_ms >= horizon_ms
+            if row.settled_ms is None or row.settled_ms >= ages.settled_before_ms
         }
         logged = self.decisions.trim(ages.decisions_before_ms)
         logged += self.facts.trim(ages.facts_before_ms)

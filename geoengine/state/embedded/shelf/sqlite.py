@@ -28,7 +28,7 @@ from geoengine.state.embedded.shelf.backlog import (
     unpack_entry,
     unpack_ops,
 )
-from geoengine.state.embedded.shelf.base import Ages, Counts
+from geoengine.state.embedded.shelf.base import Counts
 from geoengine.state.embedded.shelf.cards import TableBox
 from geoengine.state.embedded.shelf.connection import Connection, as_table
 from geoengine.state.embedded.shelf.files import Ballast, make_file, sync_directory
@@ -37,7 +37,6 @@ from geoengine.state.embedded.shelf.scrub import scrub
 from geoengine.state.embedded.writes import (
     OPS_KEPT_COUNT,
     OPS_KEPT_MS,
-    SETTLED_KEPT_MS,
     Broken,
     CardRow,
     DiskFull,
@@ -47,6 +46,7 @@ from geoengine.state.embedded.writes import (
     Write,
     news_of,
 )
+from geoengine.state.shapes import Ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +352,7 @@ class SqliteShelf:
             self._file_all()
         self._db.alter(schema.TRIM_OPS, (ages.now_ms - OPS_KEPT_MS,))
         self._db.alter(schema.TRIM_OPS_COUNT, (OPS_KEPT_COUNT,))
-        dropped = self._db.alter(schema.TRIM_SENDS, (ages.now_ms - SETTLED_KEPT_MS, limit))
+        dropped = self._db.alter(schema.TRIM_SENDS, (ages.settled_before_ms, limit))
         dropped += self.decisions.trim(ages.decisions_before_ms, limit)
         dropped += self.facts.trim(ages.facts_before_ms, limit)
         dropped += self.cards.trim(ages.now_ms, limit)

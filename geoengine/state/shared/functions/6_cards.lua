@@ -79,22 +79,34 @@ local function page_cards(k, q)
   return {#names == q[2] and names[#names] or '', found}
 end
 
--- {person} -> how many cards were theirs
-local function disown(k, q)
-  local count = 0
-  local theirs = redis.call(
-    'ZRANGEBYLEX', k[CARD_OWNERS], '[' .. owned_card(q[1], ''), '(' .. q[1] .. '\1'
+local function cards_of(k, owner) -- {{name, row}, ...}
+  local found, theirs = {}, redis.call(
+    'ZRANGEBYLEX', k[CARD_OWNERS], '[' .. owned_card(owner, ''), '(' .. owner .. '\1'
   )
   for _, one in ipairs(theirs) do
-    local name = string.sub(one, #q[1] + 2)
+    local name = string.sub(one, #owner + 2)
     local row = redis.call('HGET', k[CARDS], name)
     -- Another owner's name may go on where this one's ends.
-    if row and select(2, end_and_owner(row)) == q[1] then
-      drop_card(k, name, row)
-      count = count + 1
-    end
+    if row and select(2, end_and_owner(row)) == owner then found[#found + 1] = {name, row} end
   end
-  return count
+  return found
+end
+
+-- {person} -> {name, row, ...}
+local function owned_cards(k, q)
+  local found = {}
+  for _, one in ipairs(cards_of(k, q[1])) do
+    found[#found + 1] = one[1]
+    found[#found + 1] = one[2]
+  end
+  return found
+end
+
+-- {person} -> how many cards were theirs
+local function disown(k, q)
+  local theirs = cards_of(k, q[1])
+  for _, one in ipairs(theirs) do drop_card(k, one[1], one[2]) end
+  return #theirs
 end
 
 -- {now_ms, limit} -> {how many had their day, 1 when there may be more}
@@ -108,5 +120,6 @@ end
 register('find_cards', shares(find_cards))
 register('put_card', shares(put_card))
 register('page_cards', shares(page_cards))
+register('owned_cards', shares(owned_cards))
 register('disown', shares(disown))
 register('end_cards', shares(end_cards))

@@ -11,7 +11,8 @@ nothing below this loop ever sends twice. After a write the same connection wait
 
 The library's text holds the word VERSION where its names need one, and the link puts a hash of the
 text there: releases run side by side. A server that does not know a function (a new primary, one
-that was flushed) is given the library and asked again.
+that was flushed) is asked again with the library in front, in one go: whoever flushes it all the
+time does not come in between.
 
 What it does not do: split a call over slots, order calls among themselves, undo what was done
 before something else failed.
@@ -68,6 +69,7 @@ class _Errand:
     packed: bytes
     slot: int
     asked: Address | None = None  # who takes it this once, though the slot is not yet theirs
+    is_unknown: bool = False  # the function: whoever takes it is given the library with it
     reply: Any = None
     is_done: bool = False
 
@@ -102,7 +104,8 @@ class Link:
         self.prefix = target.prefix
         self.partitions = target.partitions
         self.version = hashlib.sha256(library.encode()).hexdigest()[:10]
-        self._library = library.replace("VERSION", self.version)
+        text = library.replace("VERSION", self.version)
+        self._load = pack((b"FUNCTION", b"LOAD", b"REPLACE", text))
         self._names = {name: f"{name}_{self.version}".encode() for name in names}
         self._patience_s = patience_s
         self._rng = rng or random.Random()
@@ -242,7 +245,8 @@ class Link:
         self, address: Address, errands: list[_Errand], wanted: int, until_s: float
     ) -> list[Any]:
         """The errands' replies, once as many replicas as wanted hold what was written."""
-        commands: list[bytes] = []
+        is_loading = any(errand.is_unknown for errand in errands)
+        commands: list[bytes] = [self._load] if is_loading else []
         places = []
         for errand in errands:
             if errand.asked:
@@ -253,6 +257,9 @@ class Link:
             commands.append(self._replicas.wait(wanted))
         pause_s = self._replicas.pause_s if wanted else 0.0
         replies = await self._nodes.exchange(address, commands, until_s, pause_s=pause_s)
+        if is_loading and isinstance(replies[0], Refusal):
+            self._nodes.judged(replies[0], address)
+            raise Broken(replies[0].text)
         answers = [replies[place] for place in places]
         if wanted and not all(isinstance(answer, Refusal) for answer in answers):
             await self._replicas.require(address, wanted, replies[-1], until_s)
@@ -261,6 +268,7 @@ class Link:
     def _refused(self, errand: _Errand, refusal: Refusal, address: Address) -> _Trouble:
         """What an errand was refused for, and where it is sent next."""
         verdict = self._nodes.judged(refusal, address)
+        errand.is_unknown = verdict is Verdict.LOAD
         if verdict is Verdict.ASK:
             errand.asked = redirected(refusal.text, address)
         elif verdict is not Verdict.LOAD:  # who is given the library is asked once more
@@ -274,9 +282,6 @@ class Link:
         worst = by_verdict.get(Verdict.AGAIN, troubles[0])
         moved = by_verdict.get(Verdict.MOVED)
         try:
-            for address in {each.address for each in troubles if each.verdict is Verdict.LOAD}:
-                load: Words = (b"FUNCTION", b"LOAD", b"REPLACE", self._library)
-                await self._nodes.ask(address, load, until_s)
             if moved or worst.verdict is Verdict.AGAIN:
                 knowing = moved.knowing if moved else None
                 await self._nodes.find(topology, worst.address, knowing, until_s)
