@@ -38,9 +38,8 @@ class Division:
         self._joined, self._by = joined, by
         self._part, self._width = _parted(by, joined.names, book)
         decided = joined.decided
-        self._cell_of_row = self._cell(
-            decided.campaign, decided.store, decided.at_ms, joined.variant
-        )
+        variant = joined.variant if by == "variant" else decided.campaign  # only that looks at it
+        self._cell_of_row = self._cell(decided.campaign, decided.store, decided.at_ms, variant)
         self._rows = np.flatnonzero(joined.is_inside)
         self._orphans = _redeemed_alone(joined)
         lone = joined.happened.take(self._orphans)

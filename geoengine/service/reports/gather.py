@@ -8,23 +8,22 @@ About 100 bytes a row; `ROWS_MAX` bounds them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from operator import attrgetter
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geoengine.core.attribution import pair
+from geoengine.core.attribution import each_once, pair
 from geoengine.core.columns import Bools, Columns, Floats, Longs
 from geoengine.core.errors import GeoengineError
 from geoengine.core.judging.questions import HELD_OUT, HELD_OUT_GLOBALLY
 from geoengine.core.record import Decision, Fact
 from geoengine.state.base import Past
 
-# Unpacked at once, 3 ms in which no ping is answered. Fewer, and turning the pages costs more than
+# Unpacked at once, 2 ms in which no ping is answered. Fewer, and turning the pages costs more than
 # what is on them.
 PAGE_ROWS: Final = 2_000
 ROWS_MAX: Final = 6_000_000  # 0.6 GB; a busy month of a chain of shops
@@ -35,13 +34,6 @@ NO_TRIGGER: Final = 0  # the hash of no name at all
 STREET: Final = ""  # where a path through a shop begins and ends
 _AMOUNT_OF: Final = {"visit": "confidence", "sent": "cost", "redeemed": "amount"}
 _KIND_IX: Final = {kind: ix for ix, kind in enumerate(KINDS)}
-_OF_DECISION = attrgetter(
-    "at_ms", "person_id", "campaign_id", "store_id", "reason", "trigger_id", "lever", "outcome",
-    "is_measured",
-)  # fmt: skip
-_OF_FACT = attrgetter(
-    "id", "kind", "at_ms", "person_id", "campaign_id", "store_id", "trigger_id", "data"
-)
 
 
 class TooMuch(GeoengineError):
@@ -141,15 +133,16 @@ class Told:
     def add(self, items: Sequence[Decision | Fact], *, with_steps: bool = False) -> None:
         """Take a page in."""
         decisions = [one for one in items if isinstance(one, Decision)]
-        facts = [one for one in items if isinstance(one, Fact) and one.kind in _KIND_IX]
+        is_mixed = len(decisions) < len(items)
+        happened = [one for one in items if isinstance(one, Fact)] if is_mixed else []
+        facts = [one for one in happened if one.kind in _KIND_IX]
         self.row_count += len(decisions) + len(facts)
         if decisions:
             self._decided.append(_decided(decisions, self.words))
         if facts:
             self._happened.append(_happened(facts, self.words))
-        taken_back = [one for one in items if isinstance(one, Fact) and one.kind == "taken_back"]
-        if taken_back:
-            self._taken_back.append(_hashes([one.data.get("redeemed") or "" for one in taken_back]))
+        if len(facts) < len(happened):
+            self._taken_back.append(_taken_back(happened))
         if with_steps:
             self._steps.append(_steps(facts, self.words))
 
@@ -160,6 +153,8 @@ class Told:
     def happened(self) -> Happened:
         """All facts, each once, but redemptions that do not count after all."""
         found = Happened.concat(self._happened or [_happened([], self.words)])
+        if not self._taken_back and len(each_once(found.id)) == len(found):
+            return found
         ids, first = np.unique(found.id, return_index=True)
         if self._taken_back:
             first = first[~np.isin(ids, np.concatenate(self._taken_back))]
@@ -192,40 +187,41 @@ async def gather(
         start = page.next
 
 
-def _decided(rows: list[Decision], words: Words) -> Decided:
-    columns = zip(*map(_OF_DECISION, rows), strict=True) if rows else [()] * 9
-    at_ms, people, campaigns, stores, reasons, triggers, levers, outcomes, measured = columns
-    trigger = _hashes(triggers)
-    is_fired = np.fromiter(map("fired".__eq__, outcomes), bool, len(rows))
-    is_global = np.fromiter(map(HELD_OUT_GLOBALLY.__eq__, reasons), bool, len(rows))
-    is_of_campaign = np.fromiter(map(HELD_OUT.__eq__, reasons), bool, len(rows))
+def _decided(rows: Sequence[Decision], words: Words) -> Decided:
+    reasons, outcomes = [row.reason for row in rows], [row.outcome for row in rows]
+    trigger = _hashes([row.trigger_id for row in rows])
+    is_global, is_of_campaign, is_fired = (
+        np.fromiter([text == wanted for text in texts], bool, len(rows))
+        for texts, wanted in (
+            (reasons, HELD_OUT_GLOBALLY), (reasons, HELD_OUT), (outcomes, "fired"),
+        )
+    )  # fmt: skip
     return Decided(
-        at_ms=np.fromiter(at_ms, np.int64, len(rows)),
-        person=_hashes(people),
-        campaign=_named(campaigns, words),
-        store=_named(stores, words, none=-1),
+        at_ms=_longs([row.at_ms for row in rows]),
+        person=_hashes([row.person_id for row in rows]),
+        campaign=_named([row.campaign_id for row in rows], words),
+        store=_named([row.store_id for row in rows], words, none=-1),
         reason=_named(_each_once(reasons, reason_of), words),
         trigger=trigger,
-        lever=_named(levers, words),
+        lever=_named([row.lever for row in rows], words),
         is_fired=is_fired,
         is_held=(is_of_campaign | is_global) & (trigger != NO_TRIGGER),
         is_held_globally=is_global,
-        is_measured=np.fromiter(measured, bool, len(rows)),
+        is_measured=np.fromiter([row.is_measured for row in rows], bool, len(rows)),
     )
 
 
-def _happened(rows: list[Fact], words: Words) -> Happened:
-    columns = zip(*map(_OF_FACT, rows), strict=True) if rows else [()] * 8
-    ids, kinds, at_ms, people, campaigns, stores, triggers, datas = columns
+def _happened(rows: Sequence[Fact], words: Words) -> Happened:
+    kinds, datas = [row.kind for row in rows], [row.data for row in rows]
     amounts = [data.get(_AMOUNT_OF.get(kind, "")) for kind, data in zip(kinds, datas, strict=True)]
     return Happened(
-        id=_hashes(ids),
-        kind=np.fromiter(map(_KIND_IX.__getitem__, kinds), np.int8, len(rows)),
-        at_ms=np.fromiter(at_ms, np.int64, len(rows)),
-        person=_hashes(people),
-        campaign=_named(campaigns, words, none=-1),
-        store=_named(stores, words, none=-1),
-        trigger=_hashes(triggers),
+        id=_hashes([row.id for row in rows]),
+        kind=np.fromiter([_KIND_IX[kind] for kind in kinds], np.int8, len(rows)),
+        at_ms=_longs([row.at_ms for row in rows]),
+        person=_hashes([row.person_id for row in rows]),
+        campaign=_named([row.campaign_id for row in rows], words, none=-1),
+        store=_named([row.store_id for row in rows], words, none=-1),
+        trigger=_hashes([row.trigger_id for row in rows]),
         lever=_named([data.get("lever") or "" for data in datas], words),
         variant=_named([data.get("variant") or "" for data in datas], words),
         source=_named([data.get("by") or data.get("status") or "" for data in datas], words),
@@ -233,6 +229,12 @@ def _happened(rows: list[Fact], words: Words) -> Happened:
         currency=_named([data.get("currency") or "" for data in datas], words, none=-1),
         lasted_s=_numbers([data.get("duration_s") for data in datas]),
     )
+
+
+def _taken_back(rows: Sequence[Fact]) -> Longs:
+    """The redemptions that do not count after all."""
+    ids = (row.data.get("redeemed") or "" for row in rows if row.kind == "taken_back")
+    return _hashes(list(ids))
 
 
 def _steps(rows: list[Fact], words: Words) -> Steps:
@@ -247,7 +249,7 @@ def _steps(rows: list[Fact], words: Words) -> Steps:
     ]
     return Steps(
         visit=_hashes([one[0] for one in found]),
-        position=_longs(one[6] for one in found),
+        position=_longs([one[6] for one in found]),
         store=_named([one[1] for one in found], words),
         place=_named([one[2] for one in found], words),
         after=_named([one[3] for one in found], words),
@@ -289,5 +291,5 @@ def _numbers(values: Sequence[float | None]) -> Floats:
     return np.fromiter([value or 0.0 for value in values], np.float64, len(values))
 
 
-def _longs(numbers: Iterable[int]) -> Longs:
-    return np.fromiter(numbers, np.int64)
+def _longs(numbers: Sequence[int]) -> Longs:
+    return np.fromiter(numbers, np.int64, len(numbers))

@@ -40,6 +40,8 @@ def lifts(
     Cells of one number // ``width`` are parts of one whole, whose lift is told too: so an arm that
     is too small takes another one with it, as parts do. Cells ``kept`` back are not shown at all.
     """
+    if not asked.is_held.any():
+        return {}
     found = arms(asked.cell, asked.person, asked.at_ms, asked.is_held)
     rows = found.moment_ix
     amount = asked.amount if asked.outcome == "revenue" else np.ones(len(asked.done_ms))
