@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from geoengine.core.offers.redeeming import OFFLINE_MS, Issued
-from geoengine.core.units import DAY_MS
+from geoengine.core.record import HeldCoupon, Record
+from geoengine.core.units import DAY_MS, HOUR_MS
 from geoengine.service.coupons.vouchers import opened, sealed
+from geoengine.state.amending import amend
 from geoengine.state.base import State
 from tests.service.serving import CATALOGUE, Client, now_s, served, walk_in
 
@@ -199,6 +201,27 @@ async def test_coupons_are_shown_to_a_device_of_their_holder(client: Client) -> 
     assert await refusal(app, "GET", path + "?device_id=bob") == (403, "forbidden")
     (held,) = (await app.ok("GET", path + "?device_id=ann"))["coupons"]
     assert (held["code"], held["campaign_id"], held["store_id"]) == (code, "hello", "rivoli")
+
+
+async def test_what_a_person_is_shown_is_good_while_its_message_still_waits(client: Client) -> None:
+    context, now_ms = client.service.context, round(now_s() * 1_000)
+    waiting = HeldCoupon("t1", "hello", "rivoli", "WAITINGCODE2", now_ms, now_ms + HOUR_MS)
+    await client.ok("POST", "/v1/pings", walk_in("ann"))
+    await settled(client)
+
+    def fired(record: Record) -> None:
+        record.coupons.append(waiting)
+
+    await amend(context.state, context.book, "ann", fired, now_ms)
+    sale = {"code": "WAITINGCODE2", "store_id": "rivoli", "redemption_id": "r1"}
+    assert await refusal(client, "POST", TILL, sale) == (404, "coupon_unknown")
+    shown = (await client.ok("GET", "/v1/people/ann/coupons"))["coupons"]
+    assert "WAITINGCODE2" in [one["code"] for one in shown]
+    assert (await client.ok("POST", TILL, sale))["first"]
+    shown = (await client.ok("GET", "/v1/people/ann/coupons"))["coupons"]
+    assert [one["status"] for one in shown if one["code"] == "WAITINGCODE2"] == ["redeemed"]
+    again = await client.ok("POST", TILL, sale | {"redemption_id": "r2"})
+    assert not again["first"], "who looks does not make a code good again"
 
 
 async def test_a_voucher_is_checked_without_asking_and_redeemed_like_its_code(

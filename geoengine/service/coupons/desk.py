@@ -64,14 +64,17 @@ class Desk:
         await self._put(issued, send.person_id)
         return Prepared(_with_code(send, issued.code))
 
-    async def _put(self, issued: Issued, person_id: str) -> None:
-        """Write the code's card, unless it is there already."""
+    async def _put(self, issued: Issued, person_id: str, *, is_new: bool = False) -> None:
+        """Write the code's card, unless it is there already; one that was released is written anew
+        unless only a new one is wanted.
+        """
         until_ms = self._kept_until_ms(issued)
 
         def change(card: Card) -> Card | None:
             if card.body:
                 there = redeeming.unpacked(card.body)
-                if there.trigger_id == issued.trigger_id and there.state != "released":
+                is_theirs = there.trigger_id == issued.trigger_id and there.state != "released"
+                if is_new or is_theirs:
                     return None
             return replace(card, body=redeeming.packed(issued), owner=person_id, until_ms=until_ms)
 
@@ -88,6 +91,22 @@ class Desk:
     async def code_of(self, held: HeldCoupon) -> str:
         """The code of a coupon in somebody's hands; "" where a pool has yet to give it."""
         return held.code or await self._pools.claimed(held.trigger_id)
+
+    async def shown(self, held: HeldCoupon, person_id: str) -> str:
+        """The code of a coupon for who holds it: what they can see, tills know, though its message
+        may still wait for a provider that is down.
+        """
+        plan = self._plan(held.campaign_id)
+        coupon = None if plan is None else plan.spec.coupon
+        is_over = held.is_redeemed or self._clock() >= held.until_ms  # its card may be gone by age
+        if coupon is None or coupon.kind != "unique" or not held.code or is_over:
+            return await self.code_of(held)
+        issued = Issued(
+            held.code, "unique", held.campaign_id, held.trigger_id, held.store_id,
+            coupon.redeem_at, held.from_ms, held.until_ms,
+        )  # fmt: skip
+        await self._put(issued, person_id, is_new=True)
+        return held.code
 
     # -- what became of the message ---------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from geoengine.core.calendar import FOREVER_MS, rfc3339
 from geoengine.core.offers import coupons, redeeming
 from geoengine.core.offers.redeeming import AHEAD_MS, OFFLINE_MS, Issued, Redemption
-from geoengine.core.record import HeldCoupon
+from geoengine.core.record import HeldCoupon, Record
 from geoengine.ingest.names import is_name
 from geoengine.ingest.times import time_ms
 from geoengine.service.context import Answer, Call, Context
@@ -165,10 +165,10 @@ async def get_held(context: Context, call: Call) -> wire.HeldListOut:
     """The coupons in a person's hands; what ended lately too."""
     person_id = await owner_of(context, call)
     await _require_theirs(context, call, person_id)
-    record, now_ms = await record_of(context, person_id), context.clock()
+    record = await record_of(context, person_id)
     names = {plan.id: plan.spec.name or plan.id for plan in context.book.campaigns}
     shown = [
-        await _held_out(context, held, names.get(held.campaign_id, held.campaign_id), now_ms)
+        await _held_out(context, record, held, names.get(held.campaign_id, held.campaign_id))
         for held in sorted(record.coupons, key=lambda held: held.until_ms)
     ]
     return wire.HeldListOut(sorted(shown, key=lambda one: one.status != "valid"))
@@ -187,10 +187,10 @@ async def _require_theirs(context: Context, call: Call, person_id: str) -> None:
         raise Problem("forbidden", "This device is not known to be the person's.")
 
 
-async def _held_out(context: Context, held: HeldCoupon, name: str, now_ms: int) -> wire.HeldOut:
-    ended = "expired" if now_ms >= held.until_ms else "valid"
+async def _held_out(context: Context, record: Record, held: HeldCoupon, name: str) -> wire.HeldOut:
+    ended = "expired" if context.clock() >= held.until_ms else "valid"
     return wire.HeldOut(
-        code=await context.coupons.desk.code_of(held),
+        code=await context.coupons.desk.shown(held, record.person_id),
         status="redeemed" if held.is_redeemed else ended,
         campaign_id=held.campaign_id,
         name=name,
