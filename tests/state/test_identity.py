@@ -90,6 +90,7 @@ async def test_who_may_not_join_people_joins_devices_to_them_only(busy_world: Wo
     assert await state.owners([*people]) == [*people]
     assert set(await state.load([*people, "mallory"])) == people.keys()
     nobodys = Record("phone", devices={"phone": 1}, push_tokens={"phone": ["ios", "tok"]})
+    nobodys.addresses["wallet"] = "apple:serial"  # taken on the phone, before its owner signed in
     await write(state, nobodys)
     assert not (await amending.identify(state, BOOK, "phone", "ann", 1, may_join=False)).counts
     assert await state.owners(["phone"]) == ["ann"]

@@ -53,10 +53,12 @@ def merge(
 
 def is_somebody(record: Record) -> bool:
     """Whether a record is a person's and no nameless device's: it has a device beside itself, or
-    what only a server's key tells. Of a person who has neither there is nothing to tell it by.
+    what only a server's key tells. Of a person who has neither there is nothing to tell it by. A
+    pass is no such thing: one takes it on a phone, whether or not one has signed in there.
     """
     others = (record.devices.keys() | record.push_tokens.keys()) - {record.person_id}
-    return bool(others or record.addresses or record.identifiers or record.beacons)
+    told = record.addresses.keys() - {"wallet"}
+    return bool(others or told or record.identifiers or record.beacons)
 
 
 def _consents(
