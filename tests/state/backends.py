@@ -15,10 +15,6 @@ from geoengine.state.local import LocalState
 from geoengine.state.redis import RedisState
 from tests.servers.shared import cluster, prefix, server
 
-READS = frozenset(
-    {"known", "owners", "load", "due", "next_due", "sends", "decisions", "people", "stats"}
-)
-
 
 class World:
     """Opens a state for a test, and restarts it where the back end can."""
