@@ -92,6 +92,20 @@ async def test_retry_after_keeps_one_lane_quiet_and_no_other():
     assert (lever.count("busy"), lever.count("other")) == (1, 3)
 
 
+async def test_a_device_that_is_to_be_left_alone_keeps_no_other_waiting():
+    busy = Receipt("retry", "quota_exceeded", retry_after_ms=60_000, is_of_one=True)
+    lever = answers(busy, DELIVERED)
+    async with a_post([lever]) as post:
+        await post.put(a_row("busy"))
+        await post.dispatcher.step()
+        await post.put(*(a_row(f"s{ix}") for ix in range(4)))
+        await seconds_pass(post, 1.0)
+        assert sorted(lever.ids) == ["busy", "s0", "s1", "s2", "s3"]
+        await post.until_over()
+        assert {status for status, _ in (await post.ends()).values()} == {"delivered"}
+    assert lever.started[-1][1] == "busy" and lever.started[-1][0] >= NOON_MS + 60_000
+
+
 async def test_no_more_messages_are_on_a_lane_at_once_than_it_bears():
     lever = Roads(limits={"narrow": Limits(width=3)})
     async with a_post([lever]) as post:
