@@ -69,6 +69,7 @@ class Way:
         if self._is_late(row, gate.lever, began_s, now_ms):
             return Ended(row, put_back(send, "busy", now_ms))
         if why_not := why_not or self.may_send(sent, record, self.book_of(), now_ms):
+            gate.spared()
             return Ended(row, self._stopped(send, record, why_not, now_ms))
         receipt = await _try(gate.lever, sent, now_ms)  # starts at once: nothing runs in between
         return self._judged(row, sent, receipt, gate, now_ms)
