@@ -70,13 +70,13 @@ async def test_without_location_nobody_is_inside_any_more_and_the_queue_is_empty
     assert (await record_of(ann)).presences == {}
 
 
-async def test_consent_given_anew_revives_nothing_and_stands_its_whole_time():
+async def test_consent_given_anew_stops_nothing_and_stands_its_whole_time():
     ann = await agreed(TEN_DAYS, "location", campaigns=[a_campaign()])
     await ann.post((86_400, 2000), (86_460, 0))
     (row,) = await ann.state.sends()
     await grant(ann.state, ann.book, "ann", "location", {}, NOON_MS + 9 * DAY_MS)
     why = may_send(row.send, await record_of(ann), ann.book, row.send.created_ms + 1_000)
-    assert why == "consent_withdrawn:location"
+    assert why == ""
     await ann.tick(18 * 86_400)
     assert (await record_of(ann)).allows("location")
 

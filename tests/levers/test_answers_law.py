@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from geoengine.core.model import SmsSpec
 from geoengine.levers import apns
 from geoengine.levers.base import Receipt
 from geoengine.levers.email import answers as smtp
 from geoengine.levers.push import fcm
-from geoengine.levers.sms import brevo, twilio
+from geoengine.levers.sms.brevo import Brevo
+from geoengine.levers.sms.twilio import Twilio
 from geoengine.levers.web import Answered
 from tests.levers.sending import NOW_MS
 
@@ -37,8 +39,8 @@ HEADERS = st.dictionaries(
 READERS = {
     "fcm": fcm.receipt_of,
     "apns": apns.receipt_of,
-    "twilio": twilio.receipt_of,
-    "brevo": brevo.receipt_of,
+    "twilio": Twilio(SmsSpec(provider="twilio"), "token").receipt_of,
+    "brevo": Brevo(SmsSpec(provider="brevo"), "key").receipt_of,
 }
 
 

@@ -42,22 +42,26 @@ def replayed(tmp_path: Path, *words: str, devices: int = 3) -> str:
     return result.stderr
 
 
-def cells(told: str, campaign: str) -> list[str]:
-    (line,) = [line for line in told.splitlines() if campaign in line]
-    return [cell.strip() for cell in line.strip("│").split("│")]
+def cells(told: str, campaign: str) -> dict[str, str]:
+    """A campaign's line of the table, by the heads of its columns."""
+    lines = told.splitlines()
+    (head,) = [line for line in lines if "campaign" in line and "┃" in line]
+    (row,) = [line for line in lines if campaign in line]
+    pairs = zip(head.strip("┃").split("┃"), row.strip("│").split("│"), strict=True)
+    return {name.strip(): cell.strip() for name, cell in pairs}
 
 
 def test_a_replay_says_what_its_campaigns_would_have_brought(tmp_path: Path):
     told = replayed(tmp_path, "--report", "--until-silent")
-    name, part, people, entries, eligible, *_rest = cells(told, "welcome")
-    assert (name, part, people, entries, eligible) == ("welcome", "all", "3", "3", "3")
-    assert cells(told, "welcome")[8] == "3"
+    row = cells(told, "welcome")
+    assert (row["part"], row["people"], row["entries"], row["eligible"]) == ("all", "3", "3", "3")
+    assert row["visits"] == "3"
     assert "2026-04-14T10:05:00.000Z to" in told
 
 
 def test_few_people_are_hidden_in_a_replay_too(tmp_path: Path):
     told = replayed(tmp_path, "--report", devices=1)
-    assert cells(told, "welcome")[2] == "-"
+    assert cells(told, "welcome")["people"] == "-"
     assert "- is fewer than 2 people" in told
 
 

@@ -34,9 +34,8 @@ def receipt_of(code: int, text: str) -> Receipt:
 
     >>> receipt_of(550, "5.1.1 <ada@example.org>: unknown").reason
     'address_dead'
-    >>> receipt_of(451, "4.7.1 greylisted")
-    Receipt(status='retry', reason='smtp_451', retry_after_ms=0, detail='4.7.1', has_left=True, \
-parts=0, cost=0.0, currency='')
+    >>> receipt_of(451, "4.7.1 greylisted").text
+    'smtp_451 (4.7.1)'
     """
     found = _ENHANCED.match(text)
     detail = found[1] if found else ""
