@@ -17,7 +17,7 @@ from geoengine.core.record import Decision, Event, Fact, Json, Record, Send
 from geoengine.core.telling.news import news
 from geoengine.core.visiting.deadlines import next_due_ms
 from geoengine.state.agreeing import until_agreed
-from geoengine.state.base import Change, Commit, State
+from geoengine.state.base import Change, Commit, SentRow, State
 
 DEVICE_TOLD: Json = {"because": "device"}
 NOT_A_DEVICE = "not_a_device"  # what was said to be somebody's device is a person
@@ -245,6 +245,14 @@ async def facts(state: State, person_id: str, limit: int) -> list[Fact]:
     names = [person_id, *await _names(state, await _record(state, person_id))]
     found = [one for name in names for one in await state.facts(name, limit)]
     return sorted(found, key=lambda one: -one.at_ms)[:limit]
+
+
+async def sends(state: State, person_id: str, limit: int) -> list[SentRow]:
+    """The messages to a person, newest first; also those begun when a device was nobody's."""
+    found = [
+        row for name in await names(state, person_id) for row in await state.sends_of(name, limit)
+    ]
+    return sorted(found, key=lambda row: -row.send.created_ms)[:limit]
 
 
 async def erase(state: State, person_id: str, now_ms: int) -> bool:

@@ -149,6 +149,10 @@ class Outbox(Protocol):
         """Rows of the outbox and, while kept, how they ended; newest first. "" is every status."""
         ...
 
+    async def sends_of(self, person_id: str, limit: int = 1_000) -> list[SentRow]:
+        """A person's rows under this name, also how they ended; what was appended last first."""
+        ...
+
     async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
         """Make dead rows pending again, due now; the send_ids revived."""
         ...

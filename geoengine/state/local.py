@@ -231,6 +231,12 @@ class LocalState:
         sent = (self._sent_row(row) for row in rows)
         return [row for row in sent if status in ("", row.status)][:limit]
 
+    async def sends_of(self, person_id: str, limit: int = 1_000) -> list[SentRow]:
+        """A person's rows of the outbox, also how they ended; what was appended last first."""
+        self._require_usable()
+        rows = await self._writer.call(self._shelf.sends_of, person_id, limit)
+        return [self._sent_row(row) for row in rows]
+
     def _sent_row(self, row: SendRow) -> SentRow:
         is_leased = row.status == "pending" and self._outbox.is_leased(row.send_id)
         status = "leased" if is_leased else row.status

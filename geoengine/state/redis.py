@@ -252,6 +252,11 @@ class RedisState:
         self._require_open()
         return await self._mail.sends(status, limit)
 
+    async def sends_of(self, person_id: str, limit: int = 1_000) -> list[SentRow]:
+        """A person's rows of the outbox, also how they ended; what was appended last first."""
+        self._require_open()
+        return await self._mail.sends_of(person_id, limit)
+
     async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
         """Make dead rows pending again, due now; the send_ids revived."""
         self._require_open()

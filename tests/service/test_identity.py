@@ -22,9 +22,9 @@ async def test_a_loyalty_card_makes_two_records_one_and_says_why(tmp_path: Path)
             await client.ok("PUT", f"/v1/people/{person_id}/consents/sms", {"source": "till"})
         await client.ok("DELETE", "/v1/people/till-9/consents/sms")
         told = await client.ok("POST", "/v1/people/till-9/identify", {"loyalty": "L-1"})
-        assert told == {"person_id": "till-9", "merged": [], "shared": {}}
+        assert told == {"person_id": "till-9", "merged": [], "shared": {}, "devices": []}
         told = await client.ok("POST", "/v1/people/web-7/identify", {"loyalty": " l-1"})
-        assert told == {"person_id": "web-7", "merged": ["till-9"], "shared": {}}
+        assert told == {"person_id": "web-7", "merged": ["till-9"], "shared": {}, "devices": []}
         person = await client.ok("GET", "/v1/people/web-7")
         assert person == await client.ok("GET", "/v1/people/till-9")
         assert person["attributes"] == {"web-7": "gold", "till-9": "none"}
@@ -57,7 +57,10 @@ async def test_an_operator_whose_customers_have_numbers_of_their_own_may_say_so(
 
 async def test_devices_named_in_one_call_count_under_one_cap(tmp_path: Path) -> None:
     async with served(tmp_path, CAPPED) as client:
-        await client.ok("POST", "/v1/people/ann/identify", {"devices": ["phone", "tablet"]})
+        await client.ok("POST", "/v1/people/ann/identify", {"devices": ["phone"]})
+        both = {"devices": ["phone", "tablet"]}
+        told = await client.ok("POST", "/v1/people/ann/identify", both)
+        assert (told["merged"], told["devices"]) == ([], ["tablet"])
         for device_id, place in (("phone", RIVOLI), ("tablet", BASTILLE)):
             await client.ok("POST", "/v1/pings", walk_in(device_id, place))
         decisions = (await client.ok("GET", "/v1/people/ann/decisions"))["decisions"]

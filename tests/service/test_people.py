@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from geoengine.core.record import Record
+from geoengine.core.units import DAY_MS
 from geoengine.service.http.wire import PersonOut
-from tests.service.serving import CATALOGUE, served, types, walk_in
+from tests.service.serving import CATALOGUE, served, types, until, walk_in
+from tests.state.samples import commit_of, send
 
 BASTILLE = (48.8533, 2.3692)
 GRANTED = {"source": "app", "text_version": "2026-01", "screen": "welcome"}
@@ -133,6 +135,52 @@ async def test_an_erased_person_is_nowhere(tmp_path: Path) -> None:
         assert (await client.ok("GET", "/v1/people/canary-ann/decisions"))["decisions"] == []
         assert not (await client.ok("DELETE", "/v1/people/canary-ann"))["erased"]
     assert "canary-ann" not in on_disk(tmp_path)
+
+
+async def test_the_messages_of_a_person_are_told_with_address_text_and_end_and_go_with_them(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        state, later_ms = client.service.context.state, client.service.context.clock() + DAY_MS
+
+        async def ended() -> bool:
+            return any(row.status == "delivered" for row in await state.sends())
+
+        await client.ok("POST", "/v1/pings", walk_in("phone"))  # while it is nobody's
+        await until(ended)
+        await client.ok("PUT", "/v1/devices/phone", {"person_id": "canary-ann"})
+        waiting = send("s1", "canary-ann", later_ms, address="+33600000001")
+        to_shop = send("s2", "canary-ann", later_ms + 1, lever="staff", address="fcm:token")
+        await state.commit(commit_of(sends=(waiting, to_shop)))
+        person = await client.ok("GET", "/v1/people/canary-ann")
+        shop, sms, log = person["messages"]
+        assert person["messages_whole"]
+        assert (sms["status"], sms["address"], sms["settled"]) == ("pending", "+33600000001", None)
+        assert (log["lever"], log["status"], log["campaign_id"]) == ("log", "delivered", "hello")
+        assert log["event"]["data"]["message"]["body"] == "Five minutes to Maison Rivoli."
+        assert log["created"] <= log["settled"] < sms["due"] < sms["expires"]
+        assert (shop["lever"], shop["address"]) == ("staff", "")
+        assert await client.ok("GET", "/v1/people/phone") == person
+        await client.ok("DELETE", "/v1/people/canary-ann")
+        assert await state.sends() == []
+        assert (await client.call("GET", "/v1/people/canary-ann"))[0] == 404
+    assert "canary-ann" not in on_disk(tmp_path)
+
+
+async def test_who_has_more_messages_than_an_answer_holds_is_told_the_newest_and_that_it_is_so(
+    tmp_path: Path,
+) -> None:
+    async with served(tmp_path) as client:
+        context = client.service.context
+        later_ms = context.clock() + DAY_MS
+        sends = [send(f"s{number}", "ann", later_ms + number) for number in range(1_001)]
+        await context.state.commit(commit_of(sends=tuple(sends[:-1])))
+        person = await client.ok("GET", "/v1/people/ann")
+        assert (len(person["messages"]), person["messages_whole"]) == (1_000, True)
+        await context.state.commit(commit_of(sends=tuple(sends[-1:])))
+        person = await client.ok("GET", "/v1/people/ann")
+        assert (len(person["messages"]), person["messages_whole"]) == (1_000, False)
+        assert person["messages"][0]["send_id"] == "s1000"
 
 
 async def test_ids_may_hold_any_printable_character(tmp_path: Path) -> None:

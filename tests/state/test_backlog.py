@@ -194,6 +194,7 @@ class ShelfModel(RuleBasedStateMachine):
                 for limit in (2, 100):
                     for found, wanted in self.logs():
                         assert found.of_person(name, limit) == wanted.of_person(name, limit)
+                    assert self.shelf.sends_of(name, limit) == self.plain.sends_of(name, limit)
             for found, wanted in self.logs():
                 assert found.count == wanted.count
                 assert in_time(found) == in_time(wanted)

@@ -35,6 +35,7 @@ async def test_the_user_of_the_page_may_do_all_that_the_state_does(tmp_path: Pat
         await state.put_card(Card("code/1", b"x", owner="ann", until_ms=1), 1)
         await state.cards_from("code/")
         await state.cards_of("ann")
+        await state.sends_of("ann")
         await state.history(0, 9)
         await state.erase("ann", 1)
         await state.trim(1, 1)

@@ -50,7 +50,11 @@ async def test_what_a_device_left_while_it_was_nobodys_is_told_and_erased_with_i
     await state.commit(commit_of(decisions=(decision("ann", 3),)))
     assert [one.at_ms for one in await amending.decisions(state, "ann", 10)] == [3, 1]
     assert [one.at_ms for one in await amending.decisions(state, "ann", 1)] == [3]
+    await state.commit(commit_of(sends=(send("s2", "ann", 2_000),)))
+    assert [row.send.send_id for row in await amending.sends(state, "ann", 10)] == ["s2", "s1"]
+    assert [row.send.send_id for row in await amending.sends(state, "ann", 1)] == ["s2"]
     assert await amending.erase(state, "ann", 4)
+    assert await amending.sends(state, "phone", 10) == []
     assert await state.decisions("phone") == [] == await state.sends()
     assert len(await amending.decisions(state, "bob", 10)) == 1
     assert not await amending.erase(state, "ann", 5)

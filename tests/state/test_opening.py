@@ -84,6 +84,7 @@ async def test_a_database_of_format_2_goes_on_with_all_it_has(tmp_path: Path) ->
         assert [one.at_ms for one in await state.decisions("ann")] == [2, 1]
         assert [one.at_ms for one in await state.decisions("bob")] == [3]
         assert [row.send.send_id for row in await state.sends()] == ["s3", "s2", "s1"]
+        assert [row.send.send_id for row in await state.sends_of("ann")] == ["s2", "s1"]
         assert await state.noted("coupon_key") == b"secret"
         await state.commit(commit_of(change(located("bob")), op_id="second"))  # done before
         card = (await state.cards(["code/1"])).get("code/1", Card("code/1", b""))

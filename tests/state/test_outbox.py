@@ -176,6 +176,30 @@ async def test_dead_rows_are_revived_and_no_others(world: World) -> None:
     assert (await world.state.stats()).dead_count == 0
 
 
+async def test_of_a_person_all_that_is_on_its_way_or_has_ended_is_told_and_nobody_elses(
+    world: World,
+) -> None:
+    state = world.state
+    sends = tuple(send(f"s{number}", due_ms=number) for number in range(5))
+    await state.commit(commit_of(sends=(*sends, send("b0", "bob", due_ms=0))))
+    await lease(world, 2)  # s0 to s2, and bob's
+    ends = [Settlement("s0", "delivered"), Settlement("s1", "retry", "503", due_ms=99, attempts=1)]
+    await state.settle([*ends, Settlement("b0", "dead", "410")], "w1", 5)
+    rows = await state.sends_of("ann")
+    assert [(row.send.send_id, row.status) for row in rows] == [
+        ("s4", "pending"), ("s3", "pending"), ("s2", "leased"), ("s1", "pending"),
+        ("s0", "delivered"),
+    ]  # fmt: skip
+    assert (rows[3].send.last_error, rows[3].send.attempts, rows[4].settled_ms) == ("503", 1, 5)
+    assert rows == [row for row in await state.sends() if row.send.person_id == "ann"]
+    assert await state.sends_of("ann", limit=2) == rows[:2]
+    await state.commit(commit_of(cancel_sends_of=(("ann", ""),), now_ms=7))
+    assert [row.status for row in await state.sends_of("ann")] == ["refused"] * 4 + ["delivered"]
+    await state.erase("ann", 9)
+    assert await state.sends_of("ann") == [] == await state.sends_of("stranger")
+    assert [row.status for row in await state.sends_of("bob")] == ["dead"]
+
+
 async def test_settled_rows_are_kept_a_week_and_pending_ones_until_they_end(world: World) -> None:
     await world.state.commit(commit_of(sends=(send("s1", due_ms=0), send("s2", due_ms=1))))
     await lease(world, 0)

@@ -21,10 +21,11 @@ KIND_OF: Final = {"phone": "sms"}  # as the catalogue says it -> as addresses ar
 
 async def identify(
     context: Context, person_id: str, known: Mapping[str, str], devices: Sequence[str], by: str
-) -> tuple[list[str], dict[str, list[str]]]:
+) -> tuple[list[str], dict[str, list[str]], list[str]]:
     """Note what a person is known by, and take over whoever is the same.
 
-    Returns whose records were taken over, and by kind the others who share something.
+    Returns whose records were taken over, by kind the others who share something, and the devices
+    that have become theirs.
     """
     state, book, now_ms = context.state, context.book, context.clock()
     personal = {KIND_OF.get(kind, kind) for kind in book.engine.spec.consent.identify}
@@ -42,11 +43,13 @@ async def identify(
                 merged.append(other)
             else:
                 shared.setdefault(kind, []).append(other)
+    joined: list[str] = []
     for device_id in devices:
         told = {"because": "device", "by": by}
-        await amending.identify(state, book, device_id, person_id, now_ms, told)
+        if (await amending.identify(state, book, device_id, person_id, now_ms, told)).changes:
+            joined.append(device_id)
     await keep_one(context, person_id)
-    return merged, shared
+    return merged, shared, joined
 
 
 async def _take_over(context: Context, person_id: str, other: str, told: dict[str, str]) -> None:

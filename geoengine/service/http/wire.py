@@ -217,6 +217,27 @@ class DecisionsOut(Struct):
     decisions: list[DecisionOut]
 
 
+class MessageOut(Struct):
+    """A message to a person, or to a system or a shop about them."""
+
+    send_id: str
+    kind: str
+    lever: str
+    address: str  # "" where it is a shop's own device
+    status: str  # pending, leased, delivered, expired, refused, dead
+    reason: str
+    campaign_id: str
+    store_id: str
+    trigger_id: str
+    created: str
+    due: str
+    expires: str
+    settled: str | None
+    attempts: int
+    last_error: str
+    event: dict[str, Any]  # with the text: what it is made from
+
+
 class PersonOut(Struct):
     """Everything known about a person."""
 
@@ -249,6 +270,8 @@ class PersonOut(Struct):
     facts: list[dict[str, Any]] = []
     push_since: dict[str, str] = {}  # when each device's token was told last
     cards: dict[str, list[dict[str, Any]]] = {}  # passes, codes, orders, links and so on, by kind
+    messages: list[MessageOut] = []  # newest first: on their way, and while kept how they ended
+    messages_whole: bool = True  # false where only the newest 1,000 are told
 
 
 class SendOut(Struct):

@@ -71,11 +71,12 @@ class IdentifyBody(Struct, forbid_unknown_fields=True):
 
 
 class IdentifiedOut(Struct):
-    """Whose records the person's has taken over, and the others who share something."""
+    """Whose records the person's has taken over, the others who share something, new devices."""
 
     person_id: str
     merged: list[str]
     shared: dict[str, list[str]]  # kind -> people who have the same and are not taken for the same
+    devices: list[str]  # those named that were not theirs before, with what was kept of each
 
 
 class SmsBody(Struct):

@@ -8,7 +8,8 @@ from typing import Final
 FUNCTIONS: Final = (
     "look", "note", "load", "home", "settle_in", "move_out", "leave_home", "page", "commit",
     "sweep", "overdue", "peek", "take", "begin", "begun", "settle", "held", "free", "list",
-    "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold", "leave", "members",
+    "sends_of", "revive", "decisions", "facts", "history", "erase", "trim", "sizes", "hold",
+    "leave", "members",
     "find_cards", "put_card", "page_cards", "owned_cards", "disown", "end_cards",
     "tell", "take_in", "wipe",
 )  # fmt: skip

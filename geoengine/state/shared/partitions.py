@@ -47,6 +47,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "held": ("hands",),
     "free": ("hands", "sends", "wait"),
     "list": _ROW,
+    "sends_of": ("mail", "sends", "hands"),
     "revive": (*_ROW, *_OPS),
     "decisions": ("said",),
     "facts": ("facts",),

@@ -26,6 +26,7 @@ from geoengine.service.http.wire import (
 )
 from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
+from geoengine.service.routes.persons.messages import messages
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
 from geoengine.service.routes.table import SERVER
 from geoengine.service.wallet.ending import keep_one
@@ -130,11 +131,12 @@ async def _export(context: Context, person_id: str) -> PersonOut:
     record = (await context.state.load([person_id])).get(person_id)
     decisions = await amending.decisions(context.state, person_id, EXPORTED_DECISIONS)
     cards = await belongings(context.state, person_id)
-    if record is None and not decisions and not cards:
+    sent, is_whole = await messages(context.state, person_id)
+    if record is None and not decisions and not cards and not sent:
         raise Problem("not_found", "Nothing is known of this person.")
     facts = await amending.facts(context.state, person_id, EXPORTED_DECISIONS)
     told = exported(record or Record(person_id), decisions, facts, context.clock())
-    told.cards = cards
+    told.cards, told.messages, told.messages_whole = cards, sent, is_whole
     return told
 
 

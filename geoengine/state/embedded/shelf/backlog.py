@@ -123,6 +123,16 @@ class Backlog:
             else:
                 self.sends[end.send_id] = going.ended(end)
 
+    def bring_up(self, person_id: str, found: dict[str, SendRow]) -> None:
+        """Make what was found on file of a person's sends what it is to be there, new ones last.
+        Where that has been filed already, it changes nothing.
+        """
+        for move in self._moves:
+            if (row := found.get(move.send_id)) is not None:
+                moved = row.ended(move) if isinstance(move, End) else row.postponed(move)
+                found[move.send_id] = moved
+        found.update((name, row) for name, row in self.sends.items() if row.person_id == person_id)
+
     def shares(self) -> list[Share]:
         """All of it for the tables; neighbours in a table go together."""
         people = map(self._people.__getitem__, sorted(self._people))

@@ -162,6 +162,10 @@ class Shelf(Protocol):
         """Rows of the outbox, newest first."""
         ...
 
+    def sends_of(self, person_id: str, limit: int) -> list[SendRow]:
+        """Rows of a person, newest first."""
+        ...
+
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
         ...

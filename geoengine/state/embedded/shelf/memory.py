@@ -84,6 +84,11 @@ class MemoryShelf:
         rows = (r for r in reversed(self._sends.values()) if status in ("", r.status))
         return [row for row, _ in zip(rows, range(limit), strict=False)]
 
+    def sends_of(self, person_id: str, limit: int) -> list[SendRow]:
+        """Rows of a person, newest first."""
+        mine = [row for row in self._sends.values() if row.person_id == person_id]
+        return mine[::-1][:limit]
+
     def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[SendRow]:
         """Make dead rows pending again."""
         revived = []

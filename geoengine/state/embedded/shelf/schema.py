@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 APPLICATION_ID = 0x67656F65  # "geoe": tells our files from other people's databases
-FORMAT = 3
+FORMAT = 4
 FIRST_FORMAT = 2  # the oldest that is upgraded in place, by `ADDED`
 
 # Rows that go down in one call. Each call lets go of the interpreter's lock and must get it back,
@@ -19,8 +19,7 @@ CREATE TABLE people (
 ) WITHOUT ROWID;
 CREATE TABLE aliases (name TEXT PRIMARY KEY, person_id TEXT NOT NULL) WITHOUT ROWID;
 -- Rows of the outbox carry a whole message: too wide for a table without rowid. Keys are short
--- numbers made of the ids: three times as many fit on a page of the index. None by person: only an
--- erasure would ask, and that reads the whole file anyway.
+-- numbers made of the ids: three times as many fit on a page of the index.
 CREATE TABLE sends (
     seq INTEGER PRIMARY KEY, send_key INTEGER NOT NULL, send_id TEXT NOT NULL,
     person_id TEXT NOT NULL, lever TEXT NOT NULL, due_ms INTEGER NOT NULL, packed BLOB NOT NULL,
@@ -60,7 +59,12 @@ CREATE TABLE cards (
 ) WITHOUT ROWID;
 CREATE INDEX cards_by_end ON cards (until_ms) WHERE until_ms > 0;
 CREATE INDEX cards_by_owner ON cards (owner) WHERE owner != '';
-"""
+""",
+    4: """
+-- For exports. Without it each would read all messages of a week, and commits wait meanwhile: 50 ms
+-- for 100,000 rows. It makes filing a message a third to a half dearer, 10 to 20 microseconds.
+CREATE INDEX sends_of_person ON sends (person_id);
+""",
 }
 
 
@@ -113,6 +117,13 @@ PUT_NOTE = "INSERT OR REPLACE INTO notes (name, value) VALUES (?, ?)"
 
 DEAD = "SELECT count(*) FROM sends WHERE status = 'dead'"
 SEND_COLUMNS = "send_id, person_id, lever, due_ms, packed, status, reason, settled_ms"
+SENDS = f"SELECT {SEND_COLUMNS} FROM sends ORDER BY seq DESC LIMIT ?"  # noqa: S608
+SENDS_IN = f"""
+SELECT {SEND_COLUMNS} FROM sends WHERE status = ? ORDER BY seq DESC LIMIT ?
+"""  # noqa: S608 our own constant
+SENDS_OF = f"""
+SELECT {SEND_COLUMNS} FROM sends WHERE person_id = ? ORDER BY seq DESC LIMIT ?
+"""  # noqa: S608 our own constant
 KNOWN_SENDS = "SELECT send_id FROM sends WHERE send_key IN carray(?)"
 DEAD_SEND = f"""
 SELECT {SEND_COLUMNS} FROM sends WHERE send_key = ? AND send_id = ? AND status = 'dead'

@@ -276,11 +276,17 @@ class SqliteShelf:
     def sends(self, status: str, limit: int) -> list[SendRow]:
         """Rows of the outbox, newest first."""
         self._file_all()
-        query = f"SELECT {schema.SEND_COLUMNS} FROM sends "  # noqa: S608 our own constant
         if not status:
-            return list(self._db.rows(SendRow, query + "ORDER BY seq DESC LIMIT ?", (limit,)))
-        where = "WHERE status = ? ORDER BY seq DESC LIMIT ?"
-        return list(self._db.rows(SendRow, query + where, (status, limit)))
+            return list(self._db.rows(SendRow, schema.SENDS, (limit,)))
+        return list(self._db.rows(SendRow, schema.SENDS_IN, (status, limit)))
+
+    def sends_of(self, person_id: str, limit: int) -> list[SendRow]:
+        """Rows of a person, newest first; those that wait in the journal are not filed for it."""
+        rows = list(self._db.rows(SendRow, schema.SENDS_OF, (person_id, limit)))
+        found = {row.send_id: row for row in reversed(rows)}
+        for backlog in (self._filing.backlog, self._fresh):
+            backlog.bring_up(person_id, found)
+        return list(found.values())[::-1][:limit]
 
     def notes(self) -> list[tuple[str, bytes]]:
         """Everything left under a name."""

@@ -171,6 +171,16 @@ local function list(k, q)
   return found
 end
 
+-- {person, limit} -> {row, 1 when leased, ...}, what was appended last first
+local function sends_of(k, q)
+  local found, mail = {}, list_of(k[MAIL], q[1])
+  for i = #mail, math.max(#mail - q[2], 0) + 1, -1 do
+    found[#found + 1] = redis.call('HGET', k[SENDS], mail[i])
+    found[#found + 1] = redis.call('HEXISTS', k[HANDS], mail[i])
+  end
+  return found
+end
+
 -- {send_ids, now_ms, expires_ms, op} -> those revived
 local function revive(k, q)
   local done = done_before(k, q[4])

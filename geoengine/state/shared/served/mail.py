@@ -142,6 +142,13 @@ class Mail:
         found.sort(key=lambda row: (row.send.created_ms, row.send.send_id), reverse=True)
         return found[:limit]
 
+    async def sends_of(self, person_id: str, limit: int) -> list[SentRow]:
+        """A person's rows, also how they ended; what was appended last first."""
+        number = self._partitions.of(person_id)
+        told = (await self._partitions.call("sends_of", {number: (person_id, limit)}))[number]
+        rows = zip(told[::2], told[1::2], strict=True)
+        return [sent_row(row, is_held=bool(is_held)) for row, is_held in rows]
+
     async def revive(self, send_ids: list[str], now_ms: int, expires_ms: int) -> list[str]:
         """Make dead rows pending again, due now; the send_ids revived."""
         request = (list(dict.fromkeys(send_ids)), now_ms, expires_ms, uuid4().hex)
