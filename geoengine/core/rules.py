@@ -12,9 +12,10 @@ first, then the order of the catalogue. The winner takes its place under the cap
 record that is committed together with the outbox row: there is no moment between the two.
 
 Reasons are stable strings: ``accuracy`` (a fix in the zone was too coarse to be an entry),
-``not_live``, ``initial``, ``mocked``, ``stale``, ``store_closed``, ``store_closing``, ``window``,
-``audience``, ``no_order``, ``coupon_pool_empty``, ``coupon_used_up``, ``minor``, ``paused``,
-``holdout``, ``holdout:global`` (from all campaigns),
+``not_live``, ``paused:engine``, ``paused:campaign`` (by the operator), ``initial``, ``mocked``,
+``stale``, ``store_closed``, ``store_closing``, ``window``, ``audience``, ``no_order``,
+``coupon_pool_empty``, ``coupon_used_up``, ``minor``, ``paused`` (by the person), ``holdout``,
+``holdout:global`` (from all campaigns),
 ``no_consent:LEVER``, ``no_address:LEVER``, ``lawful_hours:LEVER``, ``quiet_hours``, ``cooldown``,
 ``cap:WINDOW n/max`` (``cap:all:...`` for all campaigns together, ``cap:person:...`` for the
 person's own choice), ``arbitration:CAMPAIGN``; before a send also ``expired``,
@@ -35,6 +36,7 @@ from geoengine.core.book import Book, CampaignPlan
 from geoengine.core.consent.lapsing import is_over
 from geoengine.core.ids import BETWEEN, Names
 from geoengine.core.judging import caps
+from geoengine.core.judging.pausing import paused
 from geoengine.core.judging.questions import (
     HELD_OUT,
     HELD_OUT_GLOBALLY,
@@ -218,16 +220,16 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
     record = record or Record(send.person_id)
     withdrawn = _withdrawn(send, record)
     if withdrawn or send.kind == "event":
-        return withdrawn
+        return withdrawn or paused(book, None, send.lever)
     if why := _run_out(send, record, book, now_ms) or left_alone(record, now_ms):
         return why
     if send.kind == "test":
         spot = Spot.of(0 if len(book.zones) else -1, record, book)  # any of the retailer's
-        return unlawful(send.lever, record, book, spot, now_ms)
+        return paused(book, None, send.lever) or unlawful(send.lever, record, book, spot, now_ms)
     plan = next((plan for plan in book.campaigns if plan.id == send.campaign_id), None)
     if plan is None or not plan.live_from_ms <= now_ms < plan.live_until_ms:
         return "not_live"
-    return _bad_moment(send, record, plan, book, now_ms)
+    return paused(book, plan, send.lever) or _bad_moment(send, record, plan, book, now_ms)
 
 
 def _withdrawn(send: Send, record: Record) -> str:

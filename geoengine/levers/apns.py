@@ -36,6 +36,9 @@ _BUSY_MS: Final = 60 * SECOND_MS  # left alone so long after a 429 that does not
 
 BAD_TOKEN: Final = "BadDeviceToken"  # noqa: S105 - or one of the other environment
 _DEAD: Final = {BAD_TOKEN, "Unregistered", "ExpiredToken"}
+# A 429 about one device's token alone; that about our own token has another word.
+# developer.apple.com: "Handling notification responses from APNs".
+_BUSY_DEVICE: Final = "TooManyRequests"
 _TOKEN_REFUSED: Final = {"ExpiredProviderToken", "InvalidProviderToken", "MissingProviderToken"}
 
 
@@ -181,7 +184,7 @@ def receipt_of(answer: Answered, now_ms: int) -> Receipt:
         wait_ms = retry_after_ms(answer.headers.get("retry-after", ""), now_ms)
         if answer.status == 429 and not wait_ms:
             wait_ms = _BUSY_MS
-        return Receipt("retry", reason, wait_ms)
+        return Receipt("retry", reason, wait_ms, is_of_one=reason == _BUSY_DEVICE)
     return Receipt("refused", reason)
 
 

@@ -48,6 +48,7 @@ class Receipt(Struct, frozen=True):
     currency: str = ""  # ISO 4217; "" where the cost is not known
     since_ms: int = 0  # of `gone`: since when, as far as the provider says; 0 where it does not
     dead: tuple[str, ...] = ()  # of one message's several addresses those that are gone
+    is_of_one: bool = False  # of `retry`: only this receiver is to be left alone, the lane goes on
 
     @property
     def text(self) -> str:

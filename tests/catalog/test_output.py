@@ -142,6 +142,18 @@ def test_check_prints_a_summary_with_reasons(tmp_path: Path):
     assert "hello  on enter, by log: 1 zones" in result.output
 
 
+def test_check_says_what_is_paused_and_takes_no_other_word(tmp_path: Path):
+    pause = "engine: {pause: marketing}\n"
+    write(tmp_path, {"a.yaml": STORES + CAMPAIGN + "    paused: true\n" + pause})
+    result = run("check", str(tmp_path))
+    assert result.exit_code == 0
+    assert "PAUSED: engine.pause is marketing\npaused campaigns: hello\n" in result.output
+    write(tmp_path, {"a.yaml": STORES + CAMPAIGN + "engine: {pause: all}\n"})
+    wrong = run("check", str(tmp_path))
+    assert wrong.exit_code == 1
+    assert "pause is 'all': expected one of marketing, everything (" in wrong.output
+
+
 def test_check_warns_of_skipped_rows_and_succeeds(tmp_path: Path):
     rows = "id,name,lat,lon\na,A,48.85,2.35\nb,B,,\n"
     write(tmp_path, {"a.yaml": "stores:\n  - import: s.csv\n", "s.csv": rows})
@@ -212,7 +224,8 @@ def test_the_example_uses_every_key_of_a_campaign():
             for default in [dict(zip_defaults(spec)).get(key, ...)]
         )
     }
-    assert unused == {"mocked"}  # faked locations are for trying things out, not for an example
+    # Faked locations are for trying things out, a pause for when something went wrong.
+    assert unused == {"mocked", "paused"}
 
 
 def zip_defaults(spec) -> zip:

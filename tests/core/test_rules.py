@@ -381,6 +381,7 @@ async def test_a_campaign_that_is_gone_sends_nothing_more():
 def test_the_questions_stand_in_the_order_of_the_design():
     assert [ask.__name__ for ask in QUESTIONS] == [
         "_live",
+        "_paused",
         "_initial",
         "_mocked",
         "_stale",

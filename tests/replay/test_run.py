@@ -24,7 +24,7 @@ from geoengine.replay.people import read_people, settle_in
 from geoengine.replay.report import rejects_shown, summary
 from geoengine.replay.run import replay
 from geoengine.state import LocalState
-from tests.core.world import NOON_MS, UUID, World, a_campaign, a_store, spot
+from tests.core.world import NOON_MS, UUID, World, a_campaign, a_store, bare, spot
 
 BOOK = World(
     stores=[a_store("one"), a_store("two", 150), a_store("three", 1200)],
@@ -117,6 +117,13 @@ def test_a_visit_is_entered_dwelled_and_closed_by_the_silence_after_the_trace(
 def test_the_clock_stands_still_with_the_last_row_unless_told_to_run_on(tmp_path: Path) -> None:
     trace = read(tmp_path, [line(step) for step in VISIT])
     assert kinds(run(trace, until_silent=False)[0]) == [("zone.entered", "one", 120)]
+
+
+def test_a_replay_shows_whom_a_pause_would_silence(tmp_path: Path) -> None:
+    trace = read(tmp_path, [line(step) for step in VISIT])
+    events, _ = run(trace, book=bare(BOOK, pause="everything"), assumed=frozenset({"push"}))
+    said = {e.data["campaign_id"]: e.data.get("reason") for e in events if "trigger" in e.type}
+    assert said == {"hello": "paused:engine", "stay": "ok"}  # one by push, one to the log
 
 
 def test_rows_count_in_order_of_time_wherever_they_stand(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from geoengine.state.base import Leased
 from tests.core.world import NOON_MS
 from tests.levers.receivers import receiving, says
 from tests.levers.sending import SECRET, Opened
-from tests.service.dispatching import DELIVERED, DOWN, Post, a_post, a_row, answers
+from tests.service.dispatching import DELIVERED, DOWN, Post, a_post, a_row, answers, changed
 
 
 @dataclass
@@ -92,6 +92,20 @@ async def test_retry_after_keeps_one_lane_quiet_and_no_other():
     assert (lever.count("busy"), lever.count("other")) == (1, 3)
 
 
+async def test_a_device_that_is_to_be_left_alone_keeps_no_other_waiting():
+    busy = Receipt("retry", "quota_exceeded", retry_after_ms=60_000, is_of_one=True)
+    lever = answers(busy, DELIVERED)
+    async with a_post([lever]) as post:
+        await post.put(a_row("busy"))
+        await post.dispatcher.step()
+        await post.put(*(a_row(f"s{ix}") for ix in range(4)))
+        await seconds_pass(post, 1.0)
+        assert sorted(lever.ids) == ["busy", "s0", "s1", "s2", "s3"]
+        await post.until_over()
+        assert {status for status, _ in (await post.ends()).values()} == {"delivered"}
+    assert lever.started[-1][1] == "busy" and lever.started[-1][0] >= NOON_MS + 60_000
+
+
 async def test_no_more_messages_are_on_a_lane_at_once_than_it_bears():
     lever = Roads(limits={"narrow": Limits(width=3)})
     async with a_post([lever]) as post:
@@ -112,6 +126,22 @@ async def test_a_lane_takes_as_many_a_second_as_it_bears_and_all_arrive():
         in_a_second = sum(first_ms <= at_ms < first_ms + SECOND_MS for at_ms in times_ms)
         assert in_a_second <= 10 + 5
     assert times_ms[-1] - times_ms[0] >= 9_000
+
+
+async def test_what_may_not_be_sent_takes_nothing_of_a_lanes_rate():
+    lever = Roads(limits={"slow": Limits(per_s=1, burst=1)})
+
+    def may_send(send: Send, *_more: object) -> str:
+        return "" if send.send_id == "order" else "paused:engine"
+
+    async with a_post([lever], may_send=may_send) as post:
+        held = [changed(row, late_send="hold") for row in rows("slow", 2)]
+        await post.put(*held)
+        await post.put(
+            changed(held[0], send_id="order", created_ms=NOON_MS + 1, due_ms=NOON_MS + 1)
+        )
+        await seconds_pass(post, 0.5)
+        assert (await post.ends())["order"] == ("delivered", "")
 
 
 async def test_a_lane_with_a_rate_does_not_hold_up_those_without():

@@ -166,8 +166,6 @@ def expected(kind: Any) -> str:
     members = _members(base)
     if len(members) > 1:
         text = " or ".join(expected(member) for member in members)
-    elif get_origin(members[0]) is Literal:
-        text = "one of " + ", ".join(map(str, get_args(members[0])))
     else:
         inner, inner_metas = _unwrap(members[0])
         metas = (*metas, *inner_metas)
@@ -180,6 +178,8 @@ def expected(kind: Any) -> str:
 def _noun(base: Any) -> str:
     if isinstance(base, type) and issubclass(base, Struct):
         return f"a mapping with {', '.join(keys_of(base))}"
+    if get_origin(base) is Literal:
+        return "one of " + ", ".join(map(str, get_args(base)))
     if get_origin(base) is list:
         return f"a list of {expected(get_args(base)[0])}"
     if get_origin(base) is dict:

@@ -20,6 +20,7 @@ from geoengine.catalog.density.packed import read_about
 from geoengine.catalog.reading.sources import Progress
 from geoengine.core.book import Book
 from geoengine.core.errors import ConfigurationError
+from geoengine.core.judging.pausing import pauses
 from geoengine.core.places.zones import CIRCLE, PLACE
 from geoengine.service.sending.senders import shortcomings
 
@@ -86,6 +87,7 @@ def summary(reading: Reading, shows_all: bool) -> Iterator[str]:
     if reading.skipped_count:
         yield f"{reading.skipped_count:,} rows skipped"
     yield from _setting_lines(book)
+    yield from pauses(book)
     yield ""
     if shows_all or len(book.zones) <= LISTED_MAX:
         yield from _zone_lines(book)

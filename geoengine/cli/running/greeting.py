@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from geoengine.catalog import Reading
 from geoengine.cli.running.demo import demo_command
+from geoengine.core.judging.pausing import pauses
 from geoengine.levers.base import Lever
 from geoengine.service.auth import Keys
 from geoengine.service.sending.senders import lacking, unsent
@@ -41,6 +42,7 @@ def _concerns(reading: Reading, keys: Keys, levers: Mapping[str, Lever]) -> list
     told = []
     if keys.is_empty:
         told.append("  NO KEY IS CONFIGURED: anybody on this machine may do everything.")
+    told += [f"  {line}" for line in pauses(reading.book)]
     if reading.warnings:
         told.append(f"  {len(reading.warnings)} warnings: see `geoengine check`.")
     for lever, campaigns in unsent(reading.book, levers).items():

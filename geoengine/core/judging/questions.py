@@ -15,6 +15,7 @@ from geoengine.core.consent.people import is_minor
 from geoengine.core.ids import share_of
 from geoengine.core.judging import caps
 from geoengine.core.judging.lawful import hours_that_bind
+from geoengine.core.judging.pausing import paused
 from geoengine.core.judging.standing import standing
 from geoengine.core.judging.withheld import with_withheld
 from geoengine.core.model import PERSON_LEVERS, Store
@@ -124,6 +125,12 @@ def _live(q: Question) -> str:
     return "" if is_live else "not_live"
 
 
+def _paused(q: Question) -> str:
+    if q.book.engine.spec.pause is None and not q.plan.spec.paused:
+        return ""  # nearly always: to whom it would go need not be worked out
+    return paused(q.book, q.plan, q.lever or q.plan.spec.levers[0])
+
+
 def _initial(q: Question) -> str:
     return "initial" if q.transition.is_initial and not q.plan.spec.initial else ""
 
@@ -230,6 +237,7 @@ def _caps(q: Question) -> str:
 
 QUESTIONS: tuple[Callable[[Question], str], ...] = (
     _live,
+    _paused,
     _initial,
     _mocked,
     _stale,

@@ -113,6 +113,9 @@ class Campaign(Spec, frozen=True, kw_only=True):
     zones: Target = Target()
     live_from: DateText | None = None
     live_until: DateText | None = None
+    paused: Annotated[
+        bool, Meta(description="Says nothing for now; what it has queued waits if it holds.")
+    ] = False
     audience: Annotated[str, Meta(description='For example status == "premium".')] | None = None
     window: Window | None = None
     when_closed: Annotated[bool, Meta(description="Also fire when the store is closed.")] = False

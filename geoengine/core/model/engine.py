@@ -114,6 +114,17 @@ class EngineSpec(Spec, frozen=True, kw_only=True):
     consent: ConsentSpec = ConsentSpec()
     retention: RetentionSpec = RetentionSpec()
     presence: PresenceSpec = PresenceSpec()
+    pause: (
+        Annotated[
+            Literal["marketing", "everything"],
+            Meta(
+                description="Nothing is said to people until this is taken out again: marketing "
+                "lets transactional campaigns go on, everything stops them too. Webhooks and the "
+                "log go on."
+            ),
+        ]
+        | None
+    ) = None
     caps: list[Cap] = []  # all campaigns together, per person
     quiet_hours: (
         Annotated[

@@ -8,10 +8,18 @@ UNREGISTERED; SENDER_ID_MISMATCH                gone       the app was removed; 
 INVALID_ARGUMENT about nothing, or the token    gone       it never was a token
 INVALID_ARGUMENT about another field            refused    a fault of ours, told by the field
 401, 403 of another kind                        retry      after one more with a new access token
-QUOTA_EXCEEDED 429                              retry      after Retry-After, or a minute at least
+429                                             retry      after Retry-After, or a minute at least
+429 about the device                            retry      the same, and the others need not wait
 5xx                                             retry      with Retry-After where it is given
 any other                                       refused
 ==============================================  =========  ========================================
+
+A 429 is about the project's messages a minute, a topic's, or one device's; only the last leaves the
+others free. Which it is, Firebase says in a ``google.rpc.QuotaFailure`` ("to specify which quota
+was exceeded": firebase.google.com/docs/reference/fcm/rest/v1/ErrorCode). How its ``subject`` and
+``description`` name a device is documented nowhere; one is taken for a device's that says "device"
+or the token itself. Any other rests the lane, and so does an answer without one, as the project's
+is (firebase-admin-go, issue 719): the worse mistake is to go on against a quota.
 
 A 404 that does not say UNREGISTERED is a wrong address of ours: no token is thrown away for it.
 """
@@ -38,6 +46,7 @@ URL: Final = "https://fcm.googleapis.com"
 SCOPE: Final = "https://www.googleapis.com/auth/firebase.messaging"
 TTL_MAX_S: Final = 28 * 86_400  # the longest that FCM keeps a message
 QUOTA_WAIT_MS: Final = 60 * SECOND_MS  # asked for where a 429 has no Retry-After
+_DEVICE = re.compile(r"\bdevice", re.IGNORECASE)
 _TOPIC = re.compile(r"^[A-Za-z0-9_-]{1,32}$")  # RFC 8030, 5.4
 
 MISMATCH: Final = "SENDER_ID_MISMATCH"
@@ -47,11 +56,13 @@ _DEAD: Final = {"UNREGISTERED", MISMATCH}
 class _Violation(Struct):
     field: str = ""
     description: str = ""
+    subject: str = ""
 
 
 class _Detail(Struct):
     errorCode: str = ""
     fieldViolations: list[_Violation] = []
+    violations: list[_Violation] = []  # of a QuotaFailure: which quotas
 
 
 class _Error(Struct):
@@ -69,6 +80,15 @@ class _Error(Struct):
         """Whether FCM itself finds an argument invalid, and no other than the token."""
         said = any(detail.errorCode == "INVALID_ARGUMENT" for detail in self.details)
         return said and set(self.fields) <= {"message.token"}
+
+    def is_of_the_device(self, token: str) -> bool:
+        """Whether each quota that is exceeded, and one is named, is the device's."""
+        said = [f"{one.subject} {one.description}" for one in self._quotas]
+        return bool(said) and all(token in text or _DEVICE.search(text) for text in said)
+
+    @property
+    def _quotas(self) -> list[_Violation]:
+        return [one for detail in self.details for one in detail.violations]
 
     @property
     def fields(self) -> list[str]:
@@ -112,7 +132,7 @@ class Fcm:
             return unpaid.receipt
         except Lost as lost:
             return lost.receipt(is_repeatable=True)
-        return self._believed(receipt_of(answer, now_ms))
+        return self._believed(receipt_of(answer, token, now_ms))
 
     def _believed(self, receipt: Receipt) -> Receipt:
         """Another project's token is one only where others are ours: with another project's account
@@ -178,7 +198,7 @@ def _webpush(name: str, ttl_s: int, url: str) -> dict[str, Any]:
     return told
 
 
-def receipt_of(answer: Answered, now_ms: int) -> Receipt:
+def receipt_of(answer: Answered, token: str, now_ms: int) -> Receipt:
     """What FCM's answer makes of a message."""
     if answer.status == 200:
         return Receipt("delivered")
@@ -194,7 +214,8 @@ def receipt_of(answer: Answered, now_ms: int) -> Receipt:
         wait_ms = retry_after_ms(answer.headers.get("retry-after", ""), now_ms)
         if answer.status == 429 and not wait_ms:
             wait_ms = QUOTA_WAIT_MS
-        return Receipt("retry", _reason(error, answer), wait_ms, detail)
+        is_of_one = answer.status == 429 and error.is_of_the_device(token)
+        return Receipt("retry", _reason(error, answer), wait_ms, detail, is_of_one=is_of_one)
     where = f"{', '.join(error.fields)}: " if error.fields else ""
     return Receipt("refused", _reason(error, answer), detail=where + detail)
 

@@ -137,6 +137,6 @@ _RANKS: Final = ("delivered", "retry", "ambiguous", "refused", "gone")
 
 def best(receipts: list[Receipt]) -> Receipt:
     """Of several wallets' receipts the one that counts: one that has it is enough; one that may
-    have it yet is worth another try; gone are all or none.
+    have it yet is worth another try, and all wait before one phone does; gone are all or none.
     """
-    return min(receipts, key=lambda one: _RANKS.index(one.status))
+    return min(receipts, key=lambda one: (_RANKS.index(one.status), one.is_of_one))

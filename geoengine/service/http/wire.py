@@ -337,6 +337,7 @@ class Health(Struct, omit_defaults=True):
     worker: int = 0  # which of several answered, from 1
     workers: int = 0
     brokers: list[BrokerOut] = []
+    pause: str = ""  # what the catalogue's engine.pause says, while it does
 
 
 class Welcome(Struct):

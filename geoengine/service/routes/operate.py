@@ -127,6 +127,7 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
     health.brokers = [
         BrokerOut(broker.text, not broker.why_not, broker.why_not) for broker in context.brokers
     ]
+    health.pause = book.engine.spec.pause or ""
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
 
 

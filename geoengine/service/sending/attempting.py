@@ -18,9 +18,11 @@ from geoengine.core.units import SECOND_MS
 from geoengine.levers.base import TIMEOUT_MAX_S, Lever, Receipt
 from geoengine.service.sending.ending.settler import Ended, Mail
 from geoengine.service.sending.ending.settling import (
+    PAUSES,
     MaySend,
     attempted,
     next_lawful_ms,
+    next_look_ms,
     passes,
     put_back,
     stopped,
@@ -67,6 +69,7 @@ class Way:
         if self._is_late(row, gate.lever, began_s, now_ms):
             return Ended(row, put_back(send, "busy", now_ms))
         if why_not := why_not or self.may_send(sent, record, self.book_of(), now_ms):
+            gate.spared()
             return Ended(row, self._stopped(send, record, why_not, now_ms))
         receipt = await _try(gate.lever, sent, now_ms)  # starts at once: nothing runs in between
         return self._judged(row, sent, receipt, gate, now_ms)
@@ -101,7 +104,9 @@ class Way:
 
     def _stopped(self, send: Send, record: Record | None, reason: str, now_ms: int) -> Settlement:
         lawful_ms = None
-        if passes(reason):
+        if reason in PAUSES:
+            lawful_ms = next_look_ms(send, now_ms)
+        elif passes(reason):
             lawful_ms = next_lawful_ms(send, record, self.book_of(), now_ms, self.may_send)
         return stopped(send, reason, lawful_ms)
 
@@ -109,7 +114,7 @@ class Way:
         self, row: Leased, sent: Send, receipt: Receipt, gate: Gate, began_ms: int
     ) -> Ended:
         now_ms = self.clock()
-        if receipt.status == "retry":
+        if receipt.status == "retry" and not receipt.is_of_one:
             gate.failed(now_ms, receipt.retry_after_ms)
         else:
             gate.succeeded()

@@ -84,6 +84,14 @@ def fcm(code: str) -> dict[str, str]:
     return {"@type": "type.googleapis.com/google.firebase.fcm.v1.FcmError", "errorCode": code}
 
 
+def quota(subject: str, description: str) -> dict[str, Any]:
+    """The detail that says which quota is exceeded."""
+    return {
+        "@type": "type.googleapis.com/google.rpc.QuotaFailure",
+        "violations": [{"subject": subject, "description": description}],
+    }
+
+
 def violations(*fields: str) -> dict[str, Any]:
     """The detail that says which fields are wrong."""
     return {

@@ -139,11 +139,14 @@ async def test_since_when_a_token_is_dead_is_told_on(apns_server):
     assert receipt.since_ms == 1_454_402_113_000
 
 
-async def test_a_quota_without_a_time_is_left_alone_for_a_minute(apns_server):
-    apns_server.answers[DEVICE] = 429, {"reason": "TooManyRequests"}
+@pytest.mark.parametrize(
+    ("reason", "is_of_one"), [("TooManyRequests", True), ("TooManyProviderTokenUpdates", False)]
+)
+async def test_a_quota_without_a_time_is_left_alone_for_a_minute(apns_server, reason, is_of_one):
+    apns_server.answers[DEVICE] = 429, {"reason": reason}
     async with Opened(apns_server) as app:
         receipt = await app.push(a_push(), DEVICE, NOW_MS)
-    assert receipt.retry_after_ms == 60_000
+    assert (receipt.retry_after_ms, receipt.is_of_one) == (60_000, is_of_one)
 
 
 @pytest.mark.parametrize("how", ["goaway", "cut"])

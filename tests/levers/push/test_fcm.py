@@ -11,7 +11,7 @@ import pytest
 
 from geoengine.core.record import Send
 from geoengine.levers.push.fcm import Fcm
-from tests.levers.push.google_double import Google, fcm, fcm_error, violations
+from tests.levers.push.google_double import Google, fcm, fcm_error, quota, violations
 from tests.levers.sending import NOW_MS, a_send
 
 PAYLOADS = Path(__file__).parents[4] / "shared" / "payloads" / "fcm"
@@ -199,6 +199,34 @@ async def test_a_quota_is_waited_out_a_minute_unless_told_otherwise(fcm_server, 
         receipt = await project.push(a_push(), TOKEN, NOW_MS)
     assert (receipt.status, receipt.reason) == ("retry", "quota_exceeded")
     assert receipt.retry_after_ms == wait_ms
+
+
+PROJECT = {
+    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+    "reason": "RATE_LIMIT_EXCEEDED",
+    "domain": "googleapis.com",
+    "metadata": {"quota_limit": "SendsPerMinutePerProject", "quota_unit": "1/min/{project}"},
+}
+
+
+@pytest.mark.parametrize(
+    ("details", "is_of_one"),
+    [
+        ([fcm("QUOTA_EXCEEDED")], False),
+        ([PROJECT], False),
+        ([fcm("QUOTA_EXCEEDED"), quota("project:42", "Message rate exceeded")], False),
+        ([fcm("QUOTA_EXCEEDED"), quota("topic:sales", "Topic quota exceeded.")], False),
+        ([fcm("QUOTA_EXCEEDED"), quota("", "Device message rate exceeded")], True),
+        ([fcm("QUOTA_EXCEEDED"), quota(f"token:{TOKEN}", "Too many messages")], True),
+        ([quota("device:1", ""), quota("project:42", "Message rate exceeded")], False),
+    ],
+)
+async def test_a_quota_of_one_device_is_told_from_those_of_all(fcm_server, details, is_of_one):
+    fcm_server.errors[TOKEN] = fcm_error(429, "RESOURCE_EXHAUSTED", *details)
+    async with Opened(fcm_server) as project:
+        receipt = await project.push(a_push(), TOKEN, NOW_MS)
+    assert (receipt.status, receipt.retry_after_ms) == ("retry", 60_000)
+    assert receipt.is_of_one == is_of_one
 
 
 async def test_a_lost_answer_is_asked_for_again_under_the_same_tag(fcm_server):

@@ -20,6 +20,7 @@ import msgspec
 
 from geoengine.core.book import Book
 from geoengine.core.ids import digest
+from geoengine.core.judging import pausing
 from geoengine.core.record import Event, Record, Send
 from geoengine.core.telling import staff
 from geoengine.core.units import MINUTE_MS, SECOND_MS
@@ -32,6 +33,11 @@ MaySend = Callable[[Send, Record | None, Book, int], str]
 EXPIRED = "expired"
 # Reasons that pass with the hour; the part before a colon counts.
 HOLDABLE = frozenset({"window", "quiet_hours", "lawful_hours", "store_closed"})
+PAUSES = frozenset({pausing.ENGINE, pausing.CAMPAIGN})
+# How often what holds is looked at in a pause: sixty times in what is left of its life, and not
+# within a minute. More often, and many of them keep a slow lane busy that transactional messages
+# share; more seldom, and so much later it goes out once the pause has ended.
+PAUSE_LOOKS, PAUSE_LOOK_MIN_MS = 60, MINUTE_MS
 # How finely the next lawful moment is looked for: rows that hold may wait for days.
 PROBES_MAX = 2_016
 PROBE_MIN_MS = MINUTE_MS
@@ -82,6 +88,13 @@ def _again(send: Send, receipt: Receipt, now_ms: int, rng: random.Random) -> Set
     if send.attempts > len(schedule_ms(send.expires_ms - send.created_ms)):
         return Settlement(send.send_id, "dead", receipt.text, attempts=send.attempts)
     return ran_out(send, receipt.text)
+
+
+def next_look_ms(send: Send, now_ms: int) -> int | None:
+    """When a row that holds is looked at again in a pause; None for one that does not."""
+    if send.late_send != "hold":
+        return None
+    return now_ms + max(PAUSE_LOOK_MIN_MS, (send.expires_ms - now_ms) // PAUSE_LOOKS)
 
 
 def next_lawful_ms(

@@ -77,6 +77,10 @@ class Gate:
         self._tokens -= 1.0
         return self.waiting.popleft()
 
+    def spared(self) -> None:
+        """What started was stopped before it was sent: the provider's rate has room for another."""
+        self._tokens = min(self._tokens + 1.0, float(self._burst))
+
     def wait_ms(self) -> int | None:
         """How long until the next one may start, if it is only the rate that holds it up."""
         if not self._per_s or not self.waiting or self._tokens >= 1.0:
