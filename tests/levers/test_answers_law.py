@@ -37,7 +37,7 @@ HEADERS = st.dictionaries(
     st.sampled_from(["retry-after", "x-sib-ratelimit-reset"]), st.text(max_size=12)
 )
 READERS = {
-    "fcm": fcm.receipt_of,
+    "fcm": lambda answer, now_ms: fcm.receipt_of(answer, "token", now_ms),
     "apns": apns.receipt_of,
     "twilio": Twilio(SmsSpec(provider="twilio"), "token").receipt_of,
     "brevo": Brevo(SmsSpec(provider="brevo"), "key").receipt_of,
