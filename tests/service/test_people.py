@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from geoengine.core.record import Record
+from geoengine.core.record import Fact, Record
 from geoengine.core.units import DAY_MS
 from geoengine.service.http.wire import PersonOut
 from tests.service.serving import CATALOGUE, served, types, until, walk_in
-from tests.state.samples import commit_of, send
+from tests.state.samples import commit_of, decision, send
 
 BASTILLE = (48.8533, 2.3692)
 GRANTED = {"source": "app", "text_version": "2026-01", "screen": "welcome"}
@@ -154,7 +154,7 @@ async def test_the_messages_of_a_person_are_told_with_address_text_and_end_and_g
         await state.commit(commit_of(sends=(waiting, to_shop)))
         person = await client.ok("GET", "/v1/people/canary-ann")
         shop, sms, log = person["messages"]
-        assert person["messages_whole"]
+        assert person["cut"] == []
         assert (sms["status"], sms["address"], sms["settled"]) == ("pending", "+33600000001", None)
         assert (log["lever"], log["status"], log["campaign_id"]) == ("log", "delivered", "hello")
         assert log["event"]["data"]["message"]["body"] == "Five minutes to Maison Rivoli."
@@ -167,7 +167,7 @@ async def test_the_messages_of_a_person_are_told_with_address_text_and_end_and_g
     assert "canary-ann" not in on_disk(tmp_path)
 
 
-async def test_who_has_more_messages_than_an_answer_holds_is_told_the_newest_and_that_it_is_so(
+async def test_of_whom_there_is_more_than_an_answer_holds_the_newest_is_told_and_that_it_is_so(
     tmp_path: Path,
 ) -> None:
     async with served(tmp_path) as client:
@@ -176,10 +176,15 @@ async def test_who_has_more_messages_than_an_answer_holds_is_told_the_newest_and
         sends = [send(f"s{number}", "ann", later_ms + number) for number in range(1_001)]
         await context.state.commit(commit_of(sends=tuple(sends[:-1])))
         person = await client.ok("GET", "/v1/people/ann")
-        assert (len(person["messages"]), person["messages_whole"]) == (1_000, True)
-        await context.state.commit(commit_of(sends=tuple(sends[-1:])))
+        assert (len(person["messages"]), person["cut"]) == (1_000, [])
+        decisions = tuple(decision("ann", number) for number in range(1_001))
+        facts = tuple(Fact(f"f{number}", "visit", "ann", number) for number in range(1_001))
+        await context.state.commit(
+            commit_of(sends=tuple(sends[-1:]), decisions=decisions, facts=facts)
+        )
         person = await client.ok("GET", "/v1/people/ann")
-        assert (len(person["messages"]), person["messages_whole"]) == (1_000, False)
+        kinds = ["decisions", "facts", "messages"]
+        assert ([len(person[kind]) for kind in kinds], person["cut"]) == ([1_000] * 3, kinds)
         assert person["messages"][0]["send_id"] == "s1000"
 
 

@@ -271,7 +271,7 @@ class PersonOut(Struct):
     push_since: dict[str, str] = {}  # when each device's token was told last
     cards: dict[str, list[dict[str, Any]]] = {}  # passes, codes, orders, links and so on, by kind
     messages: list[MessageOut] = []  # newest first: on their way, and while kept how they ended
-    messages_whole: bool = True  # false where only the newest 1,000 are told
+    cut: list[str] = []  # the kinds of which only the newest 1,000 are told
 
 
 class SendOut(Struct):

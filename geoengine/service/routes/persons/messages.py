@@ -1,27 +1,15 @@
-"""What the outbox holds of a person, as they may have it."""
+"""A row of the outbox, as whom it is about may have it."""
 
 from __future__ import annotations
-
-from typing import Final
 
 from geoengine.core.calendar import rfc3339
 from geoengine.core.telling import staff
 from geoengine.service.http.wire import MessageOut
-from geoengine.state import amending
-from geoengine.state.base import SentRow, State
-
-# Kept for a week, so some 140 a day, webhooks included; more would be megabytes in one answer.
-EXPORTED_MESSAGES: Final = 1_000
+from geoengine.state.base import SentRow
 
 
-async def messages(state: State, person_id: str) -> tuple[list[MessageOut], bool]:
-    """The newest messages, on their way or ended; and whether these are all."""
-    rows = await amending.sends(state, person_id, EXPORTED_MESSAGES + 1)
-    told = [_told(row) for row in rows[:EXPORTED_MESSAGES]]
-    return told, len(told) == len(rows)
-
-
-def _told(row: SentRow) -> MessageOut:
+def message_out(row: SentRow) -> MessageOut:
+    """A message on its way, or how it ended."""
     send = row.send
     return MessageOut(
         send_id=send.send_id,

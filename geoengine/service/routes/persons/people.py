@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
 from geoengine.core.calendar import rfc3339
@@ -26,14 +28,16 @@ from geoengine.service.http.wire import (
 )
 from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
-from geoengine.service.routes.persons.messages import messages
+from geoengine.service.routes.persons.messages import message_out
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
 from geoengine.service.routes.table import SERVER
 from geoengine.service.wallet.ending import keep_one
 from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
 from geoengine.state import amending
 
-EXPORTED_DECISIONS = 1_000
+# Of each kind, the newest. Of messages, kept for a week, that is some 140 a day with webhooks; more
+# would be megabytes in one answer.
+EXPORTED_MAX: Final = 1_000
 
 
 async def put_device(context: Context, call: Call) -> Device:
@@ -128,15 +132,24 @@ async def _amend(context: Context, person_id: str, change: Change) -> None:
 
 
 async def _export(context: Context, person_id: str) -> PersonOut:
-    record = (await context.state.load([person_id])).get(person_id)
-    decisions = await amending.decisions(context.state, person_id, EXPORTED_DECISIONS)
-    cards = await belongings(context.state, person_id)
-    sent, is_whole = await messages(context.state, person_id)
-    if record is None and not decisions and not cards and not sent:
+    state, limit = context.state, EXPORTED_MAX + 1
+    record = (await state.load([person_id])).get(person_id)
+    decisions = await amending.decisions(state, person_id, limit)
+    cards = await belongings(state, person_id)
+    sends = await amending.sends(state, person_id, limit)
+    if record is None and not decisions and not cards and not sends:
         raise Problem("not_found", "Nothing is known of this person.")
-    facts = await amending.facts(context.state, person_id, EXPORTED_DECISIONS)
-    told = exported(record or Record(person_id), decisions, facts, context.clock())
-    told.cards, told.messages, told.messages_whole = cards, sent, is_whole
+    facts = await amending.facts(state, person_id, limit)
+    told = exported(
+        record or Record(person_id),
+        decisions[:EXPORTED_MAX],
+        facts[:EXPORTED_MAX],
+        context.clock(),
+    )
+    told.cards = cards
+    told.messages = [message_out(row) for row in sends[:EXPORTED_MAX]]
+    rows = {"decisions": len(decisions), "facts": len(facts), "messages": len(sends)}
+    told.cut = [kind for kind, count in rows.items() if count > EXPORTED_MAX]
     return told
 
 
