@@ -22,7 +22,8 @@ from geoengine.catalog import read
 from geoengine.core.errors import GeoengineError, StateLocked
 from geoengine.service.clock import now_ms
 from geoengine.service.http.wire import OutboxOut, RetryOut, SendOut
-from geoengine.service.routes.operate import REVIVED_FOR_MS, shown
+from geoengine.service.routes.operate import REVIVED_FOR_MS
+from geoengine.service.routes.rows import shown
 from geoengine.state import State, open_state
 
 STATUSES = ("pending", "leased", "delivered", "expired", "refused", "dead")

@@ -217,24 +217,30 @@ class DecisionsOut(Struct):
     decisions: list[DecisionOut]
 
 
-class MessageOut(Struct):
-    """A message to a person, or to a system or a shop about them."""
+class SendOut(Struct):
+    """A row of the outbox, without the address it goes to."""
 
     send_id: str
     kind: str
+    person_id: str
     lever: str
-    address: str  # "" where it is a shop's own device
     status: str  # pending, leased, delivered, expired, refused, dead
     reason: str
     campaign_id: str
-    store_id: str
-    trigger_id: str
     created: str
     due: str
     expires: str
     settled: str | None
     attempts: int
     last_error: str
+
+
+class MessageOut(SendOut):
+    """A message to a person, or to a system or a shop about them."""
+
+    address: str  # "" where it is a shop's own device
+    store_id: str
+    trigger_id: str
     event: dict[str, Any]  # with the text: what it is made from
 
 
@@ -272,24 +278,6 @@ class PersonOut(Struct):
     cards: dict[str, list[dict[str, Any]]] = {}  # passes, codes, orders, links and so on, by kind
     messages: list[MessageOut] = []  # newest first: on their way, and while kept how they ended
     cut: list[str] = []  # the kinds of which only the newest 1,000 are told
-
-
-class SendOut(Struct):
-    """A row of the outbox, without the address it goes to."""
-
-    send_id: str
-    kind: str
-    person_id: str
-    lever: str
-    status: str
-    reason: str
-    campaign_id: str
-    created: str
-    due: str
-    expires: str
-    settled: str | None
-    attempts: int
-    last_error: str
 
 
 class OutboxOut(Struct):

@@ -7,7 +7,6 @@ from typing import Literal
 
 import msgspec
 
-from geoengine.core.calendar import rfc3339
 from geoengine.core.errors import StateUnavailable
 from geoengine.service.context import Answer, Call, Context
 from geoengine.service.http.wire import (
@@ -17,11 +16,10 @@ from geoengine.service.http.wire import (
     OutboxQuery,
     RetryBody,
     RetryOut,
-    SendOut,
     Welcome,
 )
 from geoengine.service.metrics import CONTENT_TYPE, gathered
-from geoengine.state.base import SentRow
+from geoengine.service.routes.rows import shown
 
 REVIVED_FOR_MS = 86_400_000  # a message tried again by hand has a day
 
@@ -129,23 +127,3 @@ def _health(context: Context, status: Literal["ok", "failing", "stopping"]) -> A
     ]
     health.pause = book.engine.spec.pause or ""
     return Answer(msgspec.json.encode(health), 200 if status == "ok" else 503)
-
-
-def shown(row: SentRow) -> SendOut:
-    """A row as operators see it: without the address it goes to."""
-    send = row.send
-    return SendOut(
-        send_id=send.send_id,
-        kind=send.kind,
-        person_id=send.person_id,
-        lever=send.lever,
-        status=row.status,
-        reason=row.reason,
-        campaign_id=send.campaign_id,
-        created=rfc3339(send.created_ms),
-        due=rfc3339(send.due_ms),
-        expires=rfc3339(send.expires_ms),
-        settled=None if row.settled_ms is None else rfc3339(row.settled_ms),
-        attempts=send.attempts,
-        last_error=send.last_error,
-    )

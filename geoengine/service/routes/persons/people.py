@@ -28,8 +28,8 @@ from geoengine.service.http.wire import (
 )
 from geoengine.service.routes.persons.consents import recorded_by
 from geoengine.service.routes.persons.facts import Change, holds_back, new_names, registered, told
-from geoengine.service.routes.persons.messages import message_out
 from geoengine.service.routes.persons.naming import name_in, owner_of, record_of
+from geoengine.service.routes.rows import message_out
 from geoengine.service.routes.table import SERVER
 from geoengine.service.wallet.ending import keep_one
 from geoengine.service.wire.consents import IdentifiedOut, IdentifyBody
