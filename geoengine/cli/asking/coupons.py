@@ -13,13 +13,14 @@ from typing import BinaryIO, Final
 import click
 import msgspec
 
-from geoengine.cli.asking.outbox import OpenState, OutboxError, Place, Rows, Service, placed
+from geoengine.cli.asking.place import Place, PlaceError, Service, placed
 from geoengine.core.offers import coupons
 from geoengine.service.clock import now_ms
 from geoengine.service.coupons.pools import Pools
 from geoengine.service.coupons.vouchers import opened, public_key
 from geoengine.service.heritage import COUPON_KEY
 from geoengine.service.wire.coupons import PoolOut, PoolsOut, TillKeyOut, UploadedOut
+from geoengine.state import State
 
 UPLOAD_CODES: Final = 10_000  # at once: a body of some 200 kB
 REFUSED_SHOWN: Final = 5
@@ -60,7 +61,7 @@ def upload(place: Place, pool: str, file: BinaryIO) -> None:
     added = doubles = 0
     refused: list[int] = []
     for number, lot in enumerate(lots):
-        told = place.ask(lambda rows, lot=lot: _uploaded(rows, pool, lot))  # type: ignore[misc]
+        told = place.ask(lambda holder, lot=lot: _uploaded(holder, pool, lot))  # type: ignore[misc]
         added, doubles = added + told.added, doubles + told.doubles
         refused += [number * UPLOAD_CODES + row for row in told.refused]
         left = told.left
@@ -92,15 +93,15 @@ def _codes(text: str) -> Iterator[str]:
             yield code
 
 
-async def _uploaded(rows: Rows, pool: str, codes: list[str]) -> UploadedOut:
-    if isinstance(rows, Service):
-        body = await rows.ask("POST", f"/v1/pools/{pool}/codes", json={"codes": codes})
+async def _uploaded(holder: State | Service, pool: str, codes: list[str]) -> UploadedOut:
+    if isinstance(holder, Service):
+        body = await holder.ask("POST", f"/v1/pools/{pool}/codes", json={"codes": codes})
         return msgspec.json.decode(body, type=UploadedOut)
-    pools = await _pools(rows)
+    pools = Pools(holder, now_ms)
     try:
         told = await pools.upload(pool, codes)
     except ValueError as error:
-        raise OutboxError(str(error)) from error
+        raise PlaceError(str(error)) from error
     shelf = await pools.shelf(pool)
     left, total = shelf.free_count, shelf.code_count
     return UploadedOut(pool, told.added, told.doubles, told.refused, left, total)
@@ -119,17 +120,12 @@ def pools(place: Place, as_json: bool) -> None:
         click.echo("No pools: see `geoengine coupons upload --help`.", err=True)
 
 
-async def _all_pools(rows: Rows) -> list[PoolOut]:
-    if isinstance(rows, Service):
-        return msgspec.json.decode(await rows.ask("GET", "/v1/pools"), type=PoolsOut).pools
-    found = await _pools(rows)
+async def _all_pools(holder: State | Service) -> list[PoolOut]:
+    if isinstance(holder, Service):
+        return msgspec.json.decode(await holder.ask("GET", "/v1/pools"), type=PoolsOut).pools
+    found = Pools(holder, now_ms)
     shelves = [(name, await found.shelf(name)) for name in await found.names()]
     return [PoolOut(name, shelf.free_count, shelf.code_count) for name, shelf in shelves]
-
-
-async def _pools(rows: Rows) -> Pools:
-    assert isinstance(rows, OpenState)
-    return Pools(rows.state, now_ms)
 
 
 # --- as a till ----------------------------------------------------------------------------------
@@ -147,13 +143,12 @@ def key(place: Place) -> None:
     click.echo(f"public key (Ed25519): {told.public_key}\ncheck key: {told.check_key}")
 
 
-async def _till_key(rows: Rows) -> TillKeyOut:
-    if isinstance(rows, Service):
-        return msgspec.json.decode(await rows.ask("GET", "/v1/till-key"), type=TillKeyOut)
-    assert isinstance(rows, OpenState)
-    secret = await rows.state.noted(COUPON_KEY)
+async def _till_key(holder: State | Service) -> TillKeyOut:
+    if isinstance(holder, Service):
+        return msgspec.json.decode(await holder.ask("GET", "/v1/till-key"), type=TillKeyOut)
+    secret = await holder.noted(COUPON_KEY)
     if secret is None:
-        raise OutboxError("no key yet: the service makes it when it starts first")
+        raise PlaceError("no key yet: the service makes it when it starts first")
     return TillKeyOut("Ed25519", public_key(secret), _text(coupons.check_key(secret)))
 
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import aiohttp
 import click
 import msgspec
 from rich.console import Console
 
-from geoengine.catalog import load
+from geoengine.cli.asking.place import Place, Service, first_key
 from geoengine.cli.asking.report_page import print_report
 from geoengine.core.book import Book
-from geoengine.core.errors import GeoengineError, StateLocked
 from geoengine.service.clock import now_ms
 from geoengine.service.reports.desk import Desk
 from geoengine.service.reports.exporting import ENDINGS, ExportError, write
@@ -27,90 +22,11 @@ from geoengine.service.wire.reports import (
     Period,
     StoresReport,
 )
-from geoengine.state import open_state
+from geoengine.state import State
 from geoengine.state.base import Past
 
 REQUEST_TIMEOUT_S = 300.0  # a report of months may take a minute, and others wait before it
 R = TypeVar("R", CampaignsReport, StoresReport)
-
-
-class ReportError(GeoengineError):
-    """There is nothing to report of; the text says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where to look."""
-
-    config: Path
-    state: str
-    url: str
-    key: str
-
-    async def report(
-        self,
-        kind: type[R],
-        path: str,
-        query: Period,
-        make: Callable[[Past, Book], Awaitable[R]],
-    ) -> R:
-        """From the state if it is free, else from the service that holds it."""
-        if self.url:
-            return await self._asked(self.url, kind, path, query)
-        book = load(self.config)
-        state_url = self.state or book.engine.spec.state
-        _require_file(state_url)
-        state = open_state(state_url)
-        try:
-            await state.open()
-        except StateLocked:
-            return await self._asked(_default_url(), kind, path, query)
-        try:
-            return await make(state, book)
-        finally:
-            await state.close()
-
-    async def _asked(self, url: str, kind: type[R], path: str, query: Period) -> R:
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        told = msgspec.to_builtins(query)
-        params = {name: str(value) for name, value in told.items() if value not in ("", None)}
-        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
-        try:
-            async with (
-                aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-                session.get(url.rstrip("/") + path, params=params) as answer,
-            ):
-                body = await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise ReportError(f"{url} does not answer: {error}; say --url") from error
-        if answer.status != 200:
-            raise ReportError(f"{url} answers {answer.status}: {_detail(body)}")
-        return msgspec.json.decode(body, type=kind)
-
-
-def _require_file(state_url: str) -> None:
-    """Opening a state makes one where there is none; to look is not to make."""
-    scheme, _, path = state_url.partition(":")
-    if scheme == "local" and not Path(path).exists():
-        raise ReportError(f"no state at {path}: say --state local:PATH, or --url of a service")
-
-
-def _detail(body: bytes) -> str:
-    """What a problem document says."""
-    try:
-        problem = msgspec.json.decode(body, type=dict[str, Any])
-    except ValueError:
-        return "not a geoengine service"
-    return str(problem.get("detail") or problem.get("title") or "no reason given")
-
-
-def _default_url() -> str:
-    return f"http://127.0.0.1:{os.environ.get('GEOENGINE_PORT') or 8080}"
-
-
-def _first_key(_context: object, _option: object, keys: str) -> str:
-    """The first of several keys, as the environment lists them."""
-    return keys.split(",")[0].strip()
 
 
 def _ending(_context: object, _option: object, path: Path | None) -> Path | None:
@@ -128,7 +44,7 @@ def _asked_where(command: Callable[..., None]) -> Callable[..., None]:
             click.option("--state", default="", envvar="GEOENGINE_STATE", metavar="URL",
                          help="The state.  [default: the catalogue's]"),
             click.option("--url", default="", metavar="URL", help="Ask this service."),
-            click.option("--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=_first_key,
+            click.option("--key", default="", envvar="GEOENGINE_SERVER_KEYS", callback=first_key,
                          metavar="KEY", help="The service's server key."),
             click.option("--from", "from_", default="", metavar="DAY",
                          help="A day or an instant.  [default: 28 days before]"),
@@ -205,10 +121,22 @@ def _made(
     query: Period,
     make: Callable[[Past, Book], Awaitable[R]],
 ) -> R:
+    async def report(holder: State | Service) -> R:
+        if isinstance(holder, Service):
+            body = await holder.ask("GET", path, params=_params(query))
+            return msgspec.json.decode(body, type=kind)
+        return await make(holder, place.book)
+
     try:
-        return asyncio.run(place.report(kind, path, query, make))
-    except (GeoengineError, ValueError, OverflowError) as error:
+        return place.ask(report, REQUEST_TIMEOUT_S)
+    except (ValueError, OverflowError) as error:
         raise click.ClickException(str(error)) from error
+
+
+def _params(query: Period) -> dict[str, str]:
+    """A query as it stands in a URL."""
+    told = msgspec.to_builtins(query)
+    return {name: str(value) for name, value in told.items() if value not in ("", None)}
 
 
 def _tell(report: CampaignsReport | StoresReport, out: Path | None) -> None:

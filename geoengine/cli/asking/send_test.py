@@ -11,8 +11,7 @@ import os
 import click
 import msgspec
 
-from geoengine.catalog import read
-from geoengine.cli.asking.outbox import OpenState, OutboxError, Place, Rows, Service, placed
+from geoengine.cli.asking.place import Place, PlaceError, Service, placed
 from geoengine.core.book import Book
 from geoengine.core.model import LEVERS
 from geoengine.service.clock import now_ms
@@ -36,7 +35,7 @@ def command(place: Place, lever: str, person_id: str, message: str, endpoint: st
     Exit 0 if it was delivered, 1 if it was stopped or failed.
     """
     asked = Asked(person_id, lever, message, endpoint)
-    trial = place.ask(lambda rows: _test(rows, asked, place))
+    trial = place.ask(lambda holder: _test(holder, asked, place))
     for check in trial.checks:
         click.echo(line(check))
     click.echo(outcome(trial))
@@ -61,13 +60,12 @@ def outcome(trial: Trial) -> str:
     return f"{trial.status}{why}  ({trial.send_id})"
 
 
-async def _test(rows: Rows, asked: Asked, place: Place) -> Trial:
-    if isinstance(rows, Service):
-        return await _by_service(rows, asked)
-    assert isinstance(rows, OpenState)
-    if others := await rows.state.served_by():
-        raise OutboxError(f"{', '.join(others)} serves this state: say --url of it")
-    return await _here(rows.state, read(place.config).book, asked)
+async def _test(holder: State | Service, asked: Asked, place: Place) -> Trial:
+    if isinstance(holder, Service):
+        return await _by_service(holder, asked)
+    if others := await holder.served_by():
+        raise PlaceError(f"{', '.join(others)} serves this state: say --url of it")
+    return await _here(holder, place.book, asked)
 
 
 async def _by_service(service: Service, asked: Asked) -> Trial:
@@ -82,7 +80,7 @@ async def _here(state: State, book: Book, asked: Asked) -> Trial:
     try:
         levers = senders(book, os.environ)
     except ValueError as error:
-        raise OutboxError(str(error)) from error
+        raise PlaceError(str(error)) from error
     desk = Office(state, lambda: book, now_ms).desk
     ready = preparers(state, lambda: book, os.environ, desk)
     try:

@@ -11,13 +11,13 @@ from typing import Any, Final
 import click
 import msgspec
 
-from geoengine.catalog import read
-from geoengine.cli.asking.outbox import OpenState, Place, Rows, Service, placed
+from geoengine.cli.asking.place import Place, Service, placed
 from geoengine.core.calendar import rfc3339
 from geoengine.core.consent.optout import lever_of
 from geoengine.service.clock import now_ms
 from geoengine.service.consent.suppression import Suppression
 from geoengine.service.wire.consents import StopOut, StopsOut, SuppressedOut
+from geoengine.state import State
 
 LEVERS: Final = ("sms", "email")
 PER_REQUEST: Final = 500
@@ -27,11 +27,11 @@ _PATH: Final = "/v1/suppressions"
 class List:
     """The list, wherever it is."""
 
-    def __init__(self, place: Place, rows: Rows) -> None:
-        self._service = rows if isinstance(rows, Service) else None
-        if isinstance(rows, OpenState):
-            book = read(place.config).book
-            self._own = Suppression(rows.state, lambda: book, now_ms, _nobody_is_sending)
+    def __init__(self, place: Place, holder: State | Service) -> None:
+        self._service = holder if isinstance(holder, Service) else None
+        if not isinstance(holder, Service):
+            book = place.book
+            self._own = Suppression(holder, lambda: book, now_ms, _nobody_is_sending)
 
     async def put(self, lever: str, addresses: list[str], source: str) -> SuppressedOut:
         """Take addresses onto the list."""
@@ -178,4 +178,4 @@ def _by_lever(addresses: list[str], lever: str | None) -> dict[str, list[str]]:
 
 
 def _ask(place: Place, question: Callable[[List], Coroutine[Any, Any, Any]]) -> Any:
-    return place.ask(lambda rows: question(List(place, rows)))
+    return place.ask(lambda holder: question(List(place, holder)))
