@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from tests.servers.web import on_loopback
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,16 +43,10 @@ async def receiving(answer: Handler) -> AsyncIterator[Receiver]:
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", note)
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    receiver.port = listener.getsockname()[1]
-    receiver.url = f"http://127.0.0.1:{receiver.port}/hook"
-    try:
+    async with on_loopback(app) as url:
+        receiver.port = int(url.rpartition(":")[2])
+        receiver.url = f"{url}/hook"
         yield receiver
-    finally:
-        await runner.cleanup()
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> Handler:

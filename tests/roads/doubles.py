@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +9,8 @@ from typing import Any
 
 import msgspec
 from aiohttp import web
+
+from tests.servers.web import on_loopback
 
 
 @dataclass
@@ -55,12 +56,6 @@ async def saying(*replies: Says) -> AsyncIterator[Double]:
 
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", answer)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    double.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with on_loopback(app) as url:
+        double.url = url
         yield double
-    finally:
-        await runner.cleanup()

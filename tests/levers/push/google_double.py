@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from geoengine.levers.google import Account
 from tests.servers.certificates import Certificates
+from tests.servers.web import on_loopback, trusting
 
 KEY = rsa.generate_private_key(65537, 2048)
 EMAIL = "push@shop.iam.gserviceaccount.example"
@@ -103,25 +103,13 @@ def violations(*fields: str) -> dict[str, Any]:
 @asynccontextmanager
 async def google(files: Certificates | None) -> AsyncIterator[Google]:
     """Both services on one port of loopback."""
-    server_tls = None
-    if files is not None:
-        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        server_tls.load_cert_chain(files.certificate, files.key)
-    trust = ssl.create_default_context(cafile=None if files is None else str(files.authority))
-    double = Google("", trust)
+    double = Google("", trusting(files))
     app = web.Application()
     app.router.add_post("/token", partial(_token, double))
     app.router.add_post("/v1/projects/shop/messages:send", partial(_send, double))
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener, ssl_context=server_tls).start()
-    scheme = "http" if files is None else "https"
-    double.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with on_loopback(app, files) as url:
+        double.url = url
         yield double
-    finally:
-        await runner.cleanup()
 
 
 async def _token(double: Google, request: web.Request) -> web.Response:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import ssl
 from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.servers.certificates import Certificates
+from tests.servers.web import on_loopback, trusting
 
 SID, TOKEN, KEY = "AC" + "0a" * 16, "twilio-token", "xkeysib-1"
 _E164 = re.compile(r"^\+[1-9][0-9]{6,14}$")
@@ -90,21 +90,9 @@ async def provider(
     files: Certificates | None, path: str, handler: Handler
 ) -> AsyncIterator[Double]:
     """A provider on a port of loopback."""
-    server_tls = None
-    if files is not None:
-        server_tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        server_tls.load_cert_chain(files.certificate, files.key)
-    trust = ssl.create_default_context(cafile=None if files is None else str(files.authority))
-    double = Double("", trust)
+    double = Double("", trusting(files))
     app = web.Application()
     app.router.add_post(path, partial(handler, double))
-    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener, ssl_context=server_tls).start()
-    scheme = "http" if files is None else "https"
-    double.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with on_loopback(app, files) as url:
+        double.url = url
         yield double
-    finally:
-        await runner.cleanup()

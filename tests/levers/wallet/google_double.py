@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.levers.push.google_double import EMAIL, pem
+from tests.servers.web import on_loopback
 
 
 @dataclass
@@ -42,15 +42,9 @@ async def google_wallet() -> AsyncIterator[WalletDouble]:
     app.router.add_patch("/walletobjects/v1/loyaltyObject/{id}", partial(_patch, double))
     app.router.add_patch("/walletobjects/v1/loyaltyClass/{id}", partial(_patch_class, double))
     app.router.add_post("/walletobjects/v1/loyaltyObject/{id}/addMessage", partial(_add, double))
-    runner = web.AppRunner(app)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    double.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    try:
+    async with on_loopback(app) as url:
+        double.url = url
         yield double
-    finally:
-        await runner.cleanup()
 
 
 async def _token(double: WalletDouble, _request: web.Request) -> web.Response:

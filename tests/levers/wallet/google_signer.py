@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import uuid
 from base64 import b64encode
 from collections.abc import AsyncIterator
@@ -15,6 +14,8 @@ from aiohttp import web
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.servers.web import on_loopback
 
 ISSUER = "3388000000022"
 DAY_MS = 86_400_000
@@ -112,12 +113,6 @@ async def google_signer(now_ms: int) -> AsyncIterator[Signer]:
 
     app = web.Application()
     app.router.add_get("/keys", keys)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    listener = socket.create_server(("127.0.0.1", 0))
-    await web.SockSite(runner, listener).start()
-    signer.url = f"http://127.0.0.1:{listener.getsockname()[1]}/keys"
-    try:
+    async with on_loopback(app) as url:
+        signer.url = f"{url}/keys"
         yield signer
-    finally:
-        await runner.cleanup()
