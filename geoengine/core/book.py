@@ -129,6 +129,11 @@ class Book:
         return {store.id: ix for ix, store in enumerate(self.stores)}
 
     @cached_property
+    def plan_of(self) -> dict[str, CampaignPlan]:
+        """Each campaign, by id."""
+        return {plan.id: plan for plan in self.campaigns}
+
+    @cached_property
     def marks(self) -> Longs:
         """One number for each zone's name and shape, shape (Z,): see `births`."""
         return marks(self.zones.ids, self.zones.prints)

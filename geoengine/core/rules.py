@@ -226,7 +226,7 @@ def may_send(send: Send, record: Record | None, book: Book, now_ms: int) -> str:
     if send.kind == "test":
         spot = Spot.of(0 if len(book.zones) else -1, record, book)  # any of the retailer's
         return paused(book, None, send.lever) or unlawful(send.lever, record, book, spot, now_ms)
-    plan = next((plan for plan in book.campaigns if plan.id == send.campaign_id), None)
+    plan = book.plan_of.get(send.campaign_id)
     if plan is None or not plan.live_from_ms <= now_ms < plan.live_until_ms:
         return "not_live"
     return paused(book, plan, send.lever) or _bad_moment(send, record, plan, book, now_ms)

@@ -87,8 +87,8 @@ class Linker:
         return Prepared(send)
 
     def _is_tracked(self, campaign_id: str) -> bool:
-        campaigns = self._book_of().campaigns
-        return any(one.id == campaign_id and one.spec.track_clicks for one in campaigns)
+        plan = self._book_of().plan_of.get(campaign_id)
+        return plan is not None and plan.spec.track_clicks
 
 
 def _sent(send: Send, record: Record, now_ms: int) -> Sent:

@@ -151,7 +151,7 @@ class Desk:
         return issued.until_ms + duration_ms(self._book_of().engine.spec.retention.codes)
 
     def _plan(self, campaign_id: str) -> CampaignPlan | None:
-        return next((plan for plan in self._book_of().campaigns if plan.id == campaign_id), None)
+        return self._book_of().plan_of.get(campaign_id)
 
 
 def _issued(send: Send, record: Record, plan: CampaignPlan) -> Issued:
